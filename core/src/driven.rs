@@ -1,0 +1,260 @@
+//! A machine together with what every interpreter of its actions must remember.
+
+use bytes::{Buf, Bytes};
+
+use crate::{Action, Failure, Input, Machine, Misuse, Teardown, Time, Wait};
+
+/// What [`Driven::step`] asks of the driver: an [`Action`] whose bytes to write stay in [`Driven::pending`].
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[must_use = "a step that is not carried out is lost"]
+pub enum Step<E, O> {
+    /// There are bytes in [`Driven::pending`]: write what the transport takes at once, report it with
+    /// [`Driven::wrote`], and step again.
+    Write,
+    /// Half-close the transport and keep reading.
+    ShutdownWrite,
+    /// Hand it to the application.
+    Event(E),
+    /// Sleep until the transport takes bytes (if any are pending), has bytes (if `read` is not 0), a command
+    /// comes, or the deadline passes.
+    Wait(Wait),
+    /// Tear the transport down as told. Terminal.
+    Close {
+        /// How to tear the transport down.
+        how: Teardown,
+        /// What came of the session.
+        outcome: O,
+    },
+}
+
+/// A machine, the bytes it wants written, and the credit it gave, counted down as it is spent.
+///
+/// Drivers, layers and simulators go through this and cannot misuse the contract by accident: bytes beyond the
+/// credit are handed back, empty reads and second ends are dropped, and the credit of one [`Wait`] is never
+/// spent twice. What is left is a driver's bug (more bytes reported written than were pending, a clock that
+/// went back) or the machine's (an invariant broken): debug builds panic, release builds reset the connection
+/// and say so in [`Driven::misuse`].
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Driven<M> {
+    machine: M,
+    pending: Option<Bytes>,
+    read: usize,
+    commands: usize,
+    deadline: Option<Time>,
+    eof: bool,
+    closed: bool,
+    misuse: Option<Misuse>,
+    latest: Time,
+}
+
+impl<M: Machine> Driven<M> {
+    /// Takes charge of `machine`. It has no credit yet: step first.
+    pub const fn new(machine: M) -> Self {
+        Self {
+            machine,
+            pending: None,
+            read: 0,
+            commands: 0,
+            deadline: None,
+            eof: false,
+            closed: false,
+            misuse: None,
+            latest: Time::ZERO,
+        }
+    }
+
+    /// What the machine wants next.
+    #[expect(clippy::inline_always, reason = "on the message path, called in one place of a driver or two")]
+    #[inline(always)]
+    pub fn step(&mut self, now: Time) -> Step<M::Event, M::Outcome> {
+        self.at(now);
+        match self.machine.poll(now) {
+            Action::Write(bytes) => {
+                debug_assert!(self.pending.is_none(), "I7: a second write while one is outstanding");
+                debug_assert!(!bytes.is_empty(), "I5: a write of no bytes");
+                self.pending = Some(bytes);
+                Step::Write
+            }
+            Action::ShutdownWrite => {
+                debug_assert!(self.pending.is_none(), "I7: half-close while a write is outstanding");
+                Step::ShutdownWrite
+            }
+            Action::Event(event) => Step::Event(event),
+            Action::Wait(wait) => {
+                self.check_wait(now, &wait);
+                self.read = if self.eof { 0 } else { wait.read };
+                self.commands = wait.commands;
+                self.deadline = wait.deadline;
+                Step::Wait(wait)
+            }
+            Action::Close { how, outcome } => {
+                self.closed = true;
+                self.spend_all();
+                self.pending = None;
+                Step::Close { how: if self.misuse.is_some() { Teardown::Reset } else { how }, outcome }
+            }
+        }
+    }
+
+    /// The part of the outstanding write that the transport has not taken yet; empty if there is none.
+    pub fn pending(&self) -> &[u8] {
+        self.pending.as_deref().unwrap_or_default()
+    }
+
+    /// Copies what is pending out of the block it was read into, so that a few bytes that the transport did
+    /// not take do not keep a whole read block alive. Does nothing if nobody else holds that memory.
+    pub fn unshare_pending(&mut self) {
+        if let Some(pending) = self.pending.as_mut().filter(|pending| !pending.is_unique()) {
+            *pending = Bytes::copy_from_slice(pending);
+        }
+    }
+
+    /// Bytes that may be read now; 0 means do not read.
+    pub const fn credit(&self) -> usize {
+        self.read
+    }
+
+    /// Commands that are welcome now.
+    pub const fn command_credit(&self) -> usize {
+        self.commands
+    }
+
+    /// When to step again at the latest, from the last [`Wait`].
+    pub const fn deadline(&self) -> Option<Time> {
+        self.deadline
+    }
+
+    /// The contract's breach, if there was one: the connection was reset for it.
+    pub const fn misuse(&self) -> Option<Misuse> {
+        self.misuse
+    }
+
+    /// The machine itself, to look at.
+    pub const fn machine(&self) -> &M {
+        &self.machine
+    }
+
+    /// Gives the machine back.
+    pub fn into_machine(self) -> M {
+        self.machine
+    }
+
+    /// The transport took `n` more of the pending bytes. 0 is ignored.
+    #[expect(clippy::inline_always, reason = "on the message path, called in one place of a driver or two")]
+    #[inline(always)]
+    pub fn wrote(&mut self, now: Time, n: usize) {
+        self.at(now);
+        if n == 0 || self.closed {
+            return;
+        }
+        match &mut self.pending {
+            Some(pending) if n < pending.len() => pending.advance(n),
+            // Dropped as soon as it is written: advanced to empty, it would still pin its block.
+            Some(pending) if n == pending.len() => self.pending = None,
+            pending => {
+                let outstanding = pending.as_ref().map_or(0, Bytes::len);
+                return self.breach(now, Misuse::OverWrote { wrote: n, outstanding });
+            }
+        }
+        self.tell(now, Input::Wrote(n));
+    }
+
+    /// Bytes were read. What has no credit is handed back and must be delivered later, in order.
+    #[must_use = "bytes without credit are handed back, and dropping them loses them"]
+    #[expect(clippy::inline_always, reason = "on the message path, called in one place of a driver or two")]
+    #[inline(always)]
+    pub fn data(&mut self, now: Time, mut bytes: Bytes) -> Bytes {
+        self.at(now);
+        if bytes.is_empty() || self.closed || self.read == 0 {
+            return bytes;
+        }
+        let rest = if bytes.len() > self.read { bytes.split_off(self.read) } else { Bytes::new() };
+        self.read -= bytes.len();
+        self.tell(now, Input::Data(bytes));
+        rest
+    }
+
+    /// The peer finished sending. A second end is ignored.
+    pub fn eof(&mut self, now: Time) {
+        self.at(now);
+        if !self.eof {
+            self.eof = true;
+            self.read = 0;
+            self.tell(now, Input::Eof);
+        }
+    }
+
+    /// The application reaches in. Step before anything else.
+    ///
+    /// # Errors
+    ///
+    /// The command itself, if there is no credit for it now.
+    pub fn command(&mut self, now: Time, command: M::Command) -> Result<(), M::Command> {
+        self.at(now);
+        if self.commands == 0 || self.closed {
+            return Err(command);
+        }
+        self.commands -= 1;
+        self.tell(now, Input::Command(command));
+        Ok(())
+    }
+
+    /// Asks for a graceful end. Step before anything else.
+    pub fn stop(&mut self, now: Time) {
+        self.at(now);
+        self.tell(now, Input::Stop);
+    }
+
+    /// Asks for the end, now. Step before anything else.
+    pub fn abort(&mut self, now: Time) {
+        self.at(now);
+        self.spend_all();
+        self.tell(now, Input::Abort);
+    }
+
+    /// The transport failed.
+    pub fn failed(&mut self, now: Time, failure: Failure) {
+        self.at(now);
+        self.spend_all();
+        self.tell(now, Input::Failed(failure));
+    }
+
+    #[inline]
+    fn tell(&mut self, now: Time, input: Input<M::Command>) {
+        if let Err(misuse) = self.machine.handle(now, input) {
+            self.breach(now, misuse);
+        }
+    }
+
+    #[cold]
+    fn breach(&mut self, now: Time, misuse: Misuse) {
+        debug_assert!(false, "{misuse}");
+        self.misuse.get_or_insert(misuse);
+        self.spend_all();
+        // `Abort` is legal at any moment; a machine that refuses even that is reset by its driver all the same.
+        let _ = self.machine.handle(now, Input::Abort);
+    }
+
+    const fn spend_all(&mut self) {
+        self.read = 0;
+        self.commands = 0;
+    }
+
+    #[inline]
+    fn at(&mut self, now: Time) {
+        debug_assert!(now >= self.latest, "the clock went back from {:?} to {now:?}", self.latest);
+        self.latest = now;
+    }
+
+    #[inline]
+    fn check_wait(&self, now: Time, wait: &Wait) {
+        debug_assert!(wait.deadline.is_none_or(|at| at > now), "I5: deadline {:?} at {now:?}", wait.deadline);
+        debug_assert!(
+            self.pending.is_some()
+                || (wait.read > 0 && !self.eof)
+                || wait.commands > 0
+                || wait.deadline.is_some(),
+            "I4: a wait that nothing can end"
+        );
+    }
+}

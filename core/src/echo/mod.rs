@@ -1,0 +1,15 @@
+//! The echo sessions (RFC 862 over a stream): the server sends back what it receives until the peer
+//! half-closes, and the client sends a payload, half-closes, and verifies every byte that comes back.
+
+mod client;
+mod config;
+mod diagnosis;
+mod payload;
+mod queue;
+mod server;
+
+pub use client::{ClientOutcome, EchoClient, Verdict};
+pub use config::{ClientConfig, ClientConfigBuilder, ConfigError, ServerConfig, ServerConfigBuilder};
+pub use diagnosis::{Fault, FaultKind, PeerEnd};
+pub use payload::Payload;
+pub use server::{Cause, EchoServer, End, Limit, Phase, ServerOutcome, TRANSITIONS};

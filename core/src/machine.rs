@@ -1,0 +1,191 @@
+//! The contract between a machine and whatever drives it.
+
+use alloc::boxed::Box;
+use core::convert::Infallible;
+use core::error::Error;
+use core::fmt;
+
+use bytes::Bytes;
+
+use crate::Time;
+
+/// What the outside tells a stream machine.
+///
+/// Exhaustive on purpose: a new variant must break the build of every driver that does not know it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Input<C = Infallible> {
+    /// Bytes that were read: at least one, and no more than the read credit of the last [`Wait`].
+    Data(Bytes),
+    /// The peer finished sending: a FIN, or an authenticated end such as TLS `close_notify`. Follows all data.
+    Eof,
+    /// That many more bytes, at least one, of the outstanding [`Action::Write`] reached the transport.
+    Wrote(usize),
+    /// The application reaches in, within the command credit of the last [`Wait`].
+    Command(C),
+    /// Finish gracefully: lose nothing that was promised, take on nothing new.
+    Stop,
+    /// Give up now; what is unsent is dropped.
+    Abort,
+    /// The transport is gone or cannot be trusted. Needs no credit and may overtake data.
+    Failed(Failure),
+}
+
+/// Why a transport failed, as far as a machine may know: no `io::Error` enters the core.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Failure {
+    /// The peer reset the connection (RST, RFC 9293 section 3.5.2), or writing found it gone.
+    Reset,
+    /// The stream ended without the end its protocol requires, such as TLS without `close_notify`.
+    Truncated,
+    /// Any other error of the operating system.
+    Io,
+}
+
+/// What the driver does next. Obey it, then poll again, until [`Wait`](Action::Wait) or [`Close`](Action::Close).
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[must_use = "an action that is not carried out is lost"]
+pub enum Action<E, O> {
+    /// Write all of it. No second `Write` and no `ShutdownWrite` comes until [`Input::Wrote`] covered it.
+    Write(Bytes),
+    /// Half-close the transport (`shutdown(2)` with `SHUT_WR`) and keep reading. At most once.
+    ShutdownWrite,
+    /// Something the application should know.
+    Event(E),
+    /// Nothing to do until something in [`Wait`] happens.
+    Wait(Wait),
+    /// The machine is done. Terminal: every later poll gives the same.
+    Close {
+        /// How to tear the transport down.
+        how: Teardown,
+        /// What came of the session.
+        outcome: O,
+    },
+}
+
+/// The only source of permission to read, to deliver commands and to sleep.
+///
+/// A driver that forgets to drain a machine's actions has neither credit nor deadline, and stalls in its
+/// first test instead of losing bytes in its first year.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Wait {
+    /// Bytes that may be read before the next poll; 0 means do not read.
+    pub read: usize,
+    /// Commands that are welcome before the next poll; 0 means leave them where they are.
+    pub commands: usize,
+    /// Poll again no later than this. Always after the `now` of the poll that returned it.
+    pub deadline: Option<Time>,
+}
+
+/// How a transport is torn down after [`Action::Close`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Teardown {
+    /// Close it; what the kernel still holds is sent, and the peer sees an orderly end.
+    Graceful,
+    /// Reset it (`SO_LINGER` of zero): the peer must not take what it got for the whole.
+    Reset,
+}
+
+/// The driver broke the contract; the machine did not change.
+///
+/// It is a bug in the driver, never the fault of a peer: what a peer can do is an outcome.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum Misuse {
+    /// [`Input::Data`] without a byte in it.
+    EmptyData,
+    /// [`Input::Data`] after [`Input::Eof`].
+    DataAfterEof,
+    /// A second [`Input::Eof`].
+    SecondEof,
+    /// More bytes than were asked for.
+    OverCredit {
+        /// Bytes delivered.
+        delivered: usize,
+        /// Bytes of read credit that were left.
+        credit: usize,
+    },
+    /// [`Input::Wrote`] of nothing.
+    ZeroWrote,
+    /// More bytes written than were outstanding.
+    OverWrote {
+        /// Bytes reported.
+        wrote: usize,
+        /// Bytes of the outstanding write that were left.
+        outstanding: usize,
+    },
+    /// A command without command credit.
+    OverCommand,
+}
+
+impl fmt::Display for Misuse {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("driver misuse: ")?;
+        match self {
+            Self::EmptyData => f.write_str("data without a byte in it"),
+            Self::DataAfterEof => f.write_str("data after the end"),
+            Self::SecondEof => f.write_str("a second end"),
+            Self::OverCredit { delivered, credit } => {
+                write!(f, "{delivered} bytes delivered under a credit of {credit}")
+            }
+            Self::ZeroWrote => f.write_str("a write of no bytes reported"),
+            Self::OverWrote { wrote, outstanding } => {
+                write!(f, "{wrote} bytes reported written, {outstanding} outstanding")
+            }
+            Self::OverCommand => f.write_str("a command without credit"),
+        }
+    }
+}
+
+impl Error for Misuse {}
+
+/// A protocol as a value: inputs go in, actions come out, and nothing else happens.
+///
+/// A machine has no socket, no clock, no thread and no source of randomness, so the same inputs at the same
+/// times give the same actions, wherever it runs.
+pub trait Machine {
+    /// What the application can say to a running session; [`Infallible`] when nothing reaches in.
+    type Command;
+    /// What a running session tells the application; [`Infallible`] when nothing leaves.
+    type Event;
+    /// What came of the session.
+    type Outcome: Clone;
+
+    /// Takes one input. Legal at any moment; after the machine *returned* [`Action::Close`], inputs are
+    /// accepted and ignored, because a completion driver may still have operations in flight.
+    ///
+    /// # Errors
+    ///
+    /// [`Misuse`] if the input breaks the contract. The machine is then unchanged.
+    fn handle(&mut self, now: Time, input: Input<Self::Command>) -> Result<(), Misuse>;
+
+    /// What to do next. Deadlines that have passed by `now` take effect here.
+    fn poll(&mut self, now: Time) -> Action<Self::Event, Self::Outcome>;
+}
+
+impl<M: Machine + ?Sized> Machine for &mut M {
+    type Command = M::Command;
+    type Event = M::Event;
+    type Outcome = M::Outcome;
+
+    fn handle(&mut self, now: Time, input: Input<Self::Command>) -> Result<(), Misuse> {
+        (**self).handle(now, input)
+    }
+
+    fn poll(&mut self, now: Time) -> Action<Self::Event, Self::Outcome> {
+        (**self).poll(now)
+    }
+}
+
+impl<M: Machine + ?Sized> Machine for Box<M> {
+    type Command = M::Command;
+    type Event = M::Event;
+    type Outcome = M::Outcome;
+
+    fn handle(&mut self, now: Time, input: Input<Self::Command>) -> Result<(), Misuse> {
+        (**self).handle(now, input)
+    }
+
+    fn poll(&mut self, now: Time) -> Action<Self::Event, Self::Outcome> {
+        (**self).poll(now)
+    }
+}

@@ -1,0 +1,143 @@
+//! What an error of the operating system means.
+//!
+//! By code first and by [`ErrorKind`](io::ErrorKind) second: a write after one's own shutdown is `BrokenPipe`
+//! on Linux and an uncategorised 10058 on Windows.
+
+use std::io::{self, ErrorKind};
+
+use roundtrip_core::Failure;
+use roundtrip_core::admission::AcceptError;
+
+/// What an error of a read or a write says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Transfer {
+    /// Not now: look again when the socket is ready (`EAGAIN`, `EINTR`).
+    Again,
+    /// The transport failed.
+    Failed(Failure),
+}
+
+/// What an error of a read or a write says.
+pub fn transfer(error: &io::Error) -> Transfer {
+    if is_again(error) {
+        return Transfer::Again;
+    }
+    // A write that finds the peer gone is told by the RST that came first: RFC 9293 section 3.10.7.4.
+    let by_kind = matches!(
+        error.kind(),
+        ErrorKind::ConnectionReset | ErrorKind::ConnectionAborted | ErrorKind::BrokenPipe
+    );
+    let is_reset = by_kind || code_is(error, system::RESET);
+    Transfer::Failed(if is_reset { Failure::Reset } else { Failure::Io })
+}
+
+/// What an error of accept(2) says; none if there was just nobody.
+pub fn accept(error: &io::Error) -> Option<AcceptError> {
+    if is_again(error) {
+        None
+    } else if code_is(error, system::ONE_CONNECTION) {
+        Some(AcceptError::Connection)
+    } else {
+        Some(AcceptError::Exhausted)
+    }
+}
+
+/// Whether an error of shutdown(2) only says that the peer closed first: reading will tell how.
+pub fn is_peer_gone(error: &io::Error) -> bool {
+    error.kind() == ErrorKind::NotConnected || code_is(error, system::NOT_CONNECTED)
+}
+
+/// Whether an error says "look again".
+pub fn is_again(error: &io::Error) -> bool {
+    matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut | ErrorKind::Interrupted)
+        && !code_is(error, system::CONNECTION_TIMED_OUT)
+}
+
+fn code_is(error: &io::Error, codes: &[i32]) -> bool {
+    error.raw_os_error().is_some_and(|code| codes.contains(&code))
+}
+
+#[cfg(unix)]
+mod system {
+    use rustix::io::Errno;
+
+    pub(super) const RESET: &[i32] = &[code(Errno::CONNRESET), code(Errno::CONNABORTED), code(Errno::PIPE)];
+    pub(super) const NOT_CONNECTED: &[i32] = &[code(Errno::NOTCONN)];
+    /// `ETIMEDOUT` is TCP giving up on the peer. As an `ErrorKind` it looks like a read timeout, `EAGAIN`.
+    pub(super) const CONNECTION_TIMED_OUT: &[i32] = &[code(Errno::TIMEDOUT)];
+    /// accept(2): "treat them like EAGAIN by retrying", and the connection that was aborted in the backlog.
+    pub(super) const ONE_CONNECTION: &[i32] = &[
+        code(Errno::CONNABORTED),
+        code(Errno::NETDOWN),
+        code(Errno::PROTO),
+        code(Errno::NOPROTOOPT),
+        code(Errno::HOSTDOWN),
+        code(Errno::HOSTUNREACH),
+        code(Errno::OPNOTSUPP),
+        code(Errno::NETUNREACH),
+        code(Errno::PERM),
+    ];
+
+    const fn code(errno: Errno) -> i32 {
+        errno.raw_os_error()
+    }
+}
+
+/// Windows Sockets error codes.
+#[cfg(windows)]
+mod system {
+    /// `WSAECONNRESET`, `WSAECONNABORTED`, `WSAESHUTDOWN`, `WSAENETRESET`.
+    pub(super) const RESET: &[i32] = &[10054, 10053, 10058, 10052];
+    /// `WSAENOTCONN`.
+    pub(super) const NOT_CONNECTED: &[i32] = &[10057];
+    /// `WSAETIMEDOUT`.
+    pub(super) const CONNECTION_TIMED_OUT: &[i32] = &[10060];
+    /// `WSAECONNRESET`, `WSAECONNABORTED`: reset in the backlog.
+    pub(super) const ONE_CONNECTION: &[i32] = &[10054, 10053];
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+    use rustix::io::Errno;
+
+    fn error(errno: Errno) -> io::Error {
+        errno.into()
+    }
+
+    #[test]
+    fn transfers_are_classified_by_code() {
+        for errno in [Errno::AGAIN, Errno::INTR] {
+            assert_eq!(transfer(&error(errno)), Transfer::Again);
+        }
+        for errno in [Errno::CONNRESET, Errno::PIPE, Errno::CONNABORTED] {
+            assert_eq!(transfer(&error(errno)), Transfer::Failed(Failure::Reset));
+        }
+        for errno in [Errno::TIMEDOUT, Errno::HOSTUNREACH, Errno::BADF, Errno::NOBUFS] {
+            assert_eq!(transfer(&error(errno)), Transfer::Failed(Failure::Io));
+        }
+    }
+
+    #[test]
+    fn a_read_timeout_is_not_a_dead_peer() {
+        assert_eq!(transfer(&ErrorKind::TimedOut.into()), Transfer::Again);
+    }
+
+    #[test]
+    fn accept_errors_end_one_connection_or_pause() {
+        assert_eq!(accept(&error(Errno::AGAIN)), None);
+        assert_eq!(accept(&error(Errno::INTR)), None);
+        for errno in [Errno::CONNABORTED, Errno::PROTO, Errno::PERM, Errno::NETUNREACH] {
+            assert_eq!(accept(&error(errno)), Some(AcceptError::Connection));
+        }
+        for errno in [Errno::MFILE, Errno::NFILE, Errno::NOBUFS, Errno::NOMEM, Errno::INVAL] {
+            assert_eq!(accept(&error(errno)), Some(AcceptError::Exhausted));
+        }
+    }
+
+    #[test]
+    fn a_peer_that_closed_first_is_no_error_of_ours() {
+        assert!(is_peer_gone(&error(Errno::NOTCONN)));
+        assert!(!is_peer_gone(&error(Errno::BADF)));
+    }
+}

@@ -1,0 +1,55 @@
+//! What failed, at which step.
+
+use std::error::Error;
+use std::fmt;
+use std::io;
+
+/// The step at which a socket could not be had.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Stage {
+    /// Turning a name into addresses: getaddrinfo(3).
+    Resolve,
+    /// socket(2) and its options.
+    Socket,
+    /// bind(2).
+    Bind,
+    /// listen(2).
+    Listen,
+    /// connect(2), on every address.
+    Connect,
+}
+
+/// A socket could not be had.
+#[derive(Debug)]
+pub struct NetError {
+    /// The step that failed.
+    pub stage: Stage,
+    /// What the system said.
+    pub source: io::Error,
+}
+
+impl NetError {
+    pub(crate) fn at(stage: Stage) -> impl Fn(io::Error) -> Self {
+        move |source| Self { stage, source }
+    }
+}
+
+impl fmt::Display for NetError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let what = match self.stage {
+            Stage::Resolve => "no address found",
+            Stage::Socket => "no socket",
+            Stage::Bind => "cannot bind",
+            Stage::Listen => "cannot listen",
+            Stage::Connect => "cannot connect",
+        };
+        write!(f, "{what}: {}", self.source)
+    }
+}
+
+impl Error for NetError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        Some(&self.source)
+    }
+}

@@ -1,0 +1,26 @@
+//! What the socket drivers share: where to listen and connect, sockets set up right, what the errors of an
+//! operating system mean, and the ways into a running session. No loop, no thread, no protocol.
+//!
+//! | module | what it holds |
+//! | --- | --- |
+//! | [`Endpoint`] | `tcp:HOST:PORT`, parsed and printed |
+//! | [`bind`], [`Listener`], [`connect`], [`Stream`] | sockets with the options a server wants |
+//! | [`NetError`], [`Stage`] | what failed, at which step |
+//! | [`classify`] | errors by operating-system code, as the core's own enums |
+//! | [`Control`], [`Mailbox`], [`Bell`] | stop, abort and commands from any thread, bounded |
+//! | [`Service`], [`Peer`], [`Ended`] | what a server does for each connection |
+
+#![forbid(unsafe_code)]
+
+pub mod classify;
+mod endpoint;
+mod error;
+mod mailbox;
+mod service;
+mod socket;
+
+pub use endpoint::{DEFAULT_PORT, Endpoint, EndpointError};
+pub use error::{NetError, Stage};
+pub use mailbox::{Bell, Control, Mail, Mailbox, PostError};
+pub use service::{Ended, Peer, Served, Service, Source};
+pub use socket::{BindOptions, ConnectOptions, Family, Listener, Stream, bind, connect};

@@ -1,0 +1,103 @@
+//! What a server does for each connection, whichever driver runs it.
+
+use std::fmt;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+
+use roundtrip_core::admission::Tally;
+use roundtrip_core::{Machine, Time};
+
+use crate::Control;
+
+/// What [`Admission`](roundtrip_core::admission::Admission) counts connections by: the peer's address, without
+/// its port.
+pub type Source = IpAddr;
+
+/// Who is at the other end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Peer(SocketAddr);
+
+impl Peer {
+    /// The peer at this address; an IPv4 address mapped into IPv6 (`::ffff:a.b.c.d`) becomes IPv4 again.
+    pub const fn new(address: SocketAddr) -> Self {
+        Self(SocketAddr::new(address.ip().to_canonical(), address.port()))
+    }
+
+    /// What connections are counted by.
+    pub const fn source(&self) -> Source {
+        self.0.ip()
+    }
+}
+
+impl fmt::Display for Peer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// A server's side of every connection: the machine, and who hears of it.
+///
+/// Called from many threads at once. A function `Fn(Time, &Peer) -> impl Machine` is a service that listens to
+/// nothing.
+pub trait Service: Sync {
+    /// The protocol.
+    type Machine: Machine<Command: Send>;
+
+    /// A connection was admitted: the machine for it. `control` reaches that session while it lasts.
+    fn open(
+        &self,
+        now: Time,
+        peer: &Peer,
+        control: &Control<<Self::Machine as Machine>::Command>,
+    ) -> Self::Machine;
+
+    /// A session has something to tell.
+    fn event(&self, peer: &Peer, event: <Self::Machine as Machine>::Event) {
+        let _ = (peer, event);
+    }
+
+    /// A session ended and its connection is torn down.
+    fn ended(&self, peer: &Peer, ended: Ended<<Self::Machine as Machine>::Outcome>) {
+        let _ = (peer, ended);
+    }
+
+    /// Accepting failed; the server goes on.
+    fn accept_failed(&self, error: &io::Error) {
+        let _ = error;
+    }
+}
+
+impl<F, M> Service for F
+where
+    F: Fn(Time, &Peer) -> M + Sync,
+    M: Machine<Command: Send>,
+{
+    type Machine = M;
+
+    fn open(&self, now: Time, peer: &Peer, _control: &Control<M::Command>) -> M {
+        self(now, peer)
+    }
+}
+
+/// What came of driving one connection.
+#[derive(Debug)]
+pub struct Ended<O> {
+    /// The machine's own outcome.
+    pub outcome: O,
+    /// Bytes that the transport took, what completed after the machine's end included.
+    pub written: u64,
+    /// Bytes that were still readable when the connection was torn down: the peer sent them, its TCP got them
+    /// acknowledged, and nobody read them.
+    pub unread: u64,
+    /// What the operating system said, if the transport failed.
+    pub error: Option<io::Error>,
+}
+
+/// What came of a server.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Served {
+    /// What happened at the door.
+    pub tally: Tally,
+    /// Sessions whose machine or service panicked; their connections were reset, the others went on.
+    pub panicked: u64,
+}

@@ -1,0 +1,72 @@
+//! The blocking driver: any machine over a socket, one thread a connection.
+//!
+//! # The loop
+//!
+//! [`drive`] is the ten-line loop of [`roundtrip_core`] made real:
+//!
+//! | the machine says | the driver does |
+//! | --- | --- |
+//! | `Write` | writes at once what the kernel takes, keeps the rest |
+//! | `ShutdownWrite` | `shutdown(2)` |
+//! | `Event` | calls the application |
+//! | `Wait` | waits in `poll(2)` for the socket and for its wake-up descriptor, then reads at most the credit |
+//! | `Close` | closes or resets the socket, returns the outcome |
+//!
+//! A [`Control`] reaches a thread that waits to read: it writes to the wake-up descriptor. After every wake-up,
+//! a passed deadline included, what is readable is read *before* the machine is polled, so that a server that
+//! was suspended answers the request that waited instead of timing it out.
+//!
+//! # The server
+//!
+//! [`serve`] runs a [`Service`] behind the core's admission policy until it is drained; a [`ServerHandle`]
+//! stops it from any thread. Threads accept for themselves, one at a time.
+//!
+//! ```
+//! use roundtrip_core::admission::Limits;
+//! use roundtrip_core::echo::{ClientConfig, EchoClient, EchoServer, Payload, ServerConfig, Verdict};
+//! use roundtrip_std::{BindOptions, ConnectOptions, ServerHandle};
+//! use std::sync::Arc;
+//!
+//! let listener = roundtrip_std::bind(&"127.0.0.1:0".parse()?, &BindOptions::default())?;
+//! let endpoint = listener.local_address()?.to_string().parse()?;
+//! let handle = ServerHandle::new()?;
+//! std::thread::scope(|scope| {
+//!     scope.spawn(|| {
+//!         let config = Arc::new(ServerConfig::default());
+//!         let echo = |now, _peer: &_| EchoServer::new(Arc::clone(&config), now);
+//!         roundtrip_std::serve(vec![listener], Limits::default(), &handle, &echo)
+//!     });
+//!     let stream = roundtrip_std::connect(&endpoint, &ConnectOptions::default())?;
+//!     let ended = roundtrip_std::drive(stream, |now| {
+//!         EchoClient::new(ClientConfig::default().into(), Payload::seeded(1, 100_000), now)
+//!     })?;
+//!     handle.stop();
+//!     assert_eq!(ended.outcome.verdict, Verdict::Verified);
+//!     Ok::<(), Box<dyn std::error::Error>>(())
+//! })?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! Over anything that is only `Read` and `Write`, [`plain::drive`] runs the same machines without a way in.
+
+#![forbid(unsafe_code)]
+
+mod block;
+mod clock;
+mod connection;
+pub mod plain;
+mod server;
+mod wake;
+
+pub use clock::{Clock, SystemClock};
+pub use connection::{Driver, drive};
+pub use roundtrip_net::{
+    BindOptions, ConnectOptions, Control, Ended, Endpoint, EndpointError, Family, Listener, NetError, Peer,
+    PostError, Served, Service, Stage, Stream, bind, connect,
+};
+pub use server::{ServerHandle, serve};
+
+/// The README's examples are compiled and run as this crate's tests, because it has all they need.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+struct Readme;

@@ -1,0 +1,91 @@
+//! Any machine over anything that is `Read` and `Write`: pipes, files, standard input and output.
+//!
+//! The loop makes two kinds of calls, and both block for as long as they like. So there is no way in
+//! (`Command = Infallible`, and no stop), and deadlines take effect only between calls.
+
+use std::convert::Infallible;
+use std::io::{self, ErrorKind, Read, Write};
+
+use roundtrip_core::{Driven, Machine, Step, Time, Wait};
+use roundtrip_net::Ended;
+use roundtrip_net::classify::{self, Transfer};
+
+use crate::block::Block;
+use crate::clock::{Clock, until};
+
+/// Drives one machine over a reader and a writer until it closes. Half-closing drops the writer.
+///
+/// `WouldBlock`, `TimedOut` and `Interrupted` mean "look again": a reader with a time limit of its own gives
+/// deadlines a chance to act.
+pub fn drive<M: Machine<Command = Infallible>>(
+    mut reader: impl Read,
+    writer: impl Write,
+    clock: &impl Clock,
+    machine: impl FnOnce(Time) -> M,
+    mut events: impl FnMut(M::Event),
+) -> Ended<M::Outcome> {
+    let mut writer = Some(writer);
+    let mut block = Block::default();
+    let mut flushed = true;
+    let mut now = clock.now();
+    let mut session = Driven::new(machine(now));
+    let mut written = 0;
+    let mut failed = None;
+    let outcome = loop {
+        let done = match session.step(now) {
+            Step::Write => Ok(()),
+            Step::ShutdownWrite => {
+                drop(writer.take());
+                Ok(())
+            }
+            Step::Event(event) => {
+                events(event);
+                Ok(())
+            }
+            Step::Wait(_) if !session.pending().is_empty() => {
+                write(writer.as_mut(), session.pending()).map(|wrote| {
+                    flushed = false;
+                    written += wrote as u64;
+                    now = clock.now();
+                    session.wrote(now, wrote);
+                })
+            }
+            Step::Wait(_) if !std::mem::replace(&mut flushed, true) => {
+                writer.as_mut().map_or(Ok(()), Write::flush)
+            }
+            Step::Wait(Wait { read: 0, deadline, .. }) => {
+                // Only the deadline can end this: nothing reaches in.
+                std::thread::park_timeout(until(now, deadline).unwrap_or_default());
+                now = clock.now();
+                Ok(())
+            }
+            Step::Wait(wait) => block.fill(wait.read, false, |buffer| reader.read(buffer)).map(|bytes| {
+                now = clock.now();
+                if bytes.is_empty() {
+                    session.eof(now);
+                } else {
+                    let rest = session.data(now, bytes);
+                    debug_assert!(rest.is_empty(), "no more is read than there is credit for");
+                }
+            }),
+            Step::Close { outcome, .. } => break outcome,
+        };
+        if let Err(error) = done {
+            now = clock.now();
+            if let Transfer::Failed(failure) = classify::transfer(&error) {
+                failed.get_or_insert(error);
+                session.failed(now, failure);
+            }
+        }
+    };
+    Ended { outcome, written, unread: 0, error: failed }
+}
+
+fn write(writer: Option<&mut impl Write>, bytes: &[u8]) -> io::Result<usize> {
+    let writer = writer.ok_or(ErrorKind::BrokenPipe)?;
+    match writer.write(bytes)? {
+        // A writer that takes nothing will not take anything later either: `Write::write`.
+        0 => Err(ErrorKind::WriteZero.into()),
+        wrote => Ok(wrote),
+    }
+}

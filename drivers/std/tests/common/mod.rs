@@ -1,0 +1,99 @@
+//! What the tests of this driver share: a running server, and a plain client to try it with.
+
+#![allow(dead_code, reason = "each test binary uses its part")]
+#![allow(clippy::unwrap_used, reason = "a helper that fails fails its test")]
+
+use std::io::{Read, Write};
+use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::thread::JoinHandle;
+use std::{io, thread};
+
+use roundtrip_core::admission::Limits;
+use roundtrip_core::echo::{EchoServer, ServerConfig, ServerOutcome};
+use roundtrip_core::{Machine, Time};
+use roundtrip_net::{BindOptions, Control, Ended, Peer, Served, Service};
+use roundtrip_std::ServerHandle;
+
+/// An echo server on a free port of the loopback, and everything it reports.
+pub(crate) struct Running {
+    pub(crate) address: SocketAddr,
+    pub(crate) handle: ServerHandle,
+    pub(crate) ended: Receiver<Ended<ServerOutcome>>,
+    thread: JoinHandle<io::Result<Served>>,
+}
+
+struct Echo {
+    config: std::sync::Arc<ServerConfig>,
+    ended: Sender<Ended<ServerOutcome>>,
+}
+
+impl Service for Echo {
+    type Machine = EchoServer;
+
+    fn open(
+        &self,
+        now: Time,
+        _peer: &Peer,
+        _control: &Control<<EchoServer as Machine>::Command>,
+    ) -> EchoServer {
+        EchoServer::new(self.config.clone(), now)
+    }
+
+    fn ended(&self, _peer: &Peer, ended: Ended<ServerOutcome>) {
+        let _ = self.ended.send(ended);
+    }
+}
+
+pub(crate) fn echo(config: ServerConfig, limits: Limits) -> Running {
+    let listener = roundtrip_std::bind(&"127.0.0.1:0".parse().unwrap(), &BindOptions::default()).unwrap();
+    let address = listener.local_address().unwrap();
+    let handle = ServerHandle::new().unwrap();
+    let (sender, ended) = channel();
+    let service = Echo { config: config.into(), ended: sender };
+    let thread = thread::spawn({
+        let handle = handle.clone();
+        move || roundtrip_std::serve(vec![listener], limits, &handle, &service)
+    });
+    Running { address, handle, ended, thread }
+}
+
+impl Running {
+    /// Stops the server and waits until it is drained.
+    pub(crate) fn stop(self) -> Served {
+        self.handle.stop();
+        self.join()
+    }
+
+    /// Waits until the server is drained.
+    pub(crate) fn join(self) -> Served {
+        self.thread.join().unwrap().unwrap()
+    }
+}
+
+/// Sends, half-closes, reads to the end.
+pub(crate) fn round_trip(address: SocketAddr, bytes: &[u8]) -> Vec<u8> {
+    let mut stream = TcpStream::connect(address).unwrap();
+    let mut writer = stream.try_clone().unwrap();
+    thread::scope(|scope| {
+        scope.spawn(move || {
+            writer.write_all(bytes).unwrap();
+            writer.shutdown(Shutdown::Write).unwrap();
+        });
+        let mut back = Vec::new();
+        stream.read_to_end(&mut back).unwrap();
+        back
+    })
+}
+
+/// Closes with RST.
+pub(crate) fn reset(stream: TcpStream) {
+    roundtrip_net::Stream::from(stream).reset_on_close();
+}
+
+/// A connected pair of sockets.
+pub(crate) fn pair() -> (TcpStream, TcpStream) {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+    (client, listener.accept().unwrap().0)
+}

@@ -1,0 +1,240 @@
+//! The loop over one connection: who wakes it, what it reads first, what it returns.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a helper that fails fails its test")]
+
+mod common;
+
+use std::convert::Infallible;
+use std::io::{Read, Write};
+use std::net::{Shutdown, TcpStream};
+use std::sync::Mutex;
+use std::time::Duration;
+
+use bytes::Bytes;
+use common::{pair, reset};
+use roundtrip_core::echo::{EchoServer, End, Limit, ServerConfig};
+use roundtrip_core::{Action, Failure, Input, Machine, Misuse, Teardown, Time, Wait};
+use roundtrip_net::PostError;
+use roundtrip_std::{Clock, Driver, SystemClock};
+
+/// A clock that a test moves.
+struct Script<F>(Mutex<F>);
+
+impl<F: FnMut() -> Time + Send> Clock for Script<F> {
+    fn now(&self) -> Time {
+        (self.0.lock().unwrap())()
+    }
+}
+
+fn seconds(seconds: u64) -> Time {
+    Time::ZERO.after(Duration::from_secs(seconds))
+}
+
+fn idle_after_a_second() -> impl FnOnce(Time) -> EchoServer {
+    let config = ServerConfig::builder().idle(Some(Duration::from_secs(1))).build().unwrap();
+    |now| EchoServer::new(config.into(), now)
+}
+
+/// The process is suspended while it waits: the deadline has passed when it wakes, and a request has come.
+#[test]
+fn what_is_there_is_read_before_a_passed_deadline_takes_effect() {
+    let (mut client, server) = pair();
+    let mut peer = client.try_clone().unwrap();
+    let mut calls = 0;
+    // Waits in poll(2) for as long as the clock says: not at all, for it says that the deadline is near. The
+    // request comes after poll(2) has looked, and the clock is a second later.
+    let clock = Script(Mutex::new(move || {
+        calls += 1;
+        if calls == 1 {
+            return Time::ZERO;
+        }
+        if calls == 2 {
+            peer.write_all(b"still there?").unwrap();
+            peer.shutdown(Shutdown::Write).unwrap();
+            // On loopback the bytes are in the other socket's queue when `write` returns.
+        }
+        seconds(1 + calls)
+    }));
+    let config = ServerConfig::builder().idle(Some(Duration::from_millis(1))).build().unwrap();
+    let driver = Driver::new(clock).unwrap();
+    let ended =
+        driver.drive(server.into(), |now| EchoServer::new(config.into(), now), |never| match never {});
+    assert_eq!((ended.outcome.end, ended.outcome.echoed), (End::Clean, 12));
+    let mut back = String::new();
+    client.read_to_string(&mut back).unwrap();
+    assert_eq!(back, "still there?");
+}
+
+#[test]
+fn a_deadline_with_nothing_to_read_takes_effect() {
+    let (_client, server) = pair();
+    let mut now = Time::ZERO;
+    let clock = Script(Mutex::new(move || std::mem::replace(&mut now, seconds(1))));
+    let config = ServerConfig::builder().idle(Some(Duration::from_millis(1))).build().unwrap();
+    let driver = Driver::new(clock).unwrap();
+    let ended =
+        driver.drive(server.into(), |now| EchoServer::new(config.into(), now), |never| match never {});
+    assert_eq!(ended.outcome.end, End::TimedOut(Limit::Idle));
+}
+
+#[test]
+fn stop_and_abort_wake_a_thread_that_waits_to_read() {
+    for abort in [false, true] {
+        let (client, server) = pair();
+        let driver = Driver::new(SystemClock::new()).unwrap();
+        let control = driver.control();
+        let waiting = std::thread::spawn(move || {
+            let config = ServerConfig::builder().quiet(Duration::from_nanos(1)).build().unwrap();
+            driver.drive(server.into(), |now| EchoServer::new(config.into(), now), |never| match never {})
+        });
+        if abort {
+            control.abort();
+        } else {
+            control.stop();
+            // The session lingers for our end.
+            let _ = client.shutdown(Shutdown::Write);
+        }
+        let ended = waiting.join().unwrap();
+        assert_eq!(ended.outcome.end, if abort { End::Aborted } else { End::Clean });
+    }
+}
+
+/// Writes each command to the peer, one at a time; ends with the peer.
+#[derive(Default)]
+struct Announcer {
+    next: Option<Bytes>,
+    outstanding: usize,
+    announced: usize,
+    ended: bool,
+    told: bool,
+}
+
+impl Machine for Announcer {
+    type Command = Bytes;
+    type Event = usize;
+    type Outcome = usize;
+
+    fn handle(&mut self, _now: Time, input: Input<Bytes>) -> Result<(), Misuse> {
+        match input {
+            Input::Command(_) if self.next.is_some() || self.outstanding > 0 => {
+                return Err(Misuse::OverCommand);
+            }
+            Input::Command(bytes) => self.next = Some(bytes),
+            Input::Wrote(n) => {
+                self.outstanding -= n;
+                self.told = self.outstanding > 0;
+                self.announced += usize::from(self.outstanding == 0);
+            }
+            Input::Data(_) => {}
+            Input::Eof | Input::Stop | Input::Abort | Input::Failed(_) => self.ended = true,
+        }
+        Ok(())
+    }
+
+    fn poll(&mut self, _now: Time) -> Action<usize, usize> {
+        if self.ended {
+            return Action::Close { how: Teardown::Graceful, outcome: self.announced };
+        }
+        if let Some(bytes) = self.next.take() {
+            self.outstanding = bytes.len();
+            return Action::Write(bytes);
+        }
+        if self.announced > 0 && self.outstanding == 0 && !self.told {
+            self.told = true;
+            return Action::Event(self.announced);
+        }
+        let commands = usize::from(self.outstanding == 0);
+        Action::Wait(Wait { read: 100, commands, deadline: None })
+    }
+}
+
+#[test]
+fn commands_wake_a_thread_that_waits_to_read_and_wait_for_credit() {
+    let (mut client, server) = pair();
+    let driver = Driver::new(SystemClock::new()).unwrap();
+    let control = driver.control();
+    let events = Mutex::new(Vec::new());
+    let ended = std::thread::scope(|scope| {
+        let waiting = scope.spawn(|| {
+            driver.drive(
+                server.into(),
+                |_now| Announcer::default(),
+                |event| events.lock().unwrap().push(event),
+            )
+        });
+        for word in ["one ", "two ", "three "] {
+            control.post(Bytes::from_static(word.as_bytes())).unwrap();
+        }
+        let mut back = [0; 14];
+        client.read_exact(&mut back).unwrap();
+        assert_eq!(&back, b"one two three ");
+        control.post(Bytes::from_static(b"four")).unwrap();
+        client.read_exact(&mut back[..4]).unwrap();
+        assert_eq!(&back[..4], b"four");
+        client.shutdown(Shutdown::Write).unwrap();
+        waiting.join().unwrap()
+    });
+    assert_eq!((ended.outcome, ended.written), (4, 18));
+    assert_eq!(*events.lock().unwrap(), [1, 2, 3, 4]);
+    assert_eq!(control.post(Bytes::new()), Err(PostError::Gone(Bytes::new())));
+}
+
+#[test]
+fn a_reset_is_told_with_its_error() {
+    let (client, server) = pair();
+    reset(client);
+    let ended = roundtrip_std::drive(server.into(), idle_after_a_second()).unwrap();
+    assert_eq!(ended.outcome.end, End::Failed(Failure::Reset));
+    assert!(ended.error.is_some());
+}
+
+/// Never reads, and ends at once.
+struct Deaf;
+
+impl Machine for Deaf {
+    type Command = Infallible;
+    type Event = Infallible;
+    type Outcome = ();
+
+    fn handle(&mut self, _now: Time, _input: Input) -> Result<(), Misuse> {
+        Ok(())
+    }
+
+    fn poll(&mut self, _now: Time) -> Action<Infallible, ()> {
+        Action::Close { how: Teardown::Graceful, outcome: () }
+    }
+}
+
+#[test]
+fn bytes_that_nobody_read_are_counted() {
+    let (mut client, server) = pair();
+    client.write_all(b"nobody reads this").unwrap();
+    let ended = roundtrip_std::drive(server.into(), |_now| Deaf).unwrap();
+    assert_eq!(ended.unread, 17);
+}
+
+/// Panics at its first byte.
+struct Brittle;
+
+impl Machine for Brittle {
+    type Command = Infallible;
+    type Event = Infallible;
+    type Outcome = ();
+
+    fn handle(&mut self, _now: Time, _input: Input) -> Result<(), Misuse> {
+        panic!("planted");
+    }
+
+    fn poll(&mut self, _now: Time) -> Action<Infallible, ()> {
+        Action::Wait(Wait { read: 1, commands: 0, deadline: None })
+    }
+}
+
+#[test]
+fn a_panic_resets_the_connection_instead_of_ending_it() {
+    let (mut client, server): (TcpStream, TcpStream) = pair();
+    client.write_all(b"x").unwrap();
+    let panicked = std::thread::spawn(move || roundtrip_std::drive(server.into(), |_now| Brittle)).join();
+    assert!(panicked.is_err());
+    assert_eq!(client.read(&mut [0]).unwrap_err().kind(), std::io::ErrorKind::ConnectionReset);
+}

@@ -1,0 +1,212 @@
+//! The server over loopback: what one client does never costs another one a byte.
+
+mod common;
+
+use std::io::{Read, Write};
+use std::net::{Shutdown, TcpStream};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use common::{echo, reset, round_trip};
+use roundtrip_core::Failure;
+use roundtrip_core::admission::Limits;
+use roundtrip_core::echo::{EchoServer, End, Payload, ServerConfig};
+use roundtrip_net::{BindOptions, Peer};
+use roundtrip_std::ServerHandle;
+
+fn payload(len: usize) -> Vec<u8> {
+    let mut bytes = vec![0; len];
+    Payload::seeded(7, len as u64).fill(0, &mut bytes);
+    bytes
+}
+
+#[test]
+fn everything_comes_back_and_the_end_is_clean() {
+    let server = echo(ServerConfig::default(), Limits::default());
+    for len in [0, 1, 14, 512, 65536, 65537, 1 << 20, 10 << 20] {
+        let bytes = payload(len);
+        assert!(round_trip(server.address, &bytes) == bytes, "{len} bytes");
+        let ended = server.ended.recv().unwrap();
+        assert_eq!((ended.outcome.end, ended.outcome.echoed), (End::Clean, len as u64));
+        assert_eq!((ended.written, ended.unread), (len as u64, 0));
+    }
+    assert_eq!(server.stop().tally.admitted, 8);
+}
+
+#[test]
+fn many_clients_at_once_each_get_their_own_bytes() {
+    let server = echo(ServerConfig::default(), Limits::default());
+    std::thread::scope(|scope| {
+        for client in 0..64 {
+            let address = server.address;
+            scope.spawn(move || {
+                let bytes = payload(100_000 + client);
+                assert!(round_trip(address, &bytes) == bytes);
+            });
+        }
+    });
+    let served = server.stop();
+    assert_eq!((served.tally.admitted, served.panicked), (64, 0));
+}
+
+#[test]
+fn a_client_that_stops_reading_is_held_back_in_bounded_memory() {
+    let config = ServerConfig::builder().buffer(4096).build().unwrap();
+    let server = echo(config, Limits::default());
+    let mut stream = TcpStream::connect(server.address).unwrap();
+    // Write until the whole path is full: our send buffer, theirs, and the session's.
+    stream.set_write_timeout(Some(Duration::from_millis(300))).unwrap();
+    let bytes = payload(1 << 16);
+    let mut sent = Vec::new();
+    while let Ok(n) = stream.write(&bytes) {
+        sent.extend_from_slice(&bytes[..n]);
+        assert!(sent.len() < 64 << 20, "nothing holds the client back");
+    }
+    let other = payload(50_000);
+    assert!(round_trip(server.address, &other) == other, "a held client must not hold another");
+    let mut reader = stream.try_clone().unwrap();
+    let back = std::thread::scope(|scope| {
+        let back = scope.spawn(move || {
+            let mut back = Vec::new();
+            reader.read_to_end(&mut back).unwrap();
+            back
+        });
+        stream.shutdown(Shutdown::Write).unwrap();
+        back.join().unwrap()
+    });
+    assert!(back == sent, "{} of {} bytes", back.len(), sent.len());
+    server.stop();
+}
+
+#[test]
+fn a_reset_ends_one_connection_only() {
+    let server = echo(ServerConfig::default(), Limits::default());
+    let mut well_behaved = TcpStream::connect(server.address).unwrap();
+    well_behaved.write_all(b"before").unwrap();
+    let mut other = TcpStream::connect(server.address).unwrap();
+    other.write_all(b"x").unwrap();
+    other.read_exact(&mut [0]).unwrap();
+    reset(other);
+    let ended = server.ended.recv().unwrap();
+    assert_eq!(ended.outcome.end, End::Failed(Failure::Reset));
+    assert_eq!(ended.error.unwrap().kind(), std::io::ErrorKind::ConnectionReset);
+    well_behaved.write_all(b" and after").unwrap();
+    well_behaved.shutdown(Shutdown::Write).unwrap();
+    let mut back = String::new();
+    well_behaved.read_to_string(&mut back).unwrap();
+    assert_eq!(back, "before and after");
+    server.stop();
+}
+
+#[test]
+fn a_stop_lets_a_client_finish_and_loses_nothing() {
+    // Quiet for an hour: only the client's own end can end the session.
+    let hour = Duration::from_hours(1);
+    let config = ServerConfig::builder().quiet(hour).drain(hour).build().unwrap();
+    let server = echo(config, Limits { drain: hour, ..Limits::default() });
+    let mut stream = TcpStream::connect(server.address).unwrap();
+    stream.write_all(b"one").unwrap();
+    stream.read_exact(&mut [0; 3]).unwrap();
+    server.handle.stop();
+    stream.write_all(b"two").unwrap();
+    stream.shutdown(Shutdown::Write).unwrap();
+    let mut back = String::new();
+    stream.read_to_string(&mut back).unwrap();
+    assert_eq!(back, "two");
+    let ended = server.ended.recv().unwrap();
+    assert_eq!((ended.outcome.end, ended.outcome.dropped, ended.unread), (End::Clean, 0, 0));
+    assert_eq!(server.join().tally.live, 0);
+}
+
+#[test]
+fn clients_in_the_backlog_are_served_before_a_drain_closes_the_listener() {
+    let hour = Duration::from_hours(1);
+    let limits = Limits { connections: 1, drain: hour, ..Limits::default() };
+    let server = echo(ServerConfig::default(), limits);
+    let mut first = TcpStream::connect(server.address).unwrap();
+    first.write_all(b"1").unwrap();
+    first.read_exact(&mut [0]).unwrap();
+    // There is room for one: these wait in the backlog.
+    let mut waiting: Vec<_> = (0..3).map(|_| TcpStream::connect(server.address).unwrap()).collect();
+    for stream in &mut waiting {
+        stream.write_all(b"hello").unwrap();
+        stream.shutdown(Shutdown::Write).unwrap();
+    }
+    server.handle.stop();
+    first.shutdown(Shutdown::Write).unwrap();
+    for mut stream in waiting {
+        let mut back = String::new();
+        stream.read_to_string(&mut back).unwrap();
+        assert_eq!(back, "hello");
+    }
+    let address = server.address;
+    let served = server.join();
+    assert_eq!((served.tally.admitted, served.tally.peak), (4, 1));
+    assert!(TcpStream::connect(address).is_err(), "the listener is closed");
+}
+
+#[test]
+fn force_ends_a_drain_at_once() {
+    let hour = Duration::from_hours(1);
+    let config = ServerConfig::builder().quiet(hour).drain(hour).build().unwrap();
+    let server = echo(config, Limits { drain: hour, ..Limits::default() });
+    let mut stream = TcpStream::connect(server.address).unwrap();
+    stream.write_all(b"x").unwrap();
+    stream.read_exact(&mut [0]).unwrap();
+    server.handle.stop();
+    server.handle.force();
+    let ended = server.ended.recv().unwrap();
+    assert_eq!(ended.outcome.end, End::Aborted);
+    server.join();
+    let error = stream.read(&mut [0]).unwrap_err();
+    assert_eq!(error.kind(), std::io::ErrorKind::ConnectionReset);
+}
+
+#[test]
+fn a_server_for_one_client_closes_its_listener_after_the_accept() {
+    let server = echo(ServerConfig::default(), Limits { total: Some(1), ..Limits::default() });
+    let mut stream = TcpStream::connect(server.address).unwrap();
+    stream.write_all(b"x").unwrap();
+    stream.read_exact(&mut [0]).unwrap();
+    // The follower has closed it once it has the lead; who got in between is reset.
+    while TcpStream::connect(server.address).is_ok() {}
+    stream.shutdown(Shutdown::Write).unwrap();
+    assert_eq!(stream.read(&mut [0]).unwrap(), 0);
+    assert_eq!(server.join().tally.admitted, 1);
+}
+
+#[test]
+fn more_than_a_sources_share_is_refused() {
+    let server = echo(ServerConfig::default(), Limits { per_source: Some(1), ..Limits::default() });
+    let mut first = TcpStream::connect(server.address).unwrap();
+    first.write_all(b"x").unwrap();
+    first.read_exact(&mut [0]).unwrap();
+    let mut second = TcpStream::connect(server.address).unwrap();
+    assert_eq!(second.read(&mut [0]).unwrap(), 0, "refused with an orderly end");
+    first.shutdown(Shutdown::Write).unwrap();
+    assert_eq!(first.read(&mut [0]).unwrap(), 0);
+    assert_eq!(server.stop().tally.refused, 1);
+}
+
+#[test]
+fn a_panicking_service_resets_its_connection_and_the_others_go_on() {
+    let listener = roundtrip_std::bind(&"127.0.0.1:0".parse().unwrap(), &BindOptions::default()).unwrap();
+    let address = listener.local_address().unwrap();
+    let handle = ServerHandle::new().unwrap();
+    let first = AtomicBool::new(true);
+    let service = |now, _peer: &Peer| {
+        assert!(!first.swap(false, Ordering::SeqCst), "planted");
+        EchoServer::new(ServerConfig::default().into(), now)
+    };
+    std::thread::scope(|scope| {
+        let server =
+            scope.spawn(|| roundtrip_std::serve(vec![listener], Limits::default(), &handle, &service));
+        let mut unlucky = TcpStream::connect(address).unwrap();
+        let error = unlucky.read(&mut [0]).unwrap_err();
+        assert_eq!(error.kind(), std::io::ErrorKind::ConnectionReset);
+        assert_eq!(round_trip(address, b"fine"), b"fine");
+        handle.stop();
+        let served = server.join().unwrap().unwrap();
+        assert_eq!((served.tally.admitted, served.panicked), (2, 1));
+    });
+}

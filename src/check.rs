@@ -1,0 +1,89 @@
+//! `check`: is every byte back, in order, with a clean end?
+
+use std::hash::{BuildHasher, Hasher};
+use std::sync::Arc;
+use std::thread;
+
+use roundtrip_core::admission::Limits;
+use roundtrip_core::echo::{ClientConfig, EchoClient, EchoServer, Payload, ServerConfig};
+use roundtrip_std::{
+    BindOptions, Clock, ConnectOptions, Driver, Endpoint, Listener, Peer, ServerHandle, Stream, SystemClock,
+};
+
+use crate::cli::{self, CheckArgs};
+use crate::problem::{Exit, Problem};
+use crate::verdict::{Checked, render};
+use crate::{signals, text};
+
+pub(crate) fn run(args: &CheckArgs) -> Result<Exit, Problem> {
+    match &args.endpoint {
+        Some(text) => check(args, text, &cli::endpoint(text)?),
+        None => check_loopback(args),
+    }
+}
+
+/// Checks a server of our own, so that nothing else is needed.
+fn check_loopback(args: &CheckArgs) -> Result<Exit, Problem> {
+    let (listener, endpoint) = own_listener(args)?;
+    let handle = ServerHandle::new().map_err(|error| Problem::system("cannot serve", &error))?;
+    let config = Arc::new(ServerConfig::default());
+    let echo = |now, _peer: &Peer| EchoServer::new(Arc::clone(&config), now);
+    thread::scope(|scope| {
+        let server = thread::Builder::new()
+            .spawn_scoped(scope, || roundtrip_std::serve(vec![listener], Limits::default(), &handle, &echo))
+            .map_err(|error| Problem::system("cannot serve", &error))?;
+        let exit = check(args, &endpoint.to_string(), &endpoint);
+        // Nobody is left who could lose anything.
+        handle.force();
+        match server.join() {
+            Ok(Ok(_served)) => exit,
+            Ok(Err(error)) => Err(Problem::system("cannot serve", &error)),
+            Err(_panic) => exit,
+        }
+    })
+}
+
+fn own_listener(args: &CheckArgs) -> Result<(Listener, Endpoint), Problem> {
+    let options = BindOptions { family: args.client.family() };
+    let endpoint = Endpoint::Tcp { host: "localhost".to_owned(), port: 0 };
+    let listener = roundtrip_std::bind(&endpoint, &options)
+        .map_err(|error| Problem::net(&endpoint.to_string(), &error))?;
+    let address = listener.local_address().map_err(|error| Problem::system("cannot serve", &error))?;
+    let endpoint = Endpoint::Tcp { host: address.ip().to_string(), port: address.port() };
+    Ok((listener, endpoint))
+}
+
+fn check(args: &CheckArgs, name: &str, endpoint: &Endpoint) -> Result<Exit, Problem> {
+    let seed = args.seed.unwrap_or_else(random_seed);
+    let config = ClientConfig::builder().window(args.window).timeout(Some(args.client.timeout)).build()?;
+    let payload = Payload::seeded(seed, args.bytes);
+    let clock = SystemClock::new();
+    let stream = connect(name, endpoint, &args.client)?;
+    let driver = Driver::new(clock).map_err(|error| Problem::system("cannot wait", &error))?;
+    let control = driver.control();
+    signals::watch(move |_count| control.abort())
+        .map_err(|error| Problem::system("cannot watch for signals", &error))?;
+    let ended =
+        driver.drive(stream, |now| EchoClient::new(config.into(), payload, now), |never| match never {});
+    let target = args.endpoint.as_ref().map(|endpoint| format!(" {endpoint}")).unwrap_or_default();
+    let checked = Checked {
+        total: args.bytes,
+        took: clock.now().since(roundtrip_core::Time::ZERO),
+        timeout: args.client.timeout,
+        again: format!("roundtrip check{target} --bytes {} --seed {seed}", args.bytes),
+    };
+    let (lines, exit) = render(&checked, &ended.outcome);
+    text::say(lines)?;
+    Ok(exit)
+}
+
+/// A connection to `endpoint`, which the person called `name`.
+pub(crate) fn connect(name: &str, endpoint: &Endpoint, client: &cli::ClientArgs) -> Result<Stream, Problem> {
+    let options = ConnectOptions { family: client.family(), timeout: Some(client.connect_timeout) };
+    roundtrip_std::connect(endpoint, &options).map_err(|error| Problem::net(name, &error))
+}
+
+/// Short enough to be typed again.
+fn random_seed() -> u64 {
+    std::hash::RandomState::new().build_hasher().finish() % 100_000
+}

@@ -1,0 +1,227 @@
+//! The command line: what may be written, and what is said of what may not.
+
+use std::time::Duration;
+
+use clap::error::ErrorKind;
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use roundtrip_std::{Endpoint, Family};
+
+use crate::problem::Problem;
+use crate::text::{self, parse_count, parse_duration, parse_memory, parse_size};
+
+/// Does a path carry bytes faithfully, both ways, to the end?
+#[derive(Debug, Parser)]
+#[command(version, propagate_version = true, arg_required_else_help = true, disable_help_subcommand = true, after_help = EXAMPLES)]
+struct Cli {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  roundtrip check                          check this machine's loopback, with a server of its own
+  roundtrip serve 0.0.0.0:7007             echo to everybody who connects
+  roundtrip check HOST:7007 --bytes 10MB   is every byte of 10 MB back, in order, with a clean end?
+  roundtrip send localhost                 the tutorial's client: a text, half-close, read to the end
+
+Exit codes: 0 ok, 1 verification failed, 2 usage, 3 incomplete, 4 cannot connect or bind, 5 internal";
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Verb {
+    /// Echo every byte until the peer half-closes
+    Serve(ServeArgs),
+    /// Send a text, half-close, and read to the end
+    Send(SendArgs),
+    /// Send a payload, half-close, and verify every byte that comes back
+    Check(CheckArgs),
+    /// Help or the version was asked for, and given.
+    #[command(skip)]
+    Told,
+}
+
+/// Which implementation of the sockets to use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Driver {
+    /// Blocking, one thread a connection
+    Std,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ServeArgs {
+    /// Where to listen, HOST:PORT; port 0 is a free one
+    #[arg(value_name = "ENDPOINT", default_value = "127.0.0.1:27015")]
+    pub(crate) endpoints: Vec<String>,
+    /// What drives the connections
+    #[arg(long, value_enum, default_value = "std")]
+    pub(crate) driver: Driver,
+    /// Serve one client, then exit; a second one is refused
+    #[arg(long)]
+    pub(crate) once: bool,
+    /// Print what the tutorial's server prints
+    #[arg(long, requires = "once")]
+    pub(crate) transcript: bool,
+    /// Connections at one time; more wait in the backlog [default: what the descriptors allow]
+    #[arg(long, value_name = "N", value_parser = parse_count)]
+    pub(crate) max_conns: Option<u64>,
+    /// Connections at one time from one address; more are refused
+    #[arg(long, value_name = "N", value_parser = parse_count)]
+    pub(crate) max_per_source: Option<u64>,
+    /// Bytes held for one connection
+    #[arg(long, value_name = "SIZE", default_value = "256KiB", value_parser = parse_memory)]
+    pub(crate) buffer: usize,
+    /// Close a connection on which no byte moved for so long [default: never]
+    #[arg(long, value_name = "TIME", value_parser = parse_duration)]
+    pub(crate) idle: Option<Duration>,
+    /// Close a connection that takes no byte for so long after its half-close [default: never]
+    #[arg(long, value_name = "TIME", value_parser = parse_duration)]
+    pub(crate) half_close_idle: Option<Duration>,
+    /// Close a connection after so long [default: never]
+    #[arg(long, value_name = "TIME", value_parser = parse_duration)]
+    pub(crate) max_age: Option<Duration>,
+    /// After SIGINT or SIGTERM: how long connections have to finish
+    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = parse_duration)]
+    pub(crate) drain: Duration,
+    #[command(flatten)]
+    family: FamilyArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct SendArgs {
+    /// Where to connect, HOST:PORT
+    #[arg(value_name = "ENDPOINT", required_unless_present = "transcript")]
+    pub(crate) endpoint: Option<String>,
+    /// What to send
+    #[arg(default_value = "this is a test")]
+    pub(crate) text: String,
+    /// Print errors and exit as the tutorial's client does
+    #[arg(long)]
+    pub(crate) transcript: bool,
+    #[command(flatten)]
+    pub(crate) client: ClientArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CheckArgs {
+    /// Where to connect, HOST:PORT [default: a server of its own on the loopback]
+    #[arg(value_name = "ENDPOINT")]
+    pub(crate) endpoint: Option<String>,
+    /// Bytes to send
+    #[arg(long, value_name = "SIZE", default_value = "10MB", value_parser = parse_bytes)]
+    pub(crate) bytes: u64,
+    /// What the bytes are computed from [default: a random one]
+    #[arg(long, value_name = "N")]
+    pub(crate) seed: Option<u64>,
+    /// Bytes sent and not yet back, at the most
+    #[arg(long, value_name = "SIZE", default_value = "64KiB", value_parser = parse_memory)]
+    pub(crate) window: usize,
+    #[command(flatten)]
+    pub(crate) client: ClientArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ClientArgs {
+    /// Give up on an address that does not answer for so long
+    #[arg(long, value_name = "TIME", default_value = "5s", value_parser = parse_duration)]
+    pub(crate) connect_timeout: Duration,
+    /// Give up when no byte moved for so long
+    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = parse_duration)]
+    pub(crate) timeout: Duration,
+    #[command(flatten)]
+    family: FamilyArgs,
+}
+
+#[derive(Debug, Args)]
+struct FamilyArgs {
+    /// Use IPv4 only
+    #[arg(short = '4', conflicts_with = "v6")]
+    v4: bool,
+    /// Use IPv6 only
+    #[arg(short = '6')]
+    v6: bool,
+}
+
+impl FamilyArgs {
+    const fn family(&self) -> Family {
+        match (self.v4, self.v6) {
+            (true, _) => Family::V4,
+            (_, true) => Family::V6,
+            _ => Family::Any,
+        }
+    }
+}
+
+impl ServeArgs {
+    pub(crate) const fn family(&self) -> Family {
+        self.family.family()
+    }
+}
+
+impl ClientArgs {
+    pub(crate) const fn family(&self) -> Family {
+        self.family.family()
+    }
+}
+
+/// An endpoint as it was written on the command line.
+pub(crate) fn endpoint(text: &str) -> Result<Endpoint, Problem> {
+    text.parse().map_err(|error: roundtrip_std::EndpointError| {
+        Problem::usage(format!("bad endpoint `{}`: {error}", text.escape_debug()), error.advice())
+    })
+}
+
+fn parse_bytes(text: &str) -> Result<u64, String> {
+    match parse_size(text)? {
+        0 => Err("there is nothing to check in 0 bytes\nsend at least 1 byte".to_owned()),
+        bytes => Ok(bytes),
+    }
+}
+
+/// The verb that was asked for. Help and the version are printed here.
+pub(crate) fn parse() -> Result<Verb, Problem> {
+    match Cli::try_parse() {
+        Ok(cli) => Ok(cli.verb),
+        Err(error) if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) => {
+            text::say(error.render().to_string().trim_end()).map(|()| Verb::Told)
+        }
+        Err(error) => Err(explain(&error)),
+    }
+}
+
+/// One cause and one way out, from clap's several paragraphs.
+fn explain(error: &clap::Error) -> Problem {
+    if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
+        return Problem::usage("no verb given", "`roundtrip check`, or `roundtrip --help` for all there is");
+    }
+    let rendered = error.render().to_string();
+    let mut paragraphs = rendered.split("\n\n");
+    let first = paragraphs.next().unwrap_or_default();
+    let mut lines = first.lines().map(str::trim);
+    let mut cause = lines.next().unwrap_or_default().trim_start_matches("error: ").to_owned();
+    // A list of what is missing or possible follows its colon; a value's own advice follows its cause.
+    let rest: Vec<_> = lines.collect();
+    let tip = paragraphs.find_map(|paragraph| paragraph.trim().strip_prefix("tip: ")).map(str::to_owned);
+    let own = if error.kind() == ErrorKind::ValueValidation {
+        rest.first().map(|&line| line.to_owned())
+    } else {
+        None
+    };
+    if own.is_none() && !rest.is_empty() {
+        cause = format!("{cause} {}", rest.join(" "));
+    }
+    let advice = own.or(tip).unwrap_or_else(|| {
+        "`roundtrip --help` shows the verbs, `roundtrip VERB --help` their options".to_owned()
+    });
+    Problem::usage(cause, advice)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_definition_is_sound() {
+        Cli::command().debug_assert();
+    }
+}

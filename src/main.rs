@@ -1,0 +1,26 @@
+//! `roundtrip`: does a path carry bytes faithfully, both ways, to the end?
+
+mod check;
+mod cli;
+mod problem;
+mod send;
+mod serve;
+mod signals;
+mod text;
+mod transcript;
+mod verdict;
+
+use std::process::ExitCode;
+
+use problem::Exit;
+
+fn main() -> ExitCode {
+    let exit = match cli::parse() {
+        Ok(cli::Verb::Serve(args)) => serve::run(&args),
+        Ok(cli::Verb::Send(args)) => send::run(&args),
+        Ok(cli::Verb::Check(args)) => check::run(&args),
+        Ok(cli::Verb::Told) => Ok(Exit::Ok),
+        Err(problem) => Err(problem),
+    };
+    exit.unwrap_or_else(|problem| problem.report()).into()
+}

@@ -1,0 +1,119 @@
+//! What a person is told when the program cannot do what it was asked: what is wrong, the way out, and the
+//! exit code.
+
+use std::fmt;
+use std::io;
+use std::process::ExitCode;
+
+use roundtrip_core::echo::ConfigError;
+use roundtrip_std::{NetError, Stage};
+
+use crate::text;
+
+/// How the program ends. The codes are the same for every verb.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Exit {
+    /// All is well.
+    Ok = 0,
+    /// The bytes did not come back as they were sent.
+    Failed = 1,
+    /// The command line makes no sense.
+    Usage = 2,
+    /// Not finished: timed out, interrupted, or bytes lost in a drain.
+    Incomplete = 3,
+    /// Nothing to talk to: cannot connect, bind or resolve.
+    Unreachable = 4,
+    /// The system failed us.
+    Internal = 5,
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(exit as u8)
+    }
+}
+
+/// One cause, one way out.
+#[derive(Debug)]
+pub(crate) struct Problem {
+    exit: Exit,
+    cause: String,
+    advice: String,
+}
+
+impl Problem {
+    pub(crate) fn new(exit: Exit, cause: impl Into<String>, advice: impl Into<String>) -> Self {
+        Self { exit, cause: cause.into(), advice: advice.into() }
+    }
+
+    pub(crate) fn usage(cause: impl Into<String>, advice: impl Into<String>) -> Self {
+        Self::new(Exit::Usage, cause, advice)
+    }
+
+    /// The system could not give what a verb needs to begin with.
+    pub(crate) fn system(what: &str, error: &io::Error) -> Self {
+        Self::new(
+            Exit::Internal,
+            format!("{what}: {}", plain(error)),
+            "check the limits that `ulimit -a` shows",
+        )
+    }
+
+    /// No socket for `endpoint`.
+    pub(crate) fn net(endpoint: &str, error: &NetError) -> Self {
+        use io::ErrorKind::{AddrInUse, AddrNotAvailable, ConnectionRefused, PermissionDenied, TimedOut};
+        let (verb, advice) = match (error.stage, error.source.kind()) {
+            (Stage::Bind | Stage::Listen, AddrInUse) => {
+                ("listen on", "another program listens there: choose another port, or 0 for a free one")
+            }
+            (Stage::Bind, PermissionDenied) => {
+                ("listen on", "ports below 1024 are reserved: choose one from 1024 on")
+            }
+            (Stage::Bind, AddrNotAvailable) => (
+                "listen on",
+                "this machine has no such address: 127.0.0.1 is for itself, 0.0.0.0 for everybody",
+            ),
+            (Stage::Bind | Stage::Listen, _) => ("listen on", "choose another address"),
+            (Stage::Connect, ConnectionRefused) => {
+                ("connect to", "nobody listens there: start a server with `roundtrip serve`")
+            }
+            (Stage::Connect, TimedOut) => (
+                "connect to",
+                "nobody answers: check the address and the firewalls, or raise --connect-timeout",
+            ),
+            (Stage::Connect, _) => ("connect to", "check the address and the route to it"),
+            (Stage::Resolve, AddrNotAvailable) => {
+                ("use", "leave out -4 and -6, or give an address of that family")
+            }
+            (Stage::Resolve, _) => ("resolve", "check the name, or give an address"),
+            _ => ("use", "check the limits that `ulimit -a` shows"),
+        };
+        let cause = format!("cannot {verb} {endpoint}: {}", plain(&error.source));
+        Self::new(Exit::Unreachable, cause, advice)
+    }
+
+    /// Says it on standard error; the exit code it asks for.
+    pub(crate) fn report(&self) -> Exit {
+        text::complain(self);
+        self.exit
+    }
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "error: {}\n  try: {}", self.cause, self.advice)
+    }
+}
+
+impl From<ConfigError> for Problem {
+    fn from(error: ConfigError) -> Self {
+        Self::usage(error.to_string(), "leave the option out for its default")
+    }
+}
+
+/// The system's words, without `(os error 98)`.
+fn plain(error: &io::Error) -> String {
+    let text = error.to_string();
+    let words = text.split(" (os error").next().unwrap_or(&text);
+    words.trim_start_matches("failed to lookup address information: ").to_owned()
+}

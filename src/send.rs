@@ -1,0 +1,55 @@
+//! `send`: the tutorial's client. A text, half-close, read to the end.
+
+use bytes::Bytes;
+use roundtrip_core::Tap;
+use roundtrip_core::echo::{ClientConfig, EchoClient, Payload};
+use roundtrip_std::{Clock, ConnectOptions, Driver, SystemClock};
+
+use crate::cli::{self, SendArgs};
+use crate::problem::{Exit, Problem};
+use crate::transcript::{self, BUFFER, ClientLines};
+use crate::verdict::{Checked, render};
+use crate::{signals, text};
+
+pub(crate) fn run(args: &SendArgs) -> Result<Exit, Problem> {
+    let Some(name) = &args.endpoint else {
+        transcript::usage();
+        return Ok(Exit::Failed);
+    };
+    let endpoint = cli::endpoint(name)?;
+    let options = ConnectOptions { family: args.client.family(), timeout: Some(args.client.connect_timeout) };
+    let stream = match roundtrip_std::connect(&endpoint, &options) {
+        Ok(stream) => stream,
+        Err(error) if args.transcript => {
+            transcript::no_socket(&error);
+            return Ok(Exit::Failed);
+        }
+        Err(error) => return Err(Problem::net(name, &error)),
+    };
+    let text = Bytes::from(args.text.clone());
+    let total = text.len() as u64;
+    let config = ClientConfig::builder().chunk(BUFFER).timeout(Some(args.client.timeout)).build()?;
+    let clock = SystemClock::new();
+    let driver = Driver::new(clock).map_err(|error| Problem::system("cannot wait", &error))?;
+    let control = driver.control();
+    signals::watch(move |_count| control.abort())
+        .map_err(|error| Problem::system("cannot watch for signals", &error))?;
+    let client = |now| EchoClient::new(config.into(), Payload::given(text), now);
+    let ended =
+        driver.drive(stream, |now| Tap::new(client(now), ClientLines::default()), |never| match never {});
+    if args.transcript {
+        transcript::connection_failed(&ended);
+        return Ok(Exit::Ok);
+    }
+    let checked = Checked {
+        total,
+        took: clock.now().since(roundtrip_core::Time::ZERO),
+        timeout: args.client.timeout,
+        again: format!("roundtrip check {name}"),
+    };
+    let (lines, exit) = render(&checked, &ended.outcome);
+    if exit != Exit::Ok {
+        text::complain(lines);
+    }
+    Ok(exit)
+}

@@ -1,0 +1,228 @@
+//! `serve`: echo every byte until the peer half-closes.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::Mutex;
+use std::sync::PoisonError;
+use std::time::Duration;
+
+use roundtrip_core::admission::Limits;
+use roundtrip_core::echo::{EchoServer, End, ServerConfig, ServerOutcome};
+use roundtrip_core::{Machine, Observe, Tap, Time};
+use roundtrip_std::{
+    BindOptions, Clock, Control, Ended, Listener, Peer, ServerHandle, Service, SystemClock, bind,
+};
+
+use crate::cli::{self, Driver, ServeArgs};
+use crate::problem::{Exit, Problem};
+use crate::transcript::{self, BUFFER, ServerLines};
+use crate::{signals, text};
+
+/// Descriptors that are not connections': standard streams, listeners, the wake-ups of waiting threads.
+const RESERVED_DESCRIPTORS: u64 = 32;
+/// Descriptors that a connection takes: its socket and its wake-up.
+const DESCRIPTORS_EACH: u64 = 2;
+/// The shortest time between two lines about failed accepts.
+const COMPLAINT_PAUSE: Duration = Duration::from_secs(5);
+
+pub(crate) fn run(args: &ServeArgs) -> Result<Exit, Problem> {
+    let Driver::Std = args.driver;
+    let chunk = if args.transcript { BUFFER } else { ServerConfig::default().chunk().min(args.buffer) };
+    let config = ServerConfig::builder()
+        .buffer(if args.transcript { BUFFER } else { args.buffer })
+        .chunk(chunk)
+        .idle(args.idle)
+        .half_close_idle(args.half_close_idle)
+        .max_age(args.max_age)
+        .build()?;
+    let limits = Limits {
+        connections: connections(args.max_conns)?,
+        per_source: args.max_per_source.map(in_memory),
+        total: args.once.then_some(1),
+        drain: args.drain,
+    };
+    let mut listeners = Vec::new();
+    for name in &args.endpoints {
+        let endpoint = cli::endpoint(name)?;
+        match bind(&endpoint, &BindOptions { family: args.family() }) {
+            Ok(listener) => listeners.push(listener),
+            Err(error) if args.transcript => {
+                transcript::no_socket(&error);
+                return Ok(Exit::Failed);
+            }
+            Err(error) => return Err(Problem::net(name, &error)),
+        }
+    }
+    announce(&listeners, args.transcript)?;
+    if args.transcript {
+        let echo = Echo::new(config, ServerLines::default());
+        serve(&echo, listeners, limits)?;
+        // The tutorial's server ends with what its one client came to.
+        let totals = echo.totals();
+        let failed = totals.last.as_ref().is_some_and(transcript::connection_failed);
+        Ok(if failed { Exit::Failed } else { Exit::Ok })
+    } else {
+        let echo = Echo::new(config, ());
+        serve(&echo, listeners, limits)?;
+        let totals = echo.totals();
+        let whole = totals.lost == 0 && totals.aborted == 0;
+        Ok(if whole { Exit::Ok } else { Exit::Incomplete })
+    }
+}
+
+/// One line a listener, at once: scripts that asked for port 0 wait for it.
+fn announce(listeners: &[Listener], transcript: bool) -> Result<(), Problem> {
+    for listener in listeners {
+        let address = listener.local_address().map_err(|error| Problem::system("cannot listen", &error))?;
+        let line = format!("listening tcp {address}");
+        // The tutorial's server prints no such line.
+        if transcript {
+            text::complain(line);
+        } else {
+            text::say(line)?;
+        }
+    }
+    Ok(())
+}
+
+fn serve<O>(echo: &Arc<Echo<O>>, listeners: Vec<Listener>, limits: Limits) -> Result<(), Problem>
+where
+    O: Observe<EchoServer> + Clone + Send + Sync + 'static,
+{
+    let handle = ServerHandle::new().map_err(|error| Problem::system("cannot serve", &error))?;
+    let drain = limits.drain;
+    signals::watch({
+        let (handle, echo) = (handle.clone(), Arc::clone(echo));
+        move |count| {
+            if count == 1 {
+                echo.draining(drain);
+                handle.stop();
+            } else {
+                handle.force();
+            }
+        }
+    })
+    .map_err(|error| Problem::system("cannot watch for signals", &error))?;
+    let served = roundtrip_std::serve(listeners, limits, &handle, &**echo)
+        .map_err(|error| Problem::system("cannot serve", &error))?;
+    let totals = echo.totals();
+    if let Some(since) = totals.draining {
+        let took = echo.clock.now().since(since).as_secs_f64();
+        text::complain(format!(
+            "drained in {took:.2}s: {} closed, {} lost",
+            text::grouped(served.tally.admitted - totals.closed_before),
+            text::bytes(totals.lost)
+        ));
+    }
+    Ok(())
+}
+
+/// How many connections the descriptors allow, or as many as were asked for if that is less.
+fn connections(asked: Option<u64>) -> Result<usize, Problem> {
+    let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
+    let Some(limit) = limit else { return Ok(asked.map_or(usize::MAX, in_memory)) };
+    let allowed = (limit.saturating_sub(RESERVED_DESCRIPTORS) / DESCRIPTORS_EACH).max(1);
+    match asked {
+        Some(asked) if asked > allowed => Err(Problem::usage(
+            format!(
+                "--max-conns {asked} needs {} file descriptors, the limit is {limit}",
+                asked.saturating_mul(DESCRIPTORS_EACH).saturating_add(RESERVED_DESCRIPTORS)
+            ),
+            format!("raise it with `ulimit -n`, or ask for at most {allowed}"),
+        )),
+        asked => Ok(in_memory(asked.unwrap_or(allowed))),
+    }
+}
+
+fn in_memory(count: u64) -> usize {
+    usize::try_from(count).unwrap_or(usize::MAX)
+}
+
+/// The service: an echo session for each connection, watched by `O`, and a sum of what came of them.
+struct Echo<O> {
+    config: Arc<ServerConfig>,
+    observer: O,
+    clock: SystemClock,
+    totals: Mutex<Totals>,
+}
+
+#[derive(Default)]
+struct Totals {
+    closed: u64,
+    /// Bytes that a client's TCP saw acknowledged and that were not echoed.
+    lost: u64,
+    aborted: u64,
+    /// When the drain began, and how many sessions were over by then.
+    draining: Option<Time>,
+    closed_before: u64,
+    last: Option<Ended<ServerOutcome>>,
+    complained: Option<Time>,
+}
+
+impl<O> Echo<O> {
+    fn new(config: ServerConfig, observer: O) -> Arc<Self> {
+        Arc::new(Self {
+            config: Arc::new(config),
+            observer,
+            clock: SystemClock::new(),
+            totals: Mutex::default(),
+        })
+    }
+
+    fn totals(&self) -> std::sync::MutexGuard<'_, Totals> {
+        self.totals.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn draining(&self, limit: Duration) {
+        let mut totals = self.totals();
+        totals.draining = Some(self.clock.now());
+        totals.closed_before = totals.closed;
+        let limit = humantime::format_duration(limit);
+        text::complain(format!("draining, deadline {limit} (again to stop now)"));
+    }
+}
+
+impl<O: Observe<EchoServer> + Clone + Sync> Service for Echo<O> {
+    type Machine = Tap<EchoServer, O>;
+
+    fn open(
+        &self,
+        now: Time,
+        _peer: &Peer,
+        _control: &Control<<EchoServer as Machine>::Command>,
+    ) -> Self::Machine {
+        Tap::new(EchoServer::new(Arc::clone(&self.config), now), self.observer.clone())
+    }
+
+    fn ended(&self, peer: &Peer, ended: Ended<ServerOutcome>) {
+        let ServerOutcome { end, dropped, .. } = ended.outcome;
+        let lost = dropped + ended.unread;
+        let mut totals = self.totals();
+        totals.closed += 1;
+        totals.lost += lost;
+        totals.aborted += u64::from(end == End::Aborted);
+        if lost > 0 {
+            text::complain(format!("{peer}: {}, {} lost", words(end), text::bytes(lost)));
+        }
+        totals.last = Some(ended);
+    }
+
+    fn accept_failed(&self, error: &io::Error) {
+        let now = self.clock.now();
+        let mut totals = self.totals();
+        if totals.complained.is_none_or(|last| now.since(last) >= COMPLAINT_PAUSE) {
+            totals.complained = Some(now);
+            text::complain(format!("cannot accept: {error}; trying again"));
+        }
+    }
+}
+
+fn words(end: End) -> &'static str {
+    match end {
+        End::Clean => "closed",
+        End::Stopped => "stopped",
+        End::Aborted => "aborted",
+        End::TimedOut(_) => "timed out",
+        End::Failed(_) => "connection failed",
+    }
+}

@@ -1,0 +1,106 @@
+//! What the program prints, and the numbers with units that it reads.
+
+use std::fmt::Display;
+use std::io::{self, ErrorKind, Write};
+use std::time::Duration;
+
+use crate::problem::{Exit, Problem};
+
+/// One line, or several, on standard output, at once.
+///
+/// A reader that has gone away is no error: whoever closed the pipe wants no more.
+pub(crate) fn say(line: impl Display) -> Result<(), Problem> {
+    let mut out = io::stdout().lock();
+    match writeln!(out, "{line}").and_then(|()| out.flush()) {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => {
+            let cause = format!("cannot write to standard output: {error}");
+            Err(Problem::new(Exit::Internal, cause, "send it somewhere with room, as in `> FILE`"))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// One line, or several, on standard error. Where that is closed there is nobody to tell.
+pub(crate) fn complain(line: impl Display) {
+    let _ = writeln!(io::stderr().lock(), "{line}");
+}
+
+/// `10,000,000`
+pub(crate) fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut out = String::new();
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            out.push(',');
+        }
+        out.push(digit);
+    }
+    out
+}
+
+/// `1 byte`, `10,000 bytes`
+pub(crate) fn bytes(number: u64) -> String {
+    format!("{} byte{}", grouped(number), if number == 1 { "" } else { "s" })
+}
+
+/// A number of bytes, or of anything else: `512`, `64KiB`, `10MB`, `20k`.
+pub(crate) fn parse_size(text: &str) -> Result<u64, String> {
+    parse_size::parse_size(text)
+        .map_err(|_| "not a size\nwrite a number with or without a unit, as in 512, 64KiB or 10MB".to_owned())
+}
+
+/// A size that must not be zero and must fit into memory.
+pub(crate) fn parse_memory(text: &str) -> Result<usize, String> {
+    match usize::try_from(parse_size(text)?) {
+        Ok(0) => Err("it must not be 0\nleave the option out for its default".to_owned()),
+        Ok(size) if size <= 1 << 30 => Ok(size),
+        _ => Err("more than 1 GiB\nuse at most 1GiB".to_owned()),
+    }
+}
+
+/// A number of things that must not be zero.
+pub(crate) fn parse_count(text: &str) -> Result<u64, String> {
+    match parse_size(text)? {
+        0 => Err("it must not be 0\nleave the option out for its default".to_owned()),
+        count => Ok(count),
+    }
+}
+
+/// A time that must not be zero: `250ms`, `10s`, `1m 30s`.
+pub(crate) fn parse_duration(text: &str) -> Result<Duration, String> {
+    match humantime::parse_duration(text) {
+        Ok(Duration::ZERO) => Err("it must not be 0\nleave the option out for its default".to_owned()),
+        Ok(duration) => Ok(duration),
+        Err(_) => Err("not a time\nwrite a number with a unit, as in 250ms, 10s or 5m".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_grouped_by_thousands() {
+        let grouped: Vec<_> = [0, 999, 1000, 123_456, 10_000_000].map(grouped).into();
+        assert_eq!(grouped, ["0", "999", "1,000", "123,456", "10,000,000"]);
+        assert_eq!((bytes(1), bytes(2)), ("1 byte".into(), "2 bytes".into()));
+    }
+
+    #[test]
+    fn sizes_take_units_of_both_kinds() {
+        let sizes: Vec<_> =
+            ["512", "64KiB", "10MB", "20k", "1.5MB"].map(|text| parse_size(text).unwrap()).into();
+        assert_eq!(sizes, [512, 65536, 10_000_000, 20_000, 1_500_000]);
+        for bad in ["", "-1", "x", "10XB", "1e400", "99999999999999999999EB", "0x10"] {
+            assert!(parse_size(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn what_must_not_be_zero_is_not() {
+        assert!(parse_memory("0").is_err() && parse_count("0").is_err() && parse_duration("0s").is_err());
+        assert!(parse_memory("1GiB").is_ok() && parse_memory("1.1GiB").is_err());
+        assert_eq!(parse_duration("1m 30s"), Ok(Duration::from_secs(90)));
+        assert!(parse_duration("10").is_err());
+    }
+}
