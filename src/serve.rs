@@ -22,6 +22,12 @@ use crate::{signals, text};
 const RESERVED_DESCRIPTORS: u64 = 32;
 /// Descriptors that a connection takes: its socket and its wake-up.
 const DESCRIPTORS_EACH: u64 = 2;
+/// After a stop: how long a session goes on echoing at the most; half of `--drain` if that is less.
+const SESSION_DRAIN: Duration = Duration::from_secs(5);
+/// And how long it then waits for the peer's end; a quarter of `--drain` if that is less.
+const SESSION_LINGER: Duration = Duration::from_secs(2);
+/// And how long its peer must be silent to be taken as done; a quarter of `--drain` if that is less.
+const SESSION_QUIET: Duration = Duration::from_secs(1);
 /// The shortest time between two lines about failed accepts.
 const COMPLAINT_PAUSE: Duration = Duration::from_secs(5);
 
@@ -34,6 +40,10 @@ pub(crate) fn run(args: &ServeArgs) -> Result<Exit, Problem> {
         .idle(args.idle)
         .half_close_idle(args.half_close_idle)
         .max_age(args.max_age)
+        // A session's own drain must be over before everybody is aborted.
+        .drain(SESSION_DRAIN.min(args.drain / 2))
+        .linger(SESSION_LINGER.min(args.drain / 4))
+        .quiet(SESSION_QUIET.min(args.drain / 4))
         .build()?;
     let limits = Limits {
         connections: connections(args.max_conns)?,
@@ -56,17 +66,12 @@ pub(crate) fn run(args: &ServeArgs) -> Result<Exit, Problem> {
     announce(&listeners, args.transcript)?;
     if args.transcript {
         let echo = Echo::new(config, ServerLines::default());
-        serve(&echo, listeners, limits)?;
+        let exit = serve(&echo, listeners, limits)?;
         // The tutorial's server ends with what its one client came to.
-        let totals = echo.totals();
-        let failed = totals.last.as_ref().is_some_and(transcript::connection_failed);
-        Ok(if failed { Exit::Failed } else { Exit::Ok })
+        let failed = echo.totals().last.as_ref().is_some_and(transcript::connection_failed);
+        Ok(if failed { Exit::Failed } else { exit })
     } else {
-        let echo = Echo::new(config, ());
-        serve(&echo, listeners, limits)?;
-        let totals = echo.totals();
-        let whole = totals.lost == 0 && totals.aborted == 0;
-        Ok(if whole { Exit::Ok } else { Exit::Incomplete })
+        serve(&Echo::new(config, ()), listeners, limits)
     }
 }
 
@@ -85,7 +90,7 @@ fn announce(listeners: &[Listener], transcript: bool) -> Result<(), Problem> {
     Ok(())
 }
 
-fn serve<O>(echo: &Arc<Echo<O>>, listeners: Vec<Listener>, limits: Limits) -> Result<(), Problem>
+fn serve<O>(echo: &Arc<Echo<O>>, listeners: Vec<Listener>, limits: Limits) -> Result<Exit, Problem>
 where
     O: Observe<EchoServer> + Clone + Send + Sync + 'static,
 {
@@ -108,13 +113,16 @@ where
     let totals = echo.totals();
     if let Some(since) = totals.draining {
         let took = echo.clock.now().since(since).as_secs_f64();
-        text::complain(format!(
-            "drained in {took:.2}s: {} closed, {} lost",
-            text::grouped(served.tally.admitted - totals.closed_before),
-            text::bytes(totals.lost)
-        ));
+        let closed = text::grouped(totals.closed - totals.closed_before);
+        let lost = text::bytes(totals.lost);
+        text::complain(format!("drained in {took:.2}s: {closed} closed, {lost} lost"));
     }
-    Ok(())
+    if served.panicked > 0 {
+        let cause = format!("{} connections were reset by a bug of this program", served.panicked);
+        return Err(Problem::new(Exit::Internal, cause, "report it, with what is printed above"));
+    }
+    let whole = totals.lost == 0 && totals.aborted == 0;
+    Ok(if whole { Exit::Ok } else { Exit::Incomplete })
 }
 
 /// How many connections the descriptors allow, or as many as were asked for if that is less.
@@ -148,8 +156,9 @@ struct Echo<O> {
 
 #[derive(Default)]
 struct Totals {
+    opened: u64,
     closed: u64,
-    /// Bytes that a client's TCP saw acknowledged and that were not echoed.
+    /// Bytes that a client saw acknowledged, and that were not echoed although it was still there.
     lost: u64,
     aborted: u64,
     /// When the drain began, and how many sessions were over by then.
@@ -177,8 +186,9 @@ impl<O> Echo<O> {
         let mut totals = self.totals();
         totals.draining = Some(self.clock.now());
         totals.closed_before = totals.closed;
+        let open = text::grouped(totals.opened - totals.closed);
         let limit = humantime::format_duration(limit);
-        text::complain(format!("draining, deadline {limit} (again to stop now)"));
+        text::complain(format!("draining: {open} connections, deadline {limit} (again to stop now)"));
     }
 }
 
@@ -191,12 +201,14 @@ impl<O: Observe<EchoServer> + Clone + Sync> Service for Echo<O> {
         _peer: &Peer,
         _control: &Control<<EchoServer as Machine>::Command>,
     ) -> Self::Machine {
+        self.totals().opened += 1;
         Tap::new(EchoServer::new(Arc::clone(&self.config), now), self.observer.clone())
     }
 
     fn ended(&self, peer: &Peer, ended: Ended<ServerOutcome>) {
         let ServerOutcome { end, dropped, .. } = ended.outcome;
-        let lost = dropped + ended.unread;
+        // Nobody is left to be told who reset the connection, or vanished.
+        let lost = if matches!(end, End::Failed(_)) { 0 } else { dropped + ended.unread };
         let mut totals = self.totals();
         totals.closed += 1;
         totals.lost += lost;

@@ -17,7 +17,7 @@ const MAX_BYTES: usize = 1 << 30;
 /// | `idle` | none | longest time without a byte moved either way; the peer's end counts as one |
 /// | `half_close_idle` | none | longest time without a byte written after the peer's end |
 /// | `max_age` | none | longest life of a session |
-/// | `quiet` | 200 ms | after a stop: how long the peer must be silent to be taken as done |
+/// | `quiet` | 1 s | after a stop: how long the peer must be silent to be taken as done |
 /// | `drain` | 5 s | after a stop: how long to go on echoing at the most |
 /// | `linger` | 2 s | after the end was cut: longest wait without progress for the rest, and for the peer's end |
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -42,7 +42,8 @@ impl Default for ServerConfig {
             idle: None,
             half_close_idle: None,
             max_age: None,
-            quiet: Duration::from_millis(200),
+            // The least retransmission time-out of RFC 6298 section 2.4: a lost segment must not look like silence.
+            quiet: Duration::from_secs(1),
             drain: Duration::from_secs(5),
             linger: Duration::from_secs(2),
         }
@@ -339,8 +340,7 @@ mod tests {
 
     #[test]
     fn errors_name_field_and_bound() {
-        extern crate std;
-        use std::string::ToString;
+        use alloc::string::ToString;
         assert_eq!(ConfigError::Zero { field: "idle" }.to_string(), "idle must not be zero");
         assert_eq!(ConfigError::TooLarge { field: "chunk", max: 9 }.to_string(), "chunk must be at most 9");
     }

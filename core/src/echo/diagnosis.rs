@@ -195,10 +195,9 @@ impl Diagnosis {
     fn jumped(&mut self, skipped: usize, position: u64) -> Option<FaultKind> {
         let skew = position.wrapping_sub(self.next).cast_signed();
         let by = skew.unsigned_abs();
-        if skew == 0 {
-            return Some(if self.balance == 0 { FaultKind::Reordered } else { self.by_course() });
-        }
         match self.course {
+            _ if skew == 0 && self.balance == 0 => return Some(FaultKind::Reordered),
+            Course::Unknown if skew == 0 => return Some(self.by_place()),
             Course::Unknown if skew > 0 => self.course = Course::Ahead(by),
             Course::Unknown if skipped == 0 => self.course = Course::Again(by),
             Course::Unknown => self.course = Course::Behind(by),
@@ -206,8 +205,13 @@ impl Diagnosis {
             Course::Ahead(ahead) if (self.at..self.at + ahead).contains(&position) => {
                 return Some(FaultKind::Reordered);
             }
-            // A block from farther back, and then the stream goes on where it was left.
-            Course::Again(_) if skew < 0 && skipped == 0 => return Some(FaultKind::Duplicated { bytes: by }),
+            // A block from farther back, and then the stream goes on where it was left, give or take some bytes
+            // that happen to be the same.
+            Course::Again(_)
+                if skew < 0 && skipped == 0 && (self.at..self.at + PROBE as u64).contains(&position) =>
+            {
+                return Some(FaultKind::Duplicated { bytes: by });
+            }
             Course::Ahead(_) | Course::Again(_) | Course::Behind(_) => return Some(self.by_course()),
         }
         None

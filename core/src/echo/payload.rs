@@ -208,12 +208,12 @@ mod tests {
     use alloc::vec::Vec;
 
     fn whole(payload: &Payload) -> Vec<u8> {
-        let mut bytes = vec![0; payload.len() as usize];
+        let mut bytes = vec![0; in_memory(payload.len())];
         payload.fill(0, &mut bytes);
         bytes
     }
 
-    /// The published outputs of SplitMix64 for the seed 1234567.
+    /// The published outputs of `SplitMix64` for the seed 1234567.
     #[test]
     fn words_are_splitmix64() {
         let published = [

@@ -86,6 +86,7 @@ impl Subject for EchoServer {
 
 /// A machine and what its driver remembers.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[expect(clippy::struct_excessive_bools, reason = "each is one thing that happened")]
 struct State<M> {
     machine: M,
     now: Time,
@@ -132,7 +133,7 @@ impl<M: Subject> State<M> {
             | Letter::Stop
             | Letter::Abort
             | Letter::Failed => match next.input(letter) {
-                Some(input) => rules::tell(&mut next, input)?,
+                Some(input) => rules::tell(&mut next, &input)?,
                 None => return Ok(None),
             },
         }

@@ -3,8 +3,6 @@
 use core::convert::Infallible;
 use core::time::Duration;
 
-use bytes::Bytes;
-
 use super::super::{EchoServer, End, Recv, Send, ServerOutcome};
 use super::Letter::{Abort, Data, Eof, Failed, Poll, Stop, Tick, WroteAll};
 use super::{Bounds, Counterexample, Letter, Subject, search};

@@ -22,8 +22,8 @@ macro_rules! rule {
 }
 
 /// The driver tells the machine something legal.
-pub(super) fn tell<M: Subject>(state: &mut State<M>, input: Input) -> Result<(), String> {
-    match &input {
+pub(super) fn tell<M: Subject>(state: &mut State<M>, input: &Input) -> Result<(), String> {
+    match input {
         Input::Data(bytes) => {
             state.fed += bytes.len();
             state.credit -= bytes.len();
@@ -131,7 +131,7 @@ pub(super) fn check<M: Subject>(state: &State<M>) -> Result<(), String> {
 
 fn misuse_changes_nothing<M: Subject>(state: &State<M>) -> Result<(), String> {
     let (credit, outstanding) = (state.credit, state.outstanding);
-    let over = Bytes::from_static(&[0; 16]).slice(..credit + 1);
+    let over = Bytes::from_static(&[0; 16]).slice(..=credit);
     let delivered = credit + 1;
     let over_credit =
         if state.ended { Misuse::DataAfterEof } else { Misuse::OverCredit { delivered, credit } };
