@@ -11,7 +11,7 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use bytes::Bytes;
-use common::{pair, reset};
+use common::{pair, reset, soon, spawn};
 use roundtrip_core::echo::{EchoServer, End, Limit, ServerConfig};
 use roundtrip_core::{Action, Failure, Input, Machine, Misuse, Teardown, Time, Wait};
 use roundtrip_net::PostError;
@@ -83,7 +83,7 @@ fn stop_and_abort_wake_a_thread_that_waits_to_read() {
         let (client, server) = pair();
         let driver = Driver::new(SystemClock::new()).unwrap();
         let control = driver.control();
-        let waiting = std::thread::spawn(move || {
+        let waiting = spawn(move || {
             let config = ServerConfig::builder().quiet(Duration::from_nanos(1)).build().unwrap();
             driver.drive(server.into(), |now| EchoServer::new(config.into(), now), |never| match never {})
         });
@@ -94,7 +94,7 @@ fn stop_and_abort_wake_a_thread_that_waits_to_read() {
             // The session lingers for our end.
             let _ = client.shutdown(Shutdown::Write);
         }
-        let ended = waiting.join().unwrap();
+        let ended = soon(&waiting);
         assert_eq!(ended.outcome.end, if abort { End::Aborted } else { End::Clean });
     }
 }
@@ -153,29 +153,25 @@ fn commands_wake_a_thread_that_waits_to_read_and_wait_for_credit() {
     let (mut client, server) = pair();
     let driver = Driver::new(SystemClock::new()).unwrap();
     let control = driver.control();
-    let events = Mutex::new(Vec::new());
-    let ended = std::thread::scope(|scope| {
-        let waiting = scope.spawn(|| {
-            driver.drive(
-                server.into(),
-                |_now| Announcer::default(),
-                |event| events.lock().unwrap().push(event),
-            )
-        });
-        for word in ["one ", "two ", "three "] {
-            control.post(Bytes::from_static(word.as_bytes())).unwrap();
-        }
-        let mut back = [0; 14];
-        client.read_exact(&mut back).unwrap();
-        assert_eq!(&back, b"one two three ");
-        control.post(Bytes::from_static(b"four")).unwrap();
-        client.read_exact(&mut back[..4]).unwrap();
-        assert_eq!(&back[..4], b"four");
-        client.shutdown(Shutdown::Write).unwrap();
-        waiting.join().unwrap()
+    let waiting = spawn(move || {
+        let mut events = Vec::new();
+        let ended = driver.drive(server.into(), |_now| Announcer::default(), |event| events.push(event));
+        (ended, events)
     });
+    client.set_read_timeout(Some(Duration::from_mins(1))).unwrap();
+    for word in ["one ", "two ", "three "] {
+        control.post(Bytes::from_static(word.as_bytes())).unwrap();
+    }
+    let mut back = [0; 14];
+    client.read_exact(&mut back).unwrap();
+    assert_eq!(&back, b"one two three ");
+    control.post(Bytes::from_static(b"four")).unwrap();
+    client.read_exact(&mut back[..4]).unwrap();
+    assert_eq!(&back[..4], b"four");
+    client.shutdown(Shutdown::Write).unwrap();
+    let (ended, events) = soon(&waiting);
     assert_eq!((ended.outcome, ended.written), (4, 18));
-    assert_eq!(*events.lock().unwrap(), [1, 2, 3, 4]);
+    assert_eq!(events, [1, 2, 3, 4]);
     assert_eq!(control.post(Bytes::new()), Err(PostError::Gone(Bytes::new())));
 }
 
@@ -234,7 +230,7 @@ impl Machine for Brittle {
 fn a_panic_resets_the_connection_instead_of_ending_it() {
     let (mut client, server): (TcpStream, TcpStream) = pair();
     client.write_all(b"x").unwrap();
-    let panicked = std::thread::spawn(move || roundtrip_std::drive(server.into(), |_now| Brittle)).join();
-    assert!(panicked.is_err());
+    let driven = spawn(move || roundtrip_std::drive(server.into(), |_now| Brittle));
+    assert!(driven.recv().is_err(), "it panicked");
     assert_eq!(client.read(&mut [0]).unwrap_err().kind(), std::io::ErrorKind::ConnectionReset);
 }

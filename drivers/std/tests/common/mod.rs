@@ -6,7 +6,7 @@
 use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::sync::mpsc::{Receiver, Sender, channel};
-use std::thread::JoinHandle;
+use std::time::Duration;
 use std::{io, thread};
 
 use roundtrip_core::admission::Limits;
@@ -20,7 +20,7 @@ pub(crate) struct Running {
     pub(crate) address: SocketAddr,
     pub(crate) handle: ServerHandle,
     pub(crate) ended: Receiver<Ended<ServerOutcome>>,
-    thread: JoinHandle<io::Result<Served>>,
+    served: Receiver<io::Result<Served>>,
 }
 
 struct Echo {
@@ -51,11 +51,11 @@ pub(crate) fn echo(config: ServerConfig, limits: Limits) -> Running {
     let handle = ServerHandle::new().unwrap();
     let (sender, ended) = channel();
     let service = Echo { config: config.into(), ended: sender };
-    let thread = thread::spawn({
+    let served = spawn({
         let handle = handle.clone();
         move || roundtrip_std::serve(vec![listener], limits, &handle, &service)
     });
-    Running { address, handle, ended, thread }
+    Running { address, handle, ended, served }
 }
 
 impl Running {
@@ -67,8 +67,20 @@ impl Running {
 
     /// Waits until the server is drained.
     pub(crate) fn join(self) -> Served {
-        self.thread.join().unwrap().unwrap()
+        soon(&self.served).unwrap()
     }
+}
+
+/// Runs `work` on a thread of its own; what came of it, or that it panicked, is told to [`soon`].
+pub(crate) fn spawn<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Receiver<T> {
+    let (sender, receiver) = channel();
+    thread::spawn(move || sender.send(work()));
+    receiver
+}
+
+/// What a thread came to. One that hangs fails the test instead of hanging it.
+pub(crate) fn soon<T>(receiver: &Receiver<T>) -> T {
+    receiver.recv_timeout(Duration::from_mins(1)).unwrap()
 }
 
 /// Sends, half-closes, reads to the end.
