@@ -7,7 +7,8 @@ use std::thread;
 use roundtrip_core::admission::Limits;
 use roundtrip_core::echo::{ClientConfig, EchoClient, EchoServer, Payload, ServerConfig};
 use roundtrip_std::{
-    BindOptions, Clock, ConnectOptions, Driver, Endpoint, Listener, Peer, ServerHandle, Stream, SystemClock,
+    BindOptions, Clock, ConnectOptions, Driver, Endpoint, Family, Listener, Peer, ServerHandle, Stream,
+    SystemClock,
 };
 
 use crate::cli::{self, CheckArgs};
@@ -65,16 +66,34 @@ fn check(args: &CheckArgs, name: &str, endpoint: &Endpoint) -> Result<Exit, Prob
         .map_err(|error| Problem::system("cannot watch for signals", &error))?;
     let ended =
         driver.drive(stream, |now| EchoClient::new(config.into(), payload, now), |never| match never {});
-    let target = args.endpoint.as_ref().map(|endpoint| format!(" {endpoint}")).unwrap_or_default();
     let checked = Checked {
         total: args.bytes,
         took: clock.now().since(roundtrip_core::Time::ZERO),
         timeout: args.client.timeout,
-        again: format!("roundtrip check{target} --bytes {} --seed {seed}", args.bytes),
+        again: again(args, seed),
     };
     let (lines, exit) = render(&checked, &ended.outcome);
     text::say(lines)?;
     Ok(exit)
+}
+
+/// The command that checks the same again: the options that decide what is sent, and what is not the default.
+fn again(args: &CheckArgs, seed: u64) -> String {
+    let mut words = vec!["roundtrip check".to_owned()];
+    words.extend(args.endpoint.clone());
+    words.push(format!("--bytes {} --seed {seed}", args.bytes));
+    if args.window != ClientConfig::default().window() {
+        words.push(format!("--window {}", args.window));
+    }
+    if Some(args.client.timeout) != ClientConfig::default().timeout() {
+        words.push(format!("--timeout {}", text::duration(args.client.timeout)));
+    }
+    words.extend(match args.client.family() {
+        Family::Any => None,
+        Family::V4 => Some("-4".to_owned()),
+        Family::V6 => Some("-6".to_owned()),
+    });
+    words.join(" ")
 }
 
 /// A connection to `endpoint`, which the person called `name`.

@@ -184,7 +184,14 @@ pub(crate) fn parse() -> Result<Verb, Problem> {
         Err(error) if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) => {
             text::say(error.render().to_string().trim_end()).map(|()| Verb::Told)
         }
-        Err(error) => Err(explain(&error)),
+        Err(error) => {
+            // Line ends in what was written must not be taken for clap's own.
+            let printable = std::env::args_os().map(|arg| match arg.to_str() {
+                Some(text) if text.chars().any(char::is_control) => text.escape_debug().to_string().into(),
+                _ => arg,
+            });
+            Err(explain(&Cli::try_parse_from(printable).err().unwrap_or(error)))
+        }
     }
 }
 

@@ -112,7 +112,7 @@ impl From<ConfigError> for Problem {
 }
 
 /// The system's words, without `(os error 98)`.
-fn plain(error: &io::Error) -> String {
+pub(crate) fn plain(error: &io::Error) -> String {
     let text = error.to_string();
     let words = text.split(" (os error").next().unwrap_or(&text);
     words.trim_start_matches("failed to lookup address information: ").to_owned()

@@ -41,9 +41,9 @@ pub(crate) fn run(args: &ServeArgs) -> Result<Exit, Problem> {
         .half_close_idle(args.half_close_idle)
         .max_age(args.max_age)
         // A session's own drain must be over before everybody is aborted.
-        .drain(SESSION_DRAIN.min(args.drain / 2))
-        .linger(SESSION_LINGER.min(args.drain / 4))
-        .quiet(SESSION_QUIET.min(args.drain / 4))
+        .drain(share(SESSION_DRAIN, args.drain, 2))
+        .linger(share(SESSION_LINGER, args.drain, 4))
+        .quiet(share(SESSION_QUIET, args.drain, 4))
         .build()?;
     let limits = Limits {
         connections: connections(args.max_conns)?,
@@ -63,16 +63,20 @@ pub(crate) fn run(args: &ServeArgs) -> Result<Exit, Problem> {
             Err(error) => return Err(Problem::net(name, &error)),
         }
     }
-    announce(&listeners, args.transcript)?;
     if args.transcript {
         let echo = Echo::new(config, ServerLines::default());
-        let exit = serve(&echo, listeners, limits)?;
+        let exit = serve(&echo, listeners, limits, true)?;
         // The tutorial's server ends with what its one client came to.
-        let failed = echo.totals().last.as_ref().is_some_and(transcript::connection_failed);
+        let failed = echo.totals().last.as_ref().and_then(transcript::connection_failed).is_some();
         Ok(if failed { Exit::Failed } else { exit })
     } else {
-        serve(&Echo::new(config, ()), listeners, limits)
+        serve(&Echo::new(config, ()), listeners, limits, false)
     }
+}
+
+/// As long as `usual`, but at most so large a part of the whole drain.
+fn share(usual: Duration, drain: Duration, part: u32) -> Duration {
+    usual.min(drain / part).max(Duration::from_nanos(1))
 }
 
 /// One line a listener, at once: scripts that asked for port 0 wait for it.
@@ -90,7 +94,12 @@ fn announce(listeners: &[Listener], transcript: bool) -> Result<(), Problem> {
     Ok(())
 }
 
-fn serve<O>(echo: &Arc<Echo<O>>, listeners: Vec<Listener>, limits: Limits) -> Result<Exit, Problem>
+fn serve<O>(
+    echo: &Arc<Echo<O>>,
+    listeners: Vec<Listener>,
+    limits: Limits,
+    transcript: bool,
+) -> Result<Exit, Problem>
 where
     O: Observe<EchoServer> + Clone + Send + Sync + 'static,
 {
@@ -108,6 +117,8 @@ where
         }
     })
     .map_err(|error| Problem::system("cannot watch for signals", &error))?;
+    // Whoever reads this may send a signal at once.
+    announce(&listeners, transcript)?;
     let served = roundtrip_std::serve(listeners, limits, &handle, &**echo)
         .map_err(|error| Problem::system("cannot serve", &error))?;
     let totals = echo.totals();
@@ -187,7 +198,7 @@ impl<O> Echo<O> {
         totals.draining = Some(self.clock.now());
         totals.closed_before = totals.closed;
         let open = text::grouped(totals.opened - totals.closed);
-        let limit = humantime::format_duration(limit);
+        let limit = text::duration(limit);
         text::complain(format!("draining: {open} connections, deadline {limit} (again to stop now)"));
     }
 }

@@ -4,7 +4,7 @@ use std::fmt::Display;
 use std::io::{self, ErrorKind, Write};
 use std::time::Duration;
 
-use crate::problem::{Exit, Problem};
+use crate::problem::{Exit, Problem, plain};
 
 /// One line, or several, on standard output, at once.
 ///
@@ -13,7 +13,7 @@ pub(crate) fn say(line: impl Display) -> Result<(), Problem> {
     let mut out = io::stdout().lock();
     match writeln!(out, "{line}").and_then(|()| out.flush()) {
         Err(error) if error.kind() != ErrorKind::BrokenPipe => {
-            let cause = format!("cannot write to standard output: {error}");
+            let cause = format!("cannot write to standard output: {}", plain(&error));
             Err(Problem::new(Exit::Internal, cause, "send it somewhere with room, as in `> FILE`"))
         }
         _ => Ok(()),
@@ -41,6 +41,11 @@ pub(crate) fn grouped(number: u64) -> String {
 /// `1 byte`, `10,000 bytes`
 pub(crate) fn bytes(number: u64) -> String {
     format!("{} byte{}", grouped(number), if number == 1 { "" } else { "s" })
+}
+
+/// `30s`, `1m30s`: as one word, so that it can be given to an option again.
+pub(crate) fn duration(duration: Duration) -> String {
+    humantime::format_duration(duration).to_string().replace(' ', "")
 }
 
 /// A number of bytes, or of anything else: `512`, `64KiB`, `10MB`, `20k`.
@@ -101,6 +106,8 @@ mod tests {
         assert!(parse_memory("0").is_err() && parse_count("0").is_err() && parse_duration("0s").is_err());
         assert!(parse_memory("1GiB").is_ok() && parse_memory("1.1GiB").is_err());
         assert_eq!(parse_duration("1m 30s"), Ok(Duration::from_secs(90)));
+        assert_eq!(duration(Duration::from_secs(90)), "1m30s");
+        assert_eq!(parse_duration("1m30s"), Ok(Duration::from_secs(90)));
         assert!(parse_duration("10").is_err());
     }
 }

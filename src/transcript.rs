@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use roundtrip_core::echo::{EchoClient, EchoServer};
 use roundtrip_core::{Action, Input, Machine, Observe, Time};
-use roundtrip_std::{Ended, NetError, Stage};
+use roundtrip_std::{Call, CallFailed, Ended, NetError, Stage};
 
 /// The tutorial's receive buffer, bytes.
 pub(crate) const BUFFER: usize = 512;
@@ -87,13 +87,16 @@ pub(crate) fn no_socket(error: &NetError) {
     failed(call, &error.source);
 }
 
-/// The tutorial's line for a connection that failed; whether it did.
-pub(crate) fn connection_failed<O>(ended: &Ended<O>) -> bool {
-    let Some(error) = &ended.error else { return false };
-    // Only a write finds a pipe broken.
-    let call = if error.kind() == io::ErrorKind::BrokenPipe { "send" } else { "recv" };
-    failed(call, error);
-    true
+/// The tutorial's line for a connection that failed; the call that did.
+pub(crate) fn connection_failed<O>(ended: &Ended<O>) -> Option<Call> {
+    let CallFailed { call, error } = ended.failure.as_ref()?;
+    let name = match call {
+        Call::Write => "send",
+        Call::HalfClose => "shutdown",
+        Call::Read | Call::Wait | _ => "recv",
+    };
+    failed(name, error);
+    Some(*call)
 }
 
 fn failed(call: &str, error: &io::Error) {

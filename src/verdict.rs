@@ -6,7 +6,7 @@ use std::time::Duration;
 use roundtrip_core::echo::{ClientOutcome, Fault, FaultKind, PeerEnd, Verdict};
 
 use crate::problem::Exit;
-use crate::text::{bytes, grouped};
+use crate::text::{bytes, duration, grouped};
 
 /// What was checked.
 pub(crate) struct Checked {
@@ -73,7 +73,7 @@ fn faulty(checked: &Checked, outcome: &ClientOutcome, fault: Fault) -> String {
             (format!("{what}: {came}"), format!("{missing}; {}", end_of(by, after)))
         }
         FaultKind::TimedOut => {
-            let limit = humantime::format_duration(checked.timeout);
+            let limit = duration(checked.timeout);
             (format!("timed out: {came}, then nothing moved for {limit}"), missing)
         }
     };

@@ -200,6 +200,11 @@ impl ClientConfig {
     pub const fn chunk(&self) -> usize {
         self.chunk
     }
+
+    /// Longest time without a byte moved either way.
+    pub const fn timeout(&self) -> Option<Duration> {
+        self.timeout
+    }
 }
 
 /// Collects the fields of a [`ClientConfig`].

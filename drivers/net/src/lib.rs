@@ -22,5 +22,5 @@ mod socket;
 pub use endpoint::{DEFAULT_PORT, Endpoint, EndpointError};
 pub use error::{NetError, Stage};
 pub use mailbox::{Bell, Control, Mail, Mailbox, PostError};
-pub use service::{Ended, Peer, Served, Service, Source};
+pub use service::{Call, CallFailed, Ended, Peer, Served, Service, Source};
 pub use socket::{BindOptions, ConnectOptions, Family, Listener, Stream, bind, connect};

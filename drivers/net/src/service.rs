@@ -90,7 +90,30 @@ pub struct Ended<O> {
     /// acknowledged, and nobody read them.
     pub unread: u64,
     /// What the operating system said, if the transport failed.
-    pub error: Option<io::Error>,
+    pub failure: Option<CallFailed>,
+}
+
+/// A call to the operating system failed, and with it the transport.
+#[derive(Debug)]
+pub struct CallFailed {
+    /// The call.
+    pub call: Call,
+    /// What the system said.
+    pub error: io::Error,
+}
+
+/// A call that a driver makes for a machine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Call {
+    /// Reading: recv(2).
+    Read,
+    /// Writing: send(2).
+    Write,
+    /// Half-closing: shutdown(2).
+    HalfClose,
+    /// Waiting: poll(2).
+    Wait,
 }
 
 /// What came of a server.
@@ -100,4 +123,11 @@ pub struct Served {
     pub tally: Tally,
     /// Sessions whose machine or service panicked; their connections were reset, the others went on.
     pub panicked: u64,
+}
+
+impl Call {
+    /// What to make of an error of this call.
+    pub fn failed(self) -> impl FnOnce(io::Error) -> CallFailed {
+        move |error| CallFailed { call: self, error }
+    }
 }

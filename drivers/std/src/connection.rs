@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use roundtrip_core::{Driven, Machine, Step, Teardown, Time};
 use roundtrip_net::classify::{self, Transfer};
-use roundtrip_net::{Control, Ended, Mail, Mailbox, Stream};
+use roundtrip_net::{Call, CallFailed, Control, Ended, Mail, Mailbox, Stream};
 
 use crate::block::Block;
 use crate::clock::{Clock, SystemClock, until};
@@ -84,7 +84,7 @@ impl<C, T: Clock> Driver<C, T> {
             mail: false,
             finished: false,
             written: 0,
-            error: None,
+            failure: None,
         };
         let (how, outcome) = loop {
             match connection.session.step(connection.now) {
@@ -98,12 +98,12 @@ impl<C, T: Clock> Driver<C, T> {
                 Step::Close { how, outcome } => break (how, outcome),
             }
         };
-        let Connection { finished, written, error, .. } = connection;
+        let Connection { finished, written, failure, .. } = connection;
         let unread = if finished { 0 } else { stream.0.unread() };
         if how == Teardown::Reset {
             stream.0.reset_on_close();
         }
-        Ended { outcome, written, unread, error }
+        Ended { outcome, written, unread, failure }
     }
 }
 
@@ -131,7 +131,7 @@ struct Connection<'a, M> {
     /// The peer's end was seen.
     finished: bool,
     written: u64,
-    error: Option<io::Error>,
+    failure: Option<CallFailed>,
 }
 
 impl<M: Machine> Connection<'_, M> {
@@ -142,13 +142,13 @@ impl<M: Machine> Connection<'_, M> {
                 self.written += wrote as u64;
                 self.session.wrote(self.now, wrote);
             }
-            Err(error) => self.fail(error),
+            Err(error) => self.fail(Call::Write, error),
         }
     }
 
     fn half_close(&mut self) {
         if let Err(error) = self.stream.half_close() {
-            self.fail(error);
+            self.fail(Call::HalfClose, error);
         }
     }
 
@@ -175,7 +175,7 @@ impl<M: Machine> Connection<'_, M> {
         self.now = driver.clock.now();
         let ready = match slept {
             Ok(ready) => ready,
-            Err(error) => return self.fail(error),
+            Err(error) => return self.fail(Call::Wait, error),
         };
         if ready.writable {
             self.write();
@@ -212,7 +212,7 @@ impl<M: Machine> Connection<'_, M> {
                 let rest = self.session.data(self.now, bytes);
                 debug_assert!(rest.is_empty(), "no more is read than there is credit for");
             }
-            Err(error) => self.fail(error),
+            Err(error) => self.fail(Call::Read, error),
         }
     }
 
@@ -230,9 +230,9 @@ impl<M: Machine> Connection<'_, M> {
         true
     }
 
-    fn fail(&mut self, error: io::Error) {
+    fn fail(&mut self, call: Call, error: io::Error) {
         if let Transfer::Failed(failure) = classify::transfer(&error) {
-            self.error.get_or_insert(error);
+            self.failure.get_or_insert(CallFailed { call, error });
             self.session.failed(self.now, failure);
         }
     }

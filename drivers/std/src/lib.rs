@@ -61,8 +61,8 @@ mod wake;
 pub use clock::{Clock, SystemClock};
 pub use connection::{Driver, drive};
 pub use roundtrip_net::{
-    BindOptions, ConnectOptions, Control, Ended, Endpoint, EndpointError, Family, Listener, NetError, Peer,
-    PostError, Served, Service, Stage, Stream, bind, connect,
+    BindOptions, Call, CallFailed, ConnectOptions, Control, Ended, Endpoint, EndpointError, Family, Listener,
+    NetError, Peer, PostError, Served, Service, Stage, Stream, bind, connect,
 };
 pub use server::{ServerHandle, serve};
 

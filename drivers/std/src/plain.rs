@@ -7,8 +7,8 @@ use std::convert::Infallible;
 use std::io::{self, ErrorKind, Read, Write};
 
 use roundtrip_core::{Driven, Machine, Step, Time, Wait};
-use roundtrip_net::Ended;
 use roundtrip_net::classify::{self, Transfer};
+use roundtrip_net::{Call, Ended};
 
 use crate::block::Block;
 use crate::clock::{Clock, until};
@@ -30,7 +30,7 @@ pub fn drive<M: Machine<Command = Infallible>>(
     let mut now = clock.now();
     let mut session = Driven::new(machine(now));
     let mut written = 0;
-    let mut failed = None;
+    let mut failure = None;
     let outcome = loop {
         let done = match session.step(now) {
             Step::Write => Ok(()),
@@ -43,7 +43,7 @@ pub fn drive<M: Machine<Command = Infallible>>(
                 Ok(())
             }
             Step::Wait(_) if !session.pending().is_empty() => {
-                write(writer.as_mut(), session.pending()).map(|wrote| {
+                write(writer.as_mut(), session.pending()).map_err(Call::Write.failed()).map(|wrote| {
                     flushed = false;
                     written += wrote as u64;
                     now = clock.now();
@@ -51,7 +51,7 @@ pub fn drive<M: Machine<Command = Infallible>>(
                 })
             }
             Step::Wait(_) if !std::mem::replace(&mut flushed, true) => {
-                writer.as_mut().map_or(Ok(()), Write::flush)
+                writer.as_mut().map_or(Ok(()), Write::flush).map_err(Call::Write.failed())
             }
             Step::Wait(Wait { read: 0, deadline, .. }) => {
                 // Only the deadline can end this: nothing reaches in.
@@ -59,26 +59,29 @@ pub fn drive<M: Machine<Command = Infallible>>(
                 now = clock.now();
                 Ok(())
             }
-            Step::Wait(wait) => block.fill(wait.read, false, |buffer| reader.read(buffer)).map(|bytes| {
-                now = clock.now();
-                if bytes.is_empty() {
-                    session.eof(now);
-                } else {
-                    let rest = session.data(now, bytes);
-                    debug_assert!(rest.is_empty(), "no more is read than there is credit for");
-                }
-            }),
+            Step::Wait(wait) => {
+                let read = block.fill(wait.read, false, |buffer| reader.read(buffer));
+                read.map_err(Call::Read.failed()).map(|bytes| {
+                    now = clock.now();
+                    if bytes.is_empty() {
+                        session.eof(now);
+                    } else {
+                        let rest = session.data(now, bytes);
+                        debug_assert!(rest.is_empty(), "no more is read than there is credit for");
+                    }
+                })
+            }
             Step::Close { outcome, .. } => break outcome,
         };
-        if let Err(error) = done {
+        if let Err(failed) = done {
             now = clock.now();
-            if let Transfer::Failed(failure) = classify::transfer(&error) {
-                failed.get_or_insert(error);
-                session.failed(now, failure);
+            if let Transfer::Failed(why) = classify::transfer(&failed.error) {
+                failure.get_or_insert(failed);
+                session.failed(now, why);
             }
         }
     };
-    Ended { outcome, written, unread: 0, error: failed }
+    Ended { outcome, written, unread: 0, failure }
 }
 
 fn write(writer: Option<&mut impl Write>, bytes: &[u8]) -> io::Result<usize> {

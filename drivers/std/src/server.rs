@@ -204,33 +204,32 @@ impl<S: Service> Server<'_, S> {
     ) -> Option<Admitted<Command<S>, SystemClock>> {
         let mut listeners = self.listeners.lock().unwrap_or_else(PoisonError::into_inner);
         let mut now = self.clock.now();
+        let mut admitted = None;
         loop {
             let (accept, deadline) = self.obey(now)?;
             if accept == Accept::Closed {
                 listeners.clear();
             }
-            let prepared = match accept {
-                Accept::Open | Accept::Sweep => self.prepare(scope, wake),
-                Accept::Paused | Accept::Closed => Ok(None),
-            };
-            let accepted = match (prepared, accept) {
-                (Err(error), _) => Err(error),
-                (Ok(Some(wake)), Accept::Sweep) => {
-                    accept_first(&listeners).map(|found| found.map(|c| (c, wake)))
-                }
-                (Ok(Some(wake)), _) => self
-                    .sleep(&listeners, now, deadline)
-                    .and_then(|ready| ready.map_or(Ok(None), |ready| accept_first(&listeners[ready..=ready])))
-                    .map(|found| found.map(|connection| (connection, wake))),
-                (Ok(None), _) => self.sleep(&[], now, deadline).map(|_nobody| None),
+            // Only now: after the last one that may come, the door is closed before he is served.
+            if admitted.is_some() {
+                self.hand_on();
+                return admitted;
+            }
+            let accepted = match accept {
+                Accept::Open => self.prepare(scope, wake).and_then(|wake| {
+                    let ready = self.sleep(&listeners, now, deadline)?;
+                    let found = ready.map_or(Ok(None), |ready| accept_first(&listeners[ready..=ready]))?;
+                    Ok(found.map(|connection| (connection, wake)))
+                }),
+                Accept::Sweep => self.prepare(scope, wake).and_then(|wake| {
+                    let found = accept_first(&listeners)?;
+                    Ok(found.map(|connection| (connection, wake)))
+                }),
+                Accept::Paused | Accept::Closed => self.sleep(&[], now, deadline).map(|_nobody| None),
             };
             now = self.clock.now();
             match accepted {
-                Ok(Some(((stream, peer), wake))) => {
-                    if let Some(admitted) = self.decide(now, stream, peer, wake) {
-                        return Some(admitted);
-                    }
-                }
+                Ok(Some(((stream, peer), wake))) => admitted = self.decide(now, stream, peer, wake),
                 Ok(None) if accept == Accept::Sweep => self.tell(now, AdmissionInput::Swept),
                 Ok(None) => {}
                 Err(error) => {
@@ -280,7 +279,7 @@ impl<S: Service> Server<'_, S> {
         &'scope self,
         scope: &'scope thread::Scope<'scope, '_>,
         wake: &mut Option<Arc<Wake>>,
-    ) -> io::Result<Option<Arc<Wake>>> {
+    ) -> io::Result<Arc<Wake>> {
         if self.door().followers == 0 {
             self.spawn(scope)?;
         }
@@ -289,14 +288,14 @@ impl<S: Service> Server<'_, S> {
             Some(wake) => wake,
             None => wake.insert(Arc::new(Wake::new()?)),
         };
-        Ok(Some(Arc::clone(wake)))
+        Ok(Arc::clone(wake))
     }
 
     fn sleep(&self, listeners: &[Listener], now: Time, deadline: Option<Time>) -> io::Result<Option<usize>> {
         wait_any(listeners, &self.requests.wake, until(now, deadline))
     }
 
-    /// Asks the policy about a connection, and hands the lead on if it is let in.
+    /// Asks the policy about a connection; none if it is refused, and closed.
     fn decide(
         &self,
         now: Time,
@@ -316,10 +315,13 @@ impl<S: Service> Server<'_, S> {
         let number = door.next;
         door.next += 1;
         door.sessions.insert(number, control);
-        door.lead = Lead::Free;
-        drop(door);
-        self.lead_is_free.notify_one();
         Some(Admitted { number, stream, peer, driver })
+    }
+
+    /// Gives the lead to whoever waits for it.
+    fn hand_on(&self) {
+        self.door().lead = Lead::Free;
+        self.lead_is_free.notify_one();
     }
 
     fn serve_one(&self, block: &mut Block, admitted: Admitted<Command<S>, SystemClock>) {

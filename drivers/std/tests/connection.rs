@@ -181,7 +181,7 @@ fn a_reset_is_told_with_its_error() {
     reset(client);
     let ended = roundtrip_std::drive(server.into(), idle_after_a_second()).unwrap();
     assert_eq!(ended.outcome.end, End::Failed(Failure::Reset));
-    assert!(ended.error.is_some());
+    assert!(ended.failure.is_some());
 }
 
 /// Never reads, and ends at once.

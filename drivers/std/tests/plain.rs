@@ -55,7 +55,7 @@ fn what_is_read_is_written_and_interruptions_are_looked_over() {
 fn a_failed_read_is_told_with_its_error() {
     let ended = echo(script([Ok(&b"one"[..]), Err(ErrorKind::ConnectionReset)]), io::sink());
     assert_eq!(ended.outcome.end, End::Failed(Failure::Reset));
-    assert_eq!(ended.error.unwrap().kind(), ErrorKind::ConnectionReset);
+    assert_eq!(ended.failure.unwrap().error.kind(), ErrorKind::ConnectionReset);
 }
 
 /// Takes a byte at a time, and nothing after its room is used up.
@@ -94,7 +94,7 @@ fn a_writer_that_takes_no_more_is_a_failure_not_a_loop() {
     let writer = Narrow { room: 3, taken: Vec::new(), unflushed: false };
     let ended = echo(script([Ok(&b"too much"[..])]), writer);
     assert_eq!((ended.outcome.end, ended.outcome.dropped), (End::Failed(Failure::Io), 5));
-    assert_eq!(ended.error.unwrap().kind(), ErrorKind::WriteZero);
+    assert_eq!(ended.failure.unwrap().error.kind(), ErrorKind::WriteZero);
 }
 
 /// A clock that advances by a second at each look.

@@ -89,7 +89,7 @@ fn a_reset_ends_one_connection_only() {
     reset(other);
     let ended = server.ended.recv().unwrap();
     assert_eq!(ended.outcome.end, End::Failed(Failure::Reset));
-    assert_eq!(ended.error.unwrap().kind(), std::io::ErrorKind::ConnectionReset);
+    assert_eq!(ended.failure.unwrap().error.kind(), std::io::ErrorKind::ConnectionReset);
     well_behaved.write_all(b" and after").unwrap();
     well_behaved.shutdown(Shutdown::Write).unwrap();
     let mut back = String::new();
