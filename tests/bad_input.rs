@@ -1,0 +1,228 @@
+//! Bad input of every kind: one line of cause, one of advice, the right exit code, nothing on standard output,
+//! and never a panic.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking")]
+
+mod common;
+
+use std::ffi::OsStr;
+use std::net::TcpListener;
+use std::os::unix::ffi::OsStrExt;
+use std::process::Command;
+
+use common::namespace::Namespace;
+use common::{Finished, ROUNDTRIP, Server, after, have, nobody, roundtrip, run, run_into, skip};
+
+const USAGE: i32 = 2;
+const UNREACHABLE: i32 = 4;
+
+/// Two lines on standard error, nothing on standard output; the cause and the advice.
+#[track_caller]
+fn refused(finished: &Finished, code: i32) -> (String, String) {
+    let Finished { stdout, stderr, .. } = finished;
+    assert_eq!((finished.code, &**stdout), (Some(code), ""), "{stderr}");
+    let lines: Vec<_> = stderr.split_inclusive('\n').collect();
+    let [cause, advice] = lines[..] else { panic!("not two lines: {stderr:?}") };
+    let text = |line: &str, prefix| {
+        let text = line.strip_prefix(prefix).and_then(|text| text.strip_suffix('\n'));
+        let text = text.filter(|text| !text.is_empty() && text.trim() == *text);
+        text.unwrap_or_else(|| panic!("not `{prefix}…`: {line:?}")).to_owned()
+    };
+    assert!(!stderr.contains("panicked") && !stderr.contains("os error"), "{stderr}");
+    (text(cause, "error: "), text(advice, "  try: "))
+}
+
+/// Each with its exit code, a part of the cause, and a part of the advice.
+fn table(table: &[(&[&str], i32, &str, &str)]) {
+    for (args, code, cause, advice) in table {
+        let finished = run(&mut roundtrip(*args));
+        let told = refused(&finished, *code);
+        assert!(told.0.contains(cause) && told.1.contains(advice), "{args:?}: {told:?}");
+    }
+}
+
+#[test]
+fn verbs_and_options_that_do_not_exist() {
+    table(&[
+        (&[], USAGE, "no verb", "--help"),
+        (&["frobnicate"], USAGE, "'frobnicate'", "--help"),
+        (&["chek"], USAGE, "'chek'", "'check'"),
+        (&[""], USAGE, "''", "--help"),
+        (&["--frobnicate"], USAGE, "'--frobnicate'", ""),
+        (&["check", "--frobnicate"], USAGE, "'--frobnicate'", ""),
+        (&["check", "--byte", "1"], USAGE, "'--byte'", "'--bytes'"),
+        (&["serve", "--bytes", "1"], USAGE, "'--bytes'", ""),
+        (&["two\nlines"], USAGE, "", ""),
+        (&["check", "--two\n\nparagraphs"], USAGE, "", ""),
+        (&["serve", "-x"], USAGE, "'-x'", ""),
+        (&["check", "localhost", "extra"], USAGE, "'extra'", ""),
+        (&["send", "localhost", "text", "extra"], USAGE, "'extra'", ""),
+        (&["serve", "--driver", "magic"], USAGE, "'magic'", ""),
+        (&["serve", "--driver"], USAGE, "--driver", ""),
+        (&["check", "--seed"], USAGE, "--seed", ""),
+    ]);
+}
+
+#[test]
+fn endpoints_that_are_none() {
+    for verb in ["serve", "send", "check"] {
+        table(&[
+            (&[verb, "localhost:99999"], USAGE, "`99999` is no port", "0 to 65535"),
+            (&[verb, "localhost:65536"], USAGE, "`65536` is no port", "0 to 65535"),
+            (&[verb, "localhost:-1"], USAGE, "`-1` is no port", "0 to 65535"),
+            (&[verb, "localhost:http"], USAGE, "`http` is no port", "0 to 65535"),
+            (&[verb, "localhost:"], USAGE, "port after the colon is missing", "0 to 65535"),
+            (&[verb, "tpc:localhost:7"], USAGE, "unknown scheme `tpc`", "tcp"),
+            (&[verb, "http://localhost"], USAGE, "unknown scheme `http`", "tcp"),
+            (&[verb, "8080"], USAGE, "`8080` is no host", "localhost:8080"),
+            (&[verb, ""], USAGE, "the host is missing", "HOST:PORT"),
+            (&[verb, ":7"], USAGE, "the host is missing", "HOST:PORT"),
+            (&[verb, "tcp:"], USAGE, "the host is missing", "HOST:PORT"),
+            (&[verb, "[::1"], USAGE, "`[::1`", "[ADDRESS]:PORT"),
+            (&[verb, "::1:zz:80"], USAGE, "`::1:zz:80`", "[ADDRESS]:PORT"),
+            (&[verb, "a b:7"], USAGE, "`a b` is no host", "HOST:PORT"),
+            (&[verb, "a\nb\x1b[2J:7"], USAGE, "a\\nb\\u{1b}[2J", "HOST:PORT"),
+        ]);
+    }
+    table(&[(&["send"], USAGE, "<ENDPOINT>", "--help")]);
+}
+
+#[test]
+fn values_that_are_out_of_bounds() {
+    table(&[
+        (&["check", "--bytes", "0"], USAGE, "0 bytes", "at least 1 byte"),
+        (&["check", "--bytes", "ten"], USAGE, "not a size", "10MB"),
+        (&["check", "--bytes", "two\n\nparagraphs"], USAGE, "not a size", "10MB"),
+        (&["check", "--bytes", "\n"], USAGE, "not a size", "10MB"),
+        (&["check", "--bytes", ""], USAGE, "--bytes", ""),
+        (&["check", "--bytes=-1"], USAGE, "not a size", "10MB"),
+        (&["check", "--bytes", "99999999999999999999EB"], USAGE, "not a size", "10MB"),
+        (&["check", "--window", "0"], USAGE, "must not be 0", "default"),
+        (&["check", "--window", "2GiB"], USAGE, "more than 1 GiB", "1GiB"),
+        (&["check", "--seed", "x"], USAGE, "--seed", ""),
+        (&["check", "--seed", "18446744073709551616"], USAGE, "--seed", ""),
+        (&["check", "--timeout", "0s"], USAGE, "must not be 0", "default"),
+        (&["check", "--timeout", "10"], USAGE, "not a time", "10s"),
+        (&["check", "--connect-timeout", "0ms"], USAGE, "must not be 0", "default"),
+        (&["send", "localhost", "--timeout", "-1s"], USAGE, "", ""),
+        (&["serve", "--buffer", "0"], USAGE, "must not be 0", "default"),
+        (&["serve", "--buffer", "2GiB"], USAGE, "more than 1 GiB", "1GiB"),
+        (&["serve", "--max-conns", "0"], USAGE, "must not be 0", "default"),
+        (&["serve", "--max-per-source", "0"], USAGE, "must not be 0", "default"),
+        (&["serve", "--idle", "0s"], USAGE, "must not be 0", "default"),
+        (&["serve", "--half-close-idle", "0s"], USAGE, "must not be 0", "default"),
+        (&["serve", "--max-age", "0s"], USAGE, "must not be 0", "default"),
+        (&["serve", "--drain", "soon"], USAGE, "not a time", "10s"),
+        (&["serve", "--max-conns", "many"], USAGE, "not a size", ""),
+    ]);
+}
+
+#[test]
+fn options_that_exclude_or_need_each_other() {
+    table(&[
+        (&["serve", "-4", "-6"], USAGE, "'-6'", ""),
+        (&["check", "-4", "-6"], USAGE, "'-6'", ""),
+        (&["send", "localhost", "-6", "-4"], USAGE, "'-4'", ""),
+        (&["serve", "--transcript"], USAGE, "--once", ""),
+    ]);
+}
+
+#[test]
+fn addresses_that_cannot_be_had() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let taken = &*listener.local_addr().unwrap().to_string();
+    let empty = &*nobody().to_string();
+    table(&[
+        (&["serve", taken], UNREACHABLE, "Address already in use", "another port"),
+        (&["serve", "127.0.0.1:0", taken], UNREACHABLE, "Address already in use", "another port"),
+        (&["serve", "192.0.2.1:0"], UNREACHABLE, "192.0.2.1:0", "127.0.0.1"),
+        (&["serve", "no-such-host.invalid:0"], UNREACHABLE, "cannot resolve no-such-host.invalid:0", "name"),
+        (&["serve", "-6", "127.0.0.1:0"], UNREACHABLE, "family", "-4 and -6"),
+        (&["check", empty], UNREACHABLE, "Connection refused", "roundtrip serve"),
+        (&["send", empty], UNREACHABLE, "Connection refused", "roundtrip serve"),
+        (&["check", "no-such-host.invalid:7"], UNREACHABLE, "cannot resolve", "name"),
+        (&["check", "-6", "127.0.0.1:7"], UNREACHABLE, "family", "-4 and -6"),
+    ]);
+}
+
+#[test]
+fn arguments_that_are_not_utf8() {
+    let bad = OsStr::from_bytes(b"local\xffhost");
+    for args in
+        [vec![bad], vec![OsStr::new("check"), bad], vec![OsStr::new("check"), OsStr::new("--bytes"), bad]]
+    {
+        refused(&run(&mut roundtrip(args)), USAGE);
+    }
+}
+
+#[test]
+fn more_connections_than_descriptors() {
+    let finished = run(&mut after("ulimit -n 64;", &["serve", "127.0.0.1:0", "--max-conns", "100"], ""));
+    let (cause, advice) = refused(&finished, USAGE);
+    assert!(cause.contains("--max-conns 100") && cause.contains("64"), "{cause}");
+    assert!(advice.contains("ulimit -n"), "{advice}");
+    // What is advised works.
+    let most = advice.rsplit(' ').next().unwrap();
+    let server = Server::of(&mut after("ulimit -n 64;", &["serve", "127.0.0.1:0", "--max-conns", most], ""));
+    assert_eq!(server.stop().code, Some(0));
+}
+
+/// In a namespace, where no setting of the machine gives the lower ports away.
+#[test]
+fn a_privileged_port_as_nobody() {
+    const AS_NOBODY: [&str; 3] = ["--reuid=65534", "--regid=65534", "--clear-groups"];
+    if !have(&["setpriv", "test"]) {
+        return;
+    }
+    let Some(namespace) = Namespace::new("privileged", "127.0.0.1 localhost\n") else { return };
+    if run(Command::new("setpriv").args(AS_NOBODY).args(["test", "-x", ROUNDTRIP])).code != Some(0) {
+        skip("nobody may not run the program where it lies");
+        return;
+    }
+    let serve = ["serve", "127.0.0.1:80"];
+    let finished = run(namespace.command("setpriv").args(AS_NOBODY).arg(ROUNDTRIP).args(serve));
+    let (cause, advice) = refused(&finished, UNREACHABLE);
+    assert!(cause.contains("Permission denied") && advice.contains("1024"), "{cause}; {advice}");
+}
+
+/// Where nothing can be printed: no panic, and the exit code still tells.
+#[test]
+fn a_closed_standard_output() {
+    for (args, code) in
+        [(&["check", "--bytes", "1000"][..], 0), (&["--help"], 0), (&["check", "--bytes", "0"], 2)]
+    {
+        let finished = run(&mut after("", args, ">&-"));
+        assert_eq!(finished.code, Some(code), "{args:?}: {finished:?}");
+        assert!(!finished.stderr.contains("panicked"), "{finished:?}");
+    }
+}
+
+#[test]
+fn a_standard_output_without_room() {
+    for args in [&["check", "--bytes", "1000"][..], &["--help"], &["--version"], &["serve", "127.0.0.1:0"]] {
+        let (cause, advice) = refused(&run(&mut after("", args, ">/dev/full")), 5);
+        assert!(cause.starts_with("cannot write to standard output: "), "{args:?}: {cause}; {advice}");
+    }
+}
+
+#[test]
+fn a_standard_output_that_nobody_reads_any_more() {
+    let good = Server::start(&[]);
+    let address = good.address.to_string();
+    for args in [&["check", "--bytes", "1000"][..], &["send", &address], &["--help"]] {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let finished = run_into(&mut roundtrip(args), writer.into());
+        assert_eq!((finished.code, &*finished.stderr), (Some(0), ""), "{args:?}");
+    }
+}
+
+#[test]
+fn a_standard_error_that_takes_nothing() {
+    for redirection in ["2>&-", "2>/dev/full", ">&- 2>&-", "<&- >&- 2>&-"] {
+        let finished = run(&mut after("", &["check", "--bytes", "0"], redirection));
+        assert_eq!((finished.code, &*finished.stdout), (Some(USAGE), ""), "{redirection}");
+        let finished = run(&mut after("", &["check", "--bytes", "1000"], redirection));
+        assert_eq!(finished.code, Some(0), "{redirection}");
+    }
+}
