@@ -4,17 +4,15 @@ use std::hash::{BuildHasher, Hasher};
 use std::sync::Arc;
 use std::thread;
 
+use roundtrip_core::Time;
 use roundtrip_core::admission::Limits;
 use roundtrip_core::echo::{ClientConfig, EchoClient, EchoServer, Payload, ServerConfig};
-use roundtrip_std::{
-    BindOptions, Clock, ConnectOptions, Driver, Endpoint, Family, Listener, Peer, ServerHandle, Stream,
-    SystemClock,
-};
+use roundtrip_std::{BindOptions, Clock, Endpoint, Family, Listener, Peer, ServerHandle, SystemClock};
 
 use crate::cli::{self, CheckArgs};
 use crate::problem::{Exit, Problem};
 use crate::verdict::{Checked, render};
-use crate::{signals, text};
+use crate::{client, out, units};
 
 pub(crate) fn run(args: &CheckArgs) -> Result<Exit, Problem> {
     match &args.endpoint {
@@ -59,21 +57,16 @@ fn check(args: &CheckArgs, name: &str, endpoint: &Endpoint) -> Result<Exit, Prob
     let config = ClientConfig::builder().window(args.window).timeout(Some(args.client.timeout)).build()?;
     let payload = Payload::seeded(seed, args.bytes);
     let clock = SystemClock::new();
-    let stream = connect(name, endpoint, &args.client)?;
-    let driver = Driver::new(clock).map_err(|error| Problem::system("cannot wait", &error))?;
-    let control = driver.control();
-    signals::watch(move |_count| control.abort())
-        .map_err(|error| Problem::system("cannot watch for signals", &error))?;
-    let ended =
-        driver.drive(stream, |now| EchoClient::new(config.into(), payload, now), |never| match never {});
+    let stream = client::connect(endpoint, &args.client).map_err(|error| Problem::net(name, &error))?;
+    let ended = client::drive(clock, stream, |now| EchoClient::new(config.into(), payload, now))?;
     let checked = Checked {
         total: args.bytes,
-        took: clock.now().since(roundtrip_core::Time::ZERO),
+        took: clock.now().since(Time::ZERO),
         timeout: args.client.timeout,
         again: again(args, seed),
     };
     let (lines, exit) = render(&checked, &ended.outcome);
-    text::say(lines)?;
+    out::say(lines)?;
     Ok(exit)
 }
 
@@ -86,7 +79,7 @@ fn again(args: &CheckArgs, seed: u64) -> String {
         words.push(format!("--window {}", args.window));
     }
     if Some(args.client.timeout) != ClientConfig::default().timeout() {
-        words.push(format!("--timeout {}", text::duration(args.client.timeout)));
+        words.push(format!("--timeout {}", units::duration(args.client.timeout)));
     }
     words.extend(match args.client.family() {
         Family::Any => None,
@@ -94,12 +87,6 @@ fn again(args: &CheckArgs, seed: u64) -> String {
         Family::V6 => Some("-6".to_owned()),
     });
     words.join(" ")
-}
-
-/// A connection to `endpoint`, which the person called `name`.
-pub(crate) fn connect(name: &str, endpoint: &Endpoint, client: &cli::ClientArgs) -> Result<Stream, Problem> {
-    let options = ConnectOptions { family: client.family(), timeout: Some(client.connect_timeout) };
-    roundtrip_std::connect(endpoint, &options).map_err(|error| Problem::net(name, &error))
 }
 
 /// Short enough to be typed again.

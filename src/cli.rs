@@ -6,8 +6,9 @@ use clap::error::ErrorKind;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use roundtrip_std::{Endpoint, Family};
 
+use crate::out;
 use crate::problem::Problem;
-use crate::text::{self, parse_count, parse_duration, parse_memory, parse_size};
+use crate::units::{parse_count, parse_duration, parse_memory, parse_size};
 
 /// Does a path carry bytes faithfully, both ways, to the end?
 #[derive(Debug, Parser)]
@@ -182,7 +183,7 @@ pub(crate) fn parse() -> Result<Verb, Problem> {
     match Cli::try_parse() {
         Ok(cli) => Ok(cli.verb),
         Err(error) if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) => {
-            text::say(error.render().to_string().trim_end()).map(|()| Verb::Told)
+            out::say(error.render().to_string().trim_end()).map(|()| Verb::Told)
         }
         Err(error) => {
             // Line ends in what was written must not be taken for clap's own.

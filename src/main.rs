@@ -2,12 +2,15 @@
 
 mod check;
 mod cli;
+mod client;
+mod out;
 mod problem;
 mod send;
 mod serve;
+mod service;
 mod signals;
-mod text;
 mod transcript;
+mod units;
 mod verdict;
 
 use std::process::ExitCode;
@@ -22,5 +25,9 @@ fn main() -> ExitCode {
         Ok(cli::Verb::Told) => Ok(Exit::Ok),
         Err(problem) => Err(problem),
     };
-    exit.unwrap_or_else(|problem| problem.report()).into()
+    let exit = exit.unwrap_or_else(|problem| {
+        out::complain(&problem);
+        problem.exit()
+    });
+    exit.into()
 }

@@ -8,8 +8,6 @@ use std::process::ExitCode;
 use roundtrip_core::echo::ConfigError;
 use roundtrip_std::{NetError, Stage};
 
-use crate::text;
-
 /// How the program ends. The codes are the same for every verb.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Exit {
@@ -92,9 +90,8 @@ impl Problem {
         Self::new(Exit::Unreachable, cause, advice)
     }
 
-    /// Says it on standard error; the exit code it asks for.
-    pub(crate) fn report(&self) -> Exit {
-        text::complain(self);
+    /// The exit code it asks for.
+    pub(crate) const fn exit(&self) -> Exit {
         self.exit
     }
 }

@@ -1,15 +1,15 @@
 //! `send`: the tutorial's client. A text, half-close, read to the end.
 
 use bytes::Bytes;
-use roundtrip_core::Tap;
 use roundtrip_core::echo::{ClientConfig, EchoClient, Payload};
-use roundtrip_std::{Call, Clock, ConnectOptions, Driver, SystemClock};
+use roundtrip_core::{Tap, Time};
+use roundtrip_std::{Call, Clock, SystemClock};
 
 use crate::cli::{self, SendArgs};
 use crate::problem::{Exit, Problem};
 use crate::transcript::{self, BUFFER, ClientLines};
 use crate::verdict::{Checked, render};
-use crate::{signals, text};
+use crate::{client, out};
 
 pub(crate) fn run(args: &SendArgs) -> Result<Exit, Problem> {
     let Some(name) = &args.endpoint else {
@@ -17,8 +17,7 @@ pub(crate) fn run(args: &SendArgs) -> Result<Exit, Problem> {
         return Ok(Exit::Failed);
     };
     let endpoint = cli::endpoint(name)?;
-    let options = ConnectOptions { family: args.client.family(), timeout: Some(args.client.connect_timeout) };
-    let stream = match roundtrip_std::connect(&endpoint, &options) {
+    let stream = match client::connect(&endpoint, &args.client) {
         Ok(stream) => stream,
         Err(error) if args.transcript => {
             transcript::no_socket(&error);
@@ -30,13 +29,8 @@ pub(crate) fn run(args: &SendArgs) -> Result<Exit, Problem> {
     let total = text.len() as u64;
     let config = ClientConfig::builder().chunk(BUFFER).timeout(Some(args.client.timeout)).build()?;
     let clock = SystemClock::new();
-    let driver = Driver::new(clock).map_err(|error| Problem::system("cannot wait", &error))?;
-    let control = driver.control();
-    signals::watch(move |_count| control.abort())
-        .map_err(|error| Problem::system("cannot watch for signals", &error))?;
     let client = |now| EchoClient::new(config.into(), Payload::given(text), now);
-    let ended =
-        driver.drive(stream, |now| Tap::new(client(now), ClientLines::default()), |never| match never {});
+    let ended = client::drive(clock, stream, |now| Tap::new(client(now), ClientLines::default()))?;
     if args.transcript {
         // The tutorial's client ends well if only its receiving failed.
         let sent = matches!(transcript::connection_failed(&ended), None | Some(Call::Read));
@@ -44,13 +38,13 @@ pub(crate) fn run(args: &SendArgs) -> Result<Exit, Problem> {
     }
     let checked = Checked {
         total,
-        took: clock.now().since(roundtrip_core::Time::ZERO),
+        took: clock.now().since(Time::ZERO),
         timeout: args.client.timeout,
         again: format!("roundtrip check {name}"),
     };
     let (lines, exit) = render(&checked, &ended.outcome);
     if exit != Exit::Ok {
-        text::complain(lines);
+        out::complain(lines);
     }
     Ok(exit)
 }

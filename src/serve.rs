@@ -1,22 +1,18 @@
 //! `serve`: echo every byte until the peer half-closes.
 
-use std::io;
 use std::sync::Arc;
-use std::sync::Mutex;
-use std::sync::PoisonError;
 use std::time::Duration;
 
+use roundtrip_core::Observe;
 use roundtrip_core::admission::Limits;
-use roundtrip_core::echo::{EchoServer, End, ServerConfig, ServerOutcome};
-use roundtrip_core::{Machine, Observe, Tap, Time};
-use roundtrip_std::{
-    BindOptions, Clock, Control, Ended, Listener, Peer, ServerHandle, Service, SystemClock, bind,
-};
+use roundtrip_core::echo::{EchoServer, ServerConfig};
+use roundtrip_std::{BindOptions, Listener, ServerHandle, bind};
 
 use crate::cli::{self, Driver, ServeArgs};
 use crate::problem::{Exit, Problem};
+use crate::service::Echo;
 use crate::transcript::{self, BUFFER, ServerLines};
-use crate::{signals, text};
+use crate::{out, signals};
 
 /// Descriptors that are not connections': standard streams, listeners, the wake-ups of waiting threads.
 const RESERVED_DESCRIPTORS: u64 = 32;
@@ -28,8 +24,6 @@ const SESSION_DRAIN: Duration = Duration::from_secs(5);
 const SESSION_LINGER: Duration = Duration::from_secs(2);
 /// And how long its peer must be silent to be taken as done; a quarter of `--drain` if that is less.
 const SESSION_QUIET: Duration = Duration::from_secs(1);
-/// The shortest time between two lines about failed accepts.
-const COMPLAINT_PAUSE: Duration = Duration::from_secs(5);
 
 pub(crate) fn run(args: &ServeArgs) -> Result<Exit, Problem> {
     let Driver::Std = args.driver;
@@ -86,9 +80,9 @@ fn announce(listeners: &[Listener], transcript: bool) -> Result<(), Problem> {
         let line = format!("listening tcp {address}");
         // The tutorial's server prints no such line.
         if transcript {
-            text::complain(line);
+            out::complain(line);
         } else {
-            text::say(line)?;
+            out::say(line)?;
         }
     }
     Ok(())
@@ -121,19 +115,12 @@ where
     announce(&listeners, transcript)?;
     let served = roundtrip_std::serve(listeners, limits, &handle, &**echo)
         .map_err(|error| Problem::system("cannot serve", &error))?;
-    let totals = echo.totals();
-    if let Some(since) = totals.draining {
-        let took = echo.clock.now().since(since).as_secs_f64();
-        let closed = text::grouped(totals.closed - totals.closed_before);
-        let lost = text::bytes(totals.lost);
-        text::complain(format!("drained in {took:.2}s: {closed} closed, {lost} lost"));
-    }
+    echo.say_goodbye();
     if served.panicked > 0 {
         let cause = format!("{} connections were reset by a bug of this program", served.panicked);
         return Err(Problem::new(Exit::Internal, cause, "report it, with what is printed above"));
     }
-    let whole = totals.lost == 0 && totals.aborted == 0;
-    Ok(if whole { Exit::Ok } else { Exit::Incomplete })
+    Ok(if echo.totals().is_whole() { Exit::Ok } else { Exit::Incomplete })
 }
 
 /// How many connections the descriptors allow, or as many as were asked for if that is less.
@@ -155,97 +142,4 @@ fn connections(asked: Option<u64>) -> Result<usize, Problem> {
 
 fn in_memory(count: u64) -> usize {
     usize::try_from(count).unwrap_or(usize::MAX)
-}
-
-/// The service: an echo session for each connection, watched by `O`, and a sum of what came of them.
-struct Echo<O> {
-    config: Arc<ServerConfig>,
-    observer: O,
-    clock: SystemClock,
-    totals: Mutex<Totals>,
-}
-
-#[derive(Default)]
-struct Totals {
-    opened: u64,
-    closed: u64,
-    /// Bytes that a client saw acknowledged, and that were not echoed although it was still there.
-    lost: u64,
-    aborted: u64,
-    /// When the drain began, and how many sessions were over by then.
-    draining: Option<Time>,
-    closed_before: u64,
-    last: Option<Ended<ServerOutcome>>,
-    complained: Option<Time>,
-}
-
-impl<O> Echo<O> {
-    fn new(config: ServerConfig, observer: O) -> Arc<Self> {
-        Arc::new(Self {
-            config: Arc::new(config),
-            observer,
-            clock: SystemClock::new(),
-            totals: Mutex::default(),
-        })
-    }
-
-    fn totals(&self) -> std::sync::MutexGuard<'_, Totals> {
-        self.totals.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn draining(&self, limit: Duration) {
-        let mut totals = self.totals();
-        totals.draining = Some(self.clock.now());
-        totals.closed_before = totals.closed;
-        let open = text::grouped(totals.opened - totals.closed);
-        let limit = text::duration(limit);
-        text::complain(format!("draining: {open} connections, deadline {limit} (again to stop now)"));
-    }
-}
-
-impl<O: Observe<EchoServer> + Clone + Sync> Service for Echo<O> {
-    type Machine = Tap<EchoServer, O>;
-
-    fn open(
-        &self,
-        now: Time,
-        _peer: &Peer,
-        _control: &Control<<EchoServer as Machine>::Command>,
-    ) -> Self::Machine {
-        self.totals().opened += 1;
-        Tap::new(EchoServer::new(Arc::clone(&self.config), now), self.observer.clone())
-    }
-
-    fn ended(&self, peer: &Peer, ended: Ended<ServerOutcome>) {
-        let ServerOutcome { end, dropped, .. } = ended.outcome;
-        // Nobody is left to be told who reset the connection, or vanished.
-        let lost = if matches!(end, End::Failed(_)) { 0 } else { dropped + ended.unread };
-        let mut totals = self.totals();
-        totals.closed += 1;
-        totals.lost += lost;
-        totals.aborted += u64::from(end == End::Aborted);
-        if lost > 0 {
-            text::complain(format!("{peer}: {}, {} lost", words(end), text::bytes(lost)));
-        }
-        totals.last = Some(ended);
-    }
-
-    fn accept_failed(&self, error: &io::Error) {
-        let now = self.clock.now();
-        let mut totals = self.totals();
-        if totals.complained.is_none_or(|last| now.since(last) >= COMPLAINT_PAUSE) {
-            totals.complained = Some(now);
-            text::complain(format!("cannot accept: {error}; trying again"));
-        }
-    }
-}
-
-fn words(end: End) -> &'static str {
-    match end {
-        End::Clean => "closed",
-        End::Stopped => "stopped",
-        End::Aborted => "aborted",
-        End::TimedOut(_) => "timed out",
-        End::Failed(_) => "connection failed",
-    }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use roundtrip_core::echo::{ClientOutcome, Fault, FaultKind, PeerEnd, Verdict};
 
 use crate::problem::Exit;
-use crate::text::{bytes, duration, grouped};
+use crate::units::{bytes, duration, grouped};
 
 /// What was checked.
 pub(crate) struct Checked {

@@ -1,0 +1,132 @@
+//! The echo service: a session for each connection, and a sum of what came of them.
+
+use std::io;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use roundtrip_core::echo::{EchoServer, End, ServerConfig, ServerOutcome};
+use roundtrip_core::{Machine, Observe, Tap, Time};
+use roundtrip_std::{Clock, Control, Ended, Peer, Service, SystemClock};
+
+use crate::problem::plain;
+use crate::{out, units};
+
+/// The shortest time between two lines about failed accepts.
+const COMPLAINT_PAUSE: Duration = Duration::from_secs(5);
+
+/// The service: an echo session for each connection, watched by `O`, and a sum of what came of them.
+pub(crate) struct Echo<O> {
+    config: Arc<ServerConfig>,
+    observer: O,
+    clock: SystemClock,
+    totals: Mutex<Totals>,
+}
+
+#[derive(Default)]
+pub(crate) struct Totals {
+    opened: u64,
+    closed: u64,
+    /// Bytes that a client saw acknowledged, and that were not echoed although it was still there.
+    lost: u64,
+    aborted: u64,
+    /// When the drain began, and how many sessions were over by then.
+    draining: Option<Time>,
+    closed_before: u64,
+    pub(crate) last: Option<Ended<ServerOutcome>>,
+    complained: Option<Time>,
+}
+
+impl<O> Echo<O> {
+    pub(crate) fn new(config: ServerConfig, observer: O) -> Arc<Self> {
+        Arc::new(Self {
+            config: Arc::new(config),
+            observer,
+            clock: SystemClock::new(),
+            totals: Mutex::default(),
+        })
+    }
+
+    pub(crate) fn totals(&self) -> MutexGuard<'_, Totals> {
+        self.totals.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A drain begins.
+    pub(crate) fn draining(&self, limit: Duration) {
+        let mut totals = self.totals();
+        totals.draining = Some(self.clock.now());
+        totals.closed_before = totals.closed;
+        let open = units::grouped(totals.opened - totals.closed);
+        let limit = units::duration(limit);
+        out::complain(format!("draining: {open} connections, deadline {limit} (again to stop now)"));
+    }
+
+    /// The server is drained, if it was stopped.
+    pub(crate) fn say_goodbye(&self) {
+        let totals = self.totals();
+        let Some(since) = totals.draining else { return };
+        let took = self.clock.now().since(since).as_secs_f64();
+        let closed = units::grouped(totals.closed - totals.closed_before);
+        let lost = units::bytes(totals.lost);
+        out::complain(format!("drained in {took:.2}s: {closed} closed, {lost} lost"));
+    }
+}
+
+impl Totals {
+    /// Whether nobody was cut off, and nothing lost.
+    pub(crate) const fn is_whole(&self) -> bool {
+        self.lost == 0 && self.aborted == 0
+    }
+}
+
+impl<O: Observe<EchoServer> + Clone + Sync> Service for Echo<O> {
+    type Machine = Tap<EchoServer, O>;
+
+    fn open(
+        &self,
+        now: Time,
+        _peer: &Peer,
+        _control: &Control<<EchoServer as Machine>::Command>,
+    ) -> Self::Machine {
+        self.totals().opened += 1;
+        Tap::new(EchoServer::new(Arc::clone(&self.config), now), self.observer.clone())
+    }
+
+    fn ended(&self, peer: &Peer, ended: Ended<ServerOutcome>) {
+        let ServerOutcome { end, dropped, .. } = ended.outcome;
+        // Nobody is left to be told who reset the connection, or vanished.
+        let lost = if matches!(end, End::Failed(_)) { 0 } else { dropped + ended.unread };
+        let mut totals = self.totals();
+        totals.closed += 1;
+        totals.lost += lost;
+        totals.aborted += u64::from(end == End::Aborted);
+        totals.last = Some(ended);
+        // Whoever reads standard error slowly must not hold up the other connections.
+        drop(totals);
+        if lost > 0 {
+            out::complain(format!("{peer}: {}, {} lost", words(end), units::bytes(lost)));
+        }
+    }
+
+    fn accept_failed(&self, error: &io::Error) {
+        let now = self.clock.now();
+        let mut totals = self.totals();
+        let is_quiet = totals.complained.is_none_or(|last| now.since(last) >= COMPLAINT_PAUSE);
+        if is_quiet {
+            totals.complained = Some(now);
+        }
+        drop(totals);
+        if is_quiet {
+            out::complain(format!("cannot accept: {}; trying again", plain(error)));
+        }
+    }
+}
+
+fn words(end: End) -> &'static str {
+    match end {
+        End::Clean => "closed",
+        End::Stopped => "stopped",
+        End::Aborted => "aborted",
+        End::TimedOut(_) => "timed out",
+        End::Failed(_) => "connection failed",
+    }
+}
