@@ -66,7 +66,7 @@ fn main() -> ExitCode {
             times.for_each(|now| driven(&mut server, now, block.read()));
         }
         // `cargo bench` passes options of its own.
-        Some("raw") | Some("--bench") | None => {
+        Some("raw" | "--bench") | None => {
             let _ = server.poll(Time::ZERO);
             times.for_each(|now| raw(&mut server, now, block.read()));
         }

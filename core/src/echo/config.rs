@@ -19,7 +19,7 @@ const MAX_BYTES: usize = 1 << 30;
 /// | `max_age` | none | longest life of a session |
 /// | `quiet` | 1 s | after a stop: how long the peer must be silent to be taken as done |
 /// | `drain` | 5 s | after a stop: how long to go on echoing at the most |
-/// | `linger` | 2 s | after the end was cut: longest wait without progress for the rest, and for the peer's end |
+/// | `linger` | 2 s | after the end was cut, or `drain` has passed: longest wait without progress for the rest, and for the peer's end |
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct ServerConfig {
     pub(super) buffer: usize,
@@ -133,7 +133,8 @@ impl ServerConfigBuilder {
         self
     }
 
-    /// After the end was cut: longest wait without progress for the rest to be taken, and for the peer's end.
+    /// After the end was cut, or `drain` has passed: longest wait without progress for the rest to be taken, and
+    /// for the peer's end.
     pub const fn linger(mut self, limit: Duration) -> Self {
         self.config.linger = limit;
         self

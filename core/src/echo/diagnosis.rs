@@ -126,6 +126,8 @@ impl Diagnosis {
         if !payload.is_located() {
             return Some(self.by_place());
         }
+        // What was not sent cannot come back, even if it is what would have been sent.
+        let sent = payload.first(self.expected);
         while !data.is_empty() {
             if self.hunting {
                 let (now, later) = data.split_at(data.len().min(HUNT - self.held.len()));
@@ -135,11 +137,11 @@ impl Diagnosis {
                     .held
                     .windows(PROBE)
                     .enumerate()
-                    .find_map(|(skipped, probe)| Some((skipped, payload.locate(probe.first_chunk()?)?)));
+                    .find_map(|(skipped, probe)| Some((skipped, sent.locate(probe.first_chunk()?)?)));
                 if let Some((skipped, position)) = found {
                     let held = core::mem::take(&mut self.held);
                     self.hunting = false;
-                    self.judge(payload, &held[..skipped]);
+                    self.judge(&sent, &held[..skipped]);
                     if let Some(kind) = self.jumped(skipped, position) {
                         return Some(kind);
                     }
@@ -151,8 +153,8 @@ impl Diagnosis {
                     return Some(self.by_course());
                 }
             } else {
-                let matched = payload.matching(self.next.wrapping_add_signed(self.skew()), data);
-                self.judge(payload, &data[..matched]);
+                let matched = sent.matching(self.next.wrapping_add_signed(self.skew()), data);
+                self.judge(&sent, &data[..matched]);
                 data = &data[matched..];
                 self.hunting = !data.is_empty();
             }
@@ -165,8 +167,9 @@ impl Diagnosis {
         if !payload.is_located() {
             return self.by_place();
         }
+        let sent = payload.first(self.expected);
         let mut all = self.clone();
-        all.judge(payload, &self.held);
+        all.judge(&sent, &self.held);
         if all.next == self.expected && all.balance == 0 {
             return FaultKind::Reordered;
         }
@@ -175,13 +178,11 @@ impl Diagnosis {
             return kind;
         }
         // Too few bytes were left to be located: they are judged by how many there are.
-        let is_from = |offset: u64| payload.matching(offset, &self.held) == self.held.len();
+        let is_from = |offset: u64| sent.matching(offset, &self.held) == self.held.len();
         let (missing, extra) =
             (self.expected.saturating_sub(all.next), all.next.saturating_sub(self.expected));
         match self.course {
-            Course::Unknown if missing > 0 && is_from(self.next + missing) => {
-                FaultKind::Lost { bytes: missing }
-            }
+            Course::Unknown if is_from(self.next + missing) => FaultKind::Lost { bytes: missing },
             Course::Unknown | Course::Again(_)
                 if extra > 0 && self.next.checked_sub(extra).is_some_and(is_from) =>
             {
@@ -207,9 +208,7 @@ impl Diagnosis {
             }
             // A block from farther back, and then the stream goes on where it was left, give or take some bytes
             // that happen to be the same.
-            Course::Again(_)
-                if skew < 0 && skipped == 0 && (self.at..self.at + PROBE as u64).contains(&position) =>
-            {
+            Course::Again(_) if skipped == 0 && (self.at..self.at + PROBE as u64).contains(&position) => {
                 return Some(FaultKind::Duplicated { bytes: by });
             }
             Course::Ahead(_) | Course::Again(_) | Course::Behind(_) => return Some(self.by_course()),
@@ -218,13 +217,13 @@ impl Diagnosis {
     }
 
     /// Passes the bytes that come next in the stream.
-    fn judge(&mut self, payload: &Payload, bytes: &[u8]) {
+    fn judge(&mut self, sent: &Payload, bytes: &[u8]) {
         let weight = |bytes: &[u8]| bytes.iter().fold(0, |sum: u64, &byte| sum.wrapping_add(weight(byte)));
         let mut due = [0; 64];
         for bytes in bytes.chunks(due.len()) {
-            let left = usize::try_from(payload.len().saturating_sub(self.next)).unwrap_or(usize::MAX);
+            let left = usize::try_from(sent.len().saturating_sub(self.next)).unwrap_or(usize::MAX);
             let due = &mut due[..bytes.len().min(left)];
-            payload.fill(self.next.min(payload.len()), due);
+            sent.fill(self.next.min(sent.len()), due);
             self.balance = self.balance.wrapping_add(weight(bytes)).wrapping_sub(weight(due));
             self.next += bytes.len() as u64;
         }

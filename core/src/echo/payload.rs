@@ -46,6 +46,15 @@ impl Payload {
         }
     }
 
+    /// The first `len` bytes of it, or all if there are no more.
+    pub(super) fn first(&self, len: u64) -> Self {
+        let len = len.min(self.len());
+        Self(match &self.0 {
+            Kind::Seeded { seed, .. } => Kind::Seeded { seed: *seed, len },
+            Kind::Given(bytes) => Kind::Given(bytes.slice(..in_memory(len))),
+        })
+    }
+
     /// Whether there is nothing to send.
     pub const fn is_empty(&self) -> bool {
         self.len() == 0
@@ -269,6 +278,21 @@ mod tests {
             }
             assert_eq!(payload.matching(61, &[1]), 0);
             assert_eq!(payload.matching(1000, &[1]), 0);
+        }
+    }
+
+    #[test]
+    fn a_payload_without_bytes_is_empty() {
+        assert!(Payload::seeded(7, 0).is_empty());
+        assert!(!Payload::seeded(7, 1).is_empty());
+    }
+
+    #[test]
+    fn the_first_bytes_are_a_payload() {
+        for payload in [Payload::seeded(7, 61), Payload::given(whole(&Payload::seeded(9, 61)).into())] {
+            assert_eq!(whole(&payload.first(33)), whole(&payload)[..33]);
+            assert_eq!(payload.first(61), payload);
+            assert_eq!(payload.first(62), payload);
         }
     }
 

@@ -122,7 +122,7 @@ pub enum Limit {
     Quiet,
     /// After a stop, echoing went on for so long.
     Drain,
-    /// After the end was cut, nothing progressed for so long.
+    /// After the end was cut, or after a stop's drain limit, nothing progressed for so long.
     Linger,
 }
 
@@ -185,7 +185,7 @@ transitions! {
     Flushing Flushed => Closed: "half-close first; if the peer ended",
     Flushing Flushed => Lingering: "half-close first; if the peer has not ended",
     Flushing Limit(HalfCloseIdle) => Closed: "if the peer ended",
-    Flushing Limit(Linger) => Closed: "if the peer has not ended",
+    Flushing Limit(Linger) => Closed: "if stopped; if the peer ended, not before the drain limit",
     Flushing Limit(Idle) => Closed: "",
     Flushing Limit(MaxAge) => Closed: "",
     Flushing Abort => Closed: "",
@@ -276,9 +276,14 @@ impl EchoServer {
                 }
             }
             (Recv::Discard, _) => consider(self.progress, config.linger, Limit::Linger),
-            (Recv::Eof, _) => {
+            (Recv::Eof, stopped) => {
                 if let Some(limit) = config.half_close_idle {
                     consider(self.progress, limit, Limit::HalfCloseIdle);
+                }
+                // A stop ends in bounded time whatever the peer does, its end included.
+                if let Some(stopped) = stopped {
+                    let patience = self.progress.max(stopped.after(config.drain));
+                    consider(patience, config.linger, Limit::Linger);
                 }
             }
         }

@@ -1,0 +1,115 @@
+//! What can be done to a session, and what it can be configured with.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use roundtrip_core::Failure;
+use roundtrip_core::echo::{ClientConfig, Payload, ServerConfig};
+
+/// One thing that a driver does, or should not do. Amounts are clipped to what is legal when it is carried out,
+/// so that every list of operations is a history of a driver that keeps the contract, but for its illegal ones.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Op {
+    /// Polls once.
+    Poll,
+    /// Polls until `Wait` or `Close`.
+    Settle,
+    /// Delivers at most so many bytes, within the credit; nothing without credit or after the end.
+    Data(usize),
+    /// Reports the peer's end, once.
+    Eof,
+    /// Reports at most so many bytes of the outstanding write.
+    Wrote(usize),
+    /// Reports all of the outstanding write.
+    WroteAll,
+    Stop,
+    Abort,
+    Failed(Failure),
+    /// Time passes.
+    Advance(u64),
+    /// Time passes until the deadline of the last `Wait`, if there is one.
+    AdvanceToDeadline,
+    /// Illegal.
+    EmptyData,
+    /// Illegal: so many bytes more than the credit.
+    OverCredit(usize),
+    /// Illegal; nothing before the end.
+    DataAfterEof,
+    /// Illegal; nothing before the end.
+    SecondEof,
+    /// Illegal.
+    ZeroWrote,
+    /// Illegal: so many bytes more than are outstanding.
+    OverWrote(usize),
+}
+
+/// A server's configuration in plain numbers; times in nanoseconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct ServerSetup {
+    pub(crate) buffer: usize,
+    pub(crate) chunk: usize,
+    pub(crate) max_chunks: usize,
+    pub(crate) idle: Option<u64>,
+    pub(crate) half_close_idle: Option<u64>,
+    pub(crate) max_age: Option<u64>,
+    pub(crate) quiet: u64,
+    pub(crate) drain: u64,
+    pub(crate) linger: u64,
+}
+
+impl ServerSetup {
+    pub(crate) fn config(&self) -> Arc<ServerConfig> {
+        let nanos = Duration::from_nanos;
+        ServerConfig::builder()
+            .buffer(self.buffer)
+            .chunk(self.chunk)
+            .max_chunks(self.max_chunks)
+            .idle(self.idle.map(nanos))
+            .half_close_idle(self.half_close_idle.map(nanos))
+            .max_age(self.max_age.map(nanos))
+            .quiet(nanos(self.quiet))
+            .drain(nanos(self.drain))
+            .linger(nanos(self.linger))
+            .build()
+            .expect("a setup is valid")
+            .into()
+    }
+}
+
+/// A client's configuration in plain numbers; times in nanoseconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct ClientSetup {
+    pub(crate) window: usize,
+    pub(crate) chunk: usize,
+    pub(crate) timeout: Option<u64>,
+    pub(crate) seed: u64,
+    pub(crate) len: usize,
+    /// Whether the payload is a given text instead of a seeded one.
+    pub(crate) given: bool,
+}
+
+impl ClientSetup {
+    pub(crate) fn config(&self) -> Arc<ClientConfig> {
+        ClientConfig::builder()
+            .window(self.window)
+            .chunk(self.chunk)
+            .timeout(self.timeout.map(Duration::from_nanos))
+            .build()
+            .expect("a setup is valid")
+            .into()
+    }
+
+    pub(crate) fn payload(&self) -> Payload {
+        if self.given {
+            Payload::given(content(0, self.len as u64))
+        } else {
+            Payload::seeded(self.seed, self.len as u64)
+        }
+    }
+}
+
+/// What a peer sends to a server: the byte at each offset, different from any of the 250 before it.
+pub(crate) fn content(from: u64, to: u64) -> Bytes {
+    (from..to).map(|offset| u8::try_from(offset * 97 % 251).expect("less than 251")).collect()
+}
