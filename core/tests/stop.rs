@@ -1,5 +1,12 @@
 //! A stop ends a session in bounded time, whatever its peer does or does not do.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a helper that fails fails its test"
+)]
+
 use bytes::Bytes;
 use roundtrip_core::echo::{EchoServer, End, ServerConfig, ServerOutcome};
 use roundtrip_core::{Action, Input, Machine, Teardown, Time};
