@@ -1,6 +1,6 @@
 //! What an error of the operating system means.
 //!
-//! By code first and by [`ErrorKind`](io::ErrorKind) second: a write after one's own shutdown is `BrokenPipe`
+//! By code first and by [`ErrorKind`] second: a write after one's own shutdown is `BrokenPipe`
 //! on Linux and an uncategorised 10058 on Windows.
 
 use std::io::{self, ErrorKind};
