@@ -23,7 +23,7 @@ Examples:
   roundtrip check                          check this machine's loopback, with a server of its own
   roundtrip serve 0.0.0.0:7007             echo to everybody who connects
   roundtrip check HOST:7007 --bytes 10MB   is every byte of 10 MB back, in order, with a clean end?
-  roundtrip send localhost                 the tutorial's client: a text, half-close, read to the end
+  roundtrip send localhost                 the tutorial's client: send a text, read it back
 
 Exit codes: 0 ok, 1 verification failed, 2 usage, 3 incomplete, 4 cannot connect or bind, 5 internal";
 
@@ -208,18 +208,15 @@ fn explain(error: &clap::Error) -> Problem {
     let mut cause = lines.next().unwrap_or_default().trim_start_matches("error: ").to_owned();
     // A list of what is missing or possible follows its colon; a value's own advice follows its cause.
     let rest: Vec<_> = lines.collect();
-    let tip = paragraphs.find_map(|paragraph| paragraph.trim().strip_prefix("tip: ")).map(str::to_owned);
-    let own = if error.kind() == ErrorKind::ValueValidation {
-        rest.first().map(|&line| line.to_owned())
-    } else {
-        None
-    };
+    let own = rest.first().copied().filter(|_| error.kind() == ErrorKind::ValueValidation);
     if own.is_none() && !rest.is_empty() {
         cause = format!("{cause} {}", rest.join(" "));
     }
-    let advice = own.or(tip).unwrap_or_else(|| {
-        "`roundtrip --help` shows the verbs, `roundtrip VERB --help` their options".to_owned()
-    });
+    let tip = paragraphs.find_map(|paragraph| paragraph.trim().strip_prefix("tip: "));
+    // How to pass `--nope` as a value is nothing that anybody asked.
+    let tip = tip.filter(|tip| !tip.starts_with("to pass"));
+    let advice =
+        own.or(tip).unwrap_or("`roundtrip --help` shows the verbs, `roundtrip VERB --help` their options");
     Problem::usage(cause, advice)
 }
 
