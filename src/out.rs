@@ -2,6 +2,9 @@
 
 use std::fmt::Display;
 use std::io::{self, ErrorKind, Write};
+use std::sync::mpsc::{SyncSender, sync_channel};
+use std::thread;
+use std::time::Duration;
 
 use crate::problem::{Exit, Problem, plain};
 
@@ -22,4 +25,48 @@ pub(crate) fn say(line: impl Display) -> Result<(), Problem> {
 /// One line, or several, on standard error. Where that is closed there is nobody to tell.
 pub(crate) fn complain(line: impl Display) {
     let _ = writeln!(io::stderr().lock(), "{line}");
+}
+
+/// Lines that wait to be written.
+const WAITING: usize = 1024;
+/// How long the end of the program waits for a standard error that takes nothing.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// Lines on standard error, written by a thread of their own: whoever reads them slowly, or not at all, holds up
+/// neither a connection nor a signal. What does not fit is dropped.
+#[derive(Debug)]
+pub(crate) struct Complaints(SyncSender<Entry>);
+
+#[derive(Debug)]
+enum Entry {
+    Line(String),
+    /// Everything before this was written.
+    Mark(SyncSender<()>),
+}
+
+impl Complaints {
+    pub(crate) fn new() -> io::Result<Self> {
+        let (sender, entries) = sync_channel(WAITING);
+        thread::Builder::new().name("complaints".into()).spawn(move || {
+            for entry in entries {
+                match entry {
+                    Entry::Line(line) => complain(line),
+                    Entry::Mark(written) => drop(written.send(())),
+                }
+            }
+        })?;
+        Ok(Self(sender))
+    }
+
+    pub(crate) fn complain(&self, line: String) {
+        let _ = self.0.try_send(Entry::Line(line));
+    }
+
+    /// Waits until all is written, or for a second.
+    pub(crate) fn flush(&self) {
+        let (mark, written) = sync_channel(1);
+        if self.0.try_send(Entry::Mark(mark)).is_ok() {
+            let _ = written.recv_timeout(PATIENCE);
+        }
+    }
 }

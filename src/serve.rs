@@ -58,14 +58,18 @@ pub(crate) fn run(args: &ServeArgs) -> Result<Exit, Problem> {
         }
     }
     if args.transcript {
-        let echo = Echo::new(config, ServerLines::default());
+        let echo = echo(config, ServerLines::default())?;
         let exit = serve(&echo, listeners, limits, true)?;
         // The tutorial's server ends with what its one client came to.
         let failed = echo.totals().last.as_ref().and_then(transcript::connection_failed).is_some();
         Ok(if failed { Exit::Failed } else { exit })
     } else {
-        serve(&Echo::new(config, ()), listeners, limits, false)
+        serve(&echo(config, ())?, listeners, limits, false)
     }
+}
+
+fn echo<O>(config: ServerConfig, observer: O) -> Result<Arc<Echo<O>>, Problem> {
+    Echo::new(config, observer).map_err(|error| Problem::system("cannot serve", &error))
 }
 
 /// As long as `usual`, but at most so large a part of the whole drain.
@@ -117,7 +121,7 @@ where
         .map_err(|error| Problem::system("cannot serve", &error))?;
     echo.say_goodbye();
     if served.panicked > 0 {
-        let cause = format!("{} connections were reset by a bug of this program", served.panicked);
+        let cause = format!("a bug of this program broke {} connections", served.panicked);
         return Err(Problem::new(Exit::Internal, cause, "report it, with what is printed above"));
     }
     Ok(if echo.totals().is_whole() { Exit::Ok } else { Exit::Incomplete })

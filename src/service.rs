@@ -8,8 +8,9 @@ use roundtrip_core::echo::{EchoServer, End, ServerConfig, ServerOutcome};
 use roundtrip_core::{Machine, Observe, Tap, Time};
 use roundtrip_std::{Clock, Control, Ended, Peer, Service, SystemClock};
 
+use crate::out::Complaints;
 use crate::problem::plain;
-use crate::{out, units};
+use crate::units;
 
 /// The shortest time between two lines about failed accepts.
 const COMPLAINT_PAUSE: Duration = Duration::from_secs(5);
@@ -19,6 +20,7 @@ pub(crate) struct Echo<O> {
     config: Arc<ServerConfig>,
     observer: O,
     clock: SystemClock,
+    complaints: Complaints,
     totals: Mutex<Totals>,
 }
 
@@ -37,13 +39,14 @@ pub(crate) struct Totals {
 }
 
 impl<O> Echo<O> {
-    pub(crate) fn new(config: ServerConfig, observer: O) -> Arc<Self> {
-        Arc::new(Self {
+    pub(crate) fn new(config: ServerConfig, observer: O) -> io::Result<Arc<Self>> {
+        Ok(Arc::new(Self {
             config: Arc::new(config),
             observer,
             clock: SystemClock::new(),
+            complaints: Complaints::new()?,
             totals: Mutex::default(),
-        })
+        }))
     }
 
     pub(crate) fn totals(&self) -> MutexGuard<'_, Totals> {
@@ -57,17 +60,21 @@ impl<O> Echo<O> {
         totals.closed_before = totals.closed;
         let open = units::grouped(totals.opened - totals.closed);
         let limit = units::duration(limit);
-        out::complain(format!("draining: {open} connections, deadline {limit} (again to stop now)"));
+        self.complaints
+            .complain(format!("draining: {open} connections, deadline {limit} (again to stop now)"));
     }
 
-    /// The server is drained, if it was stopped.
+    /// The server is done: says how the drain went, if it was stopped.
     pub(crate) fn say_goodbye(&self) {
         let totals = self.totals();
-        let Some(since) = totals.draining else { return };
-        let took = self.clock.now().since(since).as_secs_f64();
-        let closed = units::grouped(totals.closed - totals.closed_before);
-        let lost = units::bytes(totals.lost);
-        out::complain(format!("drained in {took:.2}s: {closed} closed, {lost} lost"));
+        if let Some(since) = totals.draining {
+            let took = self.clock.now().since(since).as_secs_f64();
+            let closed = units::grouped(totals.closed - totals.closed_before);
+            let lost = units::bytes(totals.lost);
+            self.complaints.complain(format!("drained in {took:.2}s: {closed} closed, {lost} lost"));
+        }
+        drop(totals);
+        self.complaints.flush();
     }
 }
 
@@ -94,16 +101,15 @@ impl<O: Observe<EchoServer> + Clone + Sync> Service for Echo<O> {
     fn ended(&self, peer: &Peer, ended: Ended<ServerOutcome>) {
         let ServerOutcome { end, dropped, .. } = ended.outcome;
         // Nobody is left to be told who reset the connection, or vanished.
-        let lost = if matches!(end, End::Failed(_)) { 0 } else { dropped + ended.unread };
+        let lost = if matches!(end, End::Failed(_)) { 0 } else { dropped + ended.unread + ended.destroyed };
         let mut totals = self.totals();
         totals.closed += 1;
         totals.lost += lost;
         totals.aborted += u64::from(end == End::Aborted);
         totals.last = Some(ended);
-        // Whoever reads standard error slowly must not hold up the other connections.
         drop(totals);
         if lost > 0 {
-            out::complain(format!("{peer}: {}, {} lost", words(end), units::bytes(lost)));
+            self.complaints.complain(format!("{peer}: {}, {} lost", words(end), units::bytes(lost)));
         }
     }
 
@@ -116,7 +122,7 @@ impl<O: Observe<EchoServer> + Clone + Sync> Service for Echo<O> {
         }
         drop(totals);
         if is_quiet {
-            out::complain(format!("cannot accept: {}; trying again", plain(error)));
+            self.complaints.complain(format!("cannot accept: {}; trying again", plain(error)));
         }
     }
 }

@@ -108,6 +108,6 @@ fn failed(call: &str, error: &io::Error) {
 
 /// The tutorial's line for a missing argument.
 pub(crate) fn usage() {
-    let program = std::env::args().next().unwrap_or_else(|| "roundtrip".to_owned());
-    print(&format!("usage: {program} server-name"));
+    let program = std::env::args_os().next().unwrap_or_else(|| "roundtrip".into());
+    print(&format!("usage: {} server-name", program.display()));
 }

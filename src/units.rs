@@ -40,9 +40,10 @@ pub(crate) fn parse_memory(text: &str) -> Result<usize, String> {
     }
 }
 
-/// A number of things that must not be zero.
+/// A number of things that must not be zero: `100`, `10k`.
 pub(crate) fn parse_count(text: &str) -> Result<u64, String> {
-    match parse_size(text)? {
+    let number = parse_size::parse_size(text).ok().filter(|_| !text.contains('.'));
+    match number.ok_or("not a count\nwrite a whole number, as in 100 or 10k")? {
         0 => Err("it must not be 0\nleave the option out for its default".to_owned()),
         count => Ok(count),
     }

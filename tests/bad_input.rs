@@ -113,7 +113,8 @@ fn values_that_are_out_of_bounds() {
         (&["serve", "--half-close-idle", "0s"], USAGE, "must not be 0", "default"),
         (&["serve", "--max-age", "0s"], USAGE, "must not be 0", "default"),
         (&["serve", "--drain", "soon"], USAGE, "not a time", "10s"),
-        (&["serve", "--max-conns", "many"], USAGE, "not a size", ""),
+        (&["serve", "--max-conns", "many"], USAGE, "not a count", "whole number"),
+        (&["serve", "--max-conns", "1.5"], USAGE, "not a count", "whole number"),
     ]);
 }
 

@@ -5,7 +5,7 @@
 
 mod common;
 
-use std::io::{ErrorKind, Read, Write};
+use std::io::{BufRead, ErrorKind, Read, Write};
 use std::net::TcpStream;
 use std::thread;
 use std::time::Duration;
@@ -271,4 +271,32 @@ fn an_idle_client_is_closed_and_a_busy_one_is_not() {
     });
     assert!(end.is_err() || end.is_ok_and(|read| read == 0));
     assert_eq!(round_trip(busy, b"to the end").unwrap(), b"to the end");
+}
+
+/// Whoever runs a server with its standard error on a pipe may stop reading it.
+#[test]
+fn a_standard_error_that_nobody_reads_holds_up_neither_clients_nor_signals() {
+    let (_unread, stalled) = std::io::pipe().unwrap();
+    rustix::io::ioctl_fionbio(&stalled, true).unwrap();
+    while (&stalled).write(&[b'x'; 512]).is_ok() {}
+    rustix::io::ioctl_fionbio(&stalled, false).unwrap();
+    // Each of the first three clients is evicted, and complained about.
+    let args = ["serve", "127.0.0.1:0", "--idle", "200ms", "--max-conns", "3"];
+    let mut child =
+        common::roundtrip(args).stdout(std::process::Stdio::piped()).stderr(stalled).spawn().unwrap();
+    let mut line = String::new();
+    std::io::BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    let address = line.trim().strip_prefix("listening tcp ").unwrap().parse().unwrap();
+    let _stuck = [(); 3].map(|()| {
+        let mut client = common::connect(address);
+        client.set_write_timeout(Some(Duration::from_millis(100))).unwrap();
+        while client.write(&[0; 1 << 14]).is_ok() {}
+        client
+    });
+    let served = round_trip(common::connect(address), b"hello");
+    rustix::process::kill_process(Pid::from_child(&child), Signal::TERM).unwrap();
+    let mut look = || child.try_wait().unwrap();
+    let status = poll("the server has ended", &mut look);
+    assert_eq!(served.unwrap(), b"hello");
+    assert_eq!(status.code(), Some(3), "bytes of those evicted were lost");
 }

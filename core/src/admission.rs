@@ -23,6 +23,10 @@ const BACK_OFF_MIN: Duration = Duration::from_millis(10);
 /// Longest pause: a server short of descriptors recovers within this, at two attempts a second.
 const BACK_OFF_MAX: Duration = Duration::from_millis(500);
 
+/// So many errors of one connection after another are no longer one connection's: a filter, or a network that is
+/// down, gives them for ever.
+const FAILURES_IN_A_ROW: u32 = 16;
+
 /// What [`Admission`] keeps to.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Limits {
@@ -157,6 +161,8 @@ pub struct Admission<S> {
     undecided: Option<(S, bool)>,
     paused: Option<Time>,
     back_off: Duration,
+    /// Accept errors since the last connection.
+    failures: u32,
     /// When the drain's time is up, if there is a drain.
     stopping: Option<Time>,
     /// The listener is closed, or must be.
@@ -183,6 +189,7 @@ impl<S: Ord + Clone> Admission<S> {
             undecided: None,
             paused: None,
             back_off: BACK_OFF_MIN,
+            failures: 0,
             stopping: None,
             closed,
             told: Told::Nothing,
@@ -206,6 +213,7 @@ impl<S: Ord + Clone> Admission<S> {
                     return Err(AdmissionMisuse::Undecided);
                 }
                 self.back_off = BACK_OFF_MIN;
+                self.failures = 0;
                 self.paused = None;
                 let admit = self.has_room_for(&source);
                 if admit {
@@ -217,7 +225,8 @@ impl<S: Ord + Clone> Admission<S> {
             }
             AdmissionInput::AcceptFailed(error) => {
                 self.tally.failed += 1;
-                if error == AcceptError::Exhausted {
+                self.failures = self.failures.saturating_add(1);
+                if error == AcceptError::Exhausted || self.failures >= FAILURES_IN_A_ROW {
                     self.paused = Some(now.after(self.back_off));
                     self.back_off = (self.back_off * 2).min(BACK_OFF_MAX);
                 }

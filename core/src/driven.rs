@@ -31,9 +31,11 @@ pub enum Step<E, O> {
 ///
 /// Drivers, layers and simulators go through this and cannot misuse the contract by accident: bytes beyond the
 /// credit are handed back, empty reads and second ends are dropped, and the credit of one [`Wait`] is never
-/// spent twice. What is left is a driver's bug (more bytes reported written than were pending, a clock that
-/// went back) or the machine's (an invariant broken): debug builds panic, release builds reset the connection
-/// and say so in [`Driven::misuse`].
+/// spent twice.
+///
+/// What is left is bugs. A driver's (more bytes reported written than were pending) panics in debug builds; in
+/// release builds the machine is aborted, its close becomes a reset, and [`Driven::misuse`] says why. A machine's
+/// (one of the invariants on [`Machine`] broken) panics in every build: going on would lose bytes or spin.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Driven<M> {
     machine: M,
@@ -42,6 +44,8 @@ pub struct Driven<M> {
     commands: usize,
     deadline: Option<Time>,
     eof: bool,
+    /// `Abort` or `Failed` was told: only events and the close may follow.
+    over: bool,
     closed: bool,
     misuse: Option<Misuse>,
     latest: Time,
@@ -57,6 +61,7 @@ impl<M: Machine> Driven<M> {
             commands: 0,
             deadline: None,
             eof: false,
+            over: false,
             closed: false,
             misuse: None,
             latest: Time::ZERO,
@@ -64,25 +69,35 @@ impl<M: Machine> Driven<M> {
     }
 
     /// What the machine wants next.
+    ///
+    /// # Panics
+    ///
+    /// If the machine breaks an invariant of its contract.
     #[expect(clippy::inline_always, reason = "on the message path, called in one place of a driver or two")]
     #[inline(always)]
     pub fn step(&mut self, now: Time) -> Step<M::Event, M::Outcome> {
         self.at(now);
         match self.machine.poll(now) {
             Action::Write(bytes) => {
-                debug_assert!(self.pending.is_none(), "I7: a second write while one is outstanding");
-                debug_assert!(!bytes.is_empty(), "I5: a write of no bytes");
+                assert!(!self.over, "I3: a write after the end");
+                assert!(self.pending.is_none(), "I7: a second write while one is outstanding");
+                assert!(!bytes.is_empty(), "I5: a write of no bytes");
                 self.pending = Some(bytes);
                 Step::Write
             }
             Action::ShutdownWrite => {
-                debug_assert!(self.pending.is_none(), "I7: half-close while a write is outstanding");
+                assert!(!self.over, "I3: a half-close after the end");
+                assert!(self.pending.is_none(), "I7: half-close while a write is outstanding");
                 Step::ShutdownWrite
             }
             Action::Event(event) => Step::Event(event),
-            Action::Wait(wait) => {
+            Action::Wait(mut wait) => {
+                // Nothing comes after the end: what would be read is not the machine's.
+                if self.eof {
+                    wait.read = 0;
+                }
                 self.check_wait(now, &wait);
-                self.read = if self.eof { 0 } else { wait.read };
+                self.read = wait.read;
                 self.commands = wait.commands;
                 self.deadline = wait.deadline;
                 Step::Wait(wait)
@@ -208,6 +223,7 @@ impl<M: Machine> Driven<M> {
     /// Asks for the end, now. Step before anything else.
     pub fn abort(&mut self, now: Time) {
         self.at(now);
+        self.over = true;
         self.spend_all();
         self.tell(now, Input::Abort);
     }
@@ -215,6 +231,7 @@ impl<M: Machine> Driven<M> {
     /// The transport failed.
     pub fn failed(&mut self, now: Time, failure: Failure) {
         self.at(now);
+        self.over = true;
         self.spend_all();
         self.tell(now, Input::Failed(failure));
     }
@@ -230,8 +247,9 @@ impl<M: Machine> Driven<M> {
     fn breach(&mut self, now: Time, misuse: Misuse) {
         debug_assert!(false, "{misuse}");
         self.misuse.get_or_insert(misuse);
+        self.over = true;
         self.spend_all();
-        // `Abort` is legal at any moment; a machine that refuses even that is reset by its driver all the same.
+        // `Abort` is legal at any moment; a machine that refuses even that has to close all the same.
         let _ = self.machine.handle(now, Input::Abort);
     }
 
@@ -248,12 +266,10 @@ impl<M: Machine> Driven<M> {
 
     #[inline]
     fn check_wait(&self, now: Time, wait: &Wait) {
-        debug_assert!(wait.deadline.is_none_or(|at| at > now), "I5: deadline {:?} at {now:?}", wait.deadline);
-        debug_assert!(
-            self.pending.is_some()
-                || (wait.read > 0 && !self.eof)
-                || wait.commands > 0
-                || wait.deadline.is_some(),
+        assert!(!self.over, "I3: a wait after the end");
+        assert!(wait.deadline.is_none_or(|at| at > now), "I5: deadline {:?} at {now:?}", wait.deadline);
+        assert!(
+            self.pending.is_some() || wait.read > 0 || wait.commands > 0 || wait.deadline.is_some(),
             "I4: a wait that nothing can end"
         );
     }

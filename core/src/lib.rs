@@ -69,6 +69,7 @@ mod layer;
 mod machine;
 mod time;
 
+pub use bytes;
 pub use driven::{Driven, Step};
 pub use layer::{Observe, Tap};
 pub use machine::{Action, Failure, Input, Machine, Misuse, Teardown, Wait};

@@ -24,9 +24,10 @@ pub enum Input<C = Infallible> {
     Command(C),
     /// Finish gracefully: lose nothing that was promised, take on nothing new.
     Stop,
-    /// Give up now; what is unsent is dropped.
+    /// Give up now; what is unsent is dropped. Only events and the close may follow.
     Abort,
-    /// The transport is gone or cannot be trusted. Needs no credit and may overtake data.
+    /// The transport is gone or cannot be trusted. Needs no credit and may overtake data. Only events and the
+    /// close may follow.
     Failed(Failure),
 }
 
@@ -142,6 +143,30 @@ impl Error for Misuse {}
 ///
 /// A machine has no socket, no clock, no thread and no source of randomness, so the same inputs at the same
 /// times give the same actions, wherever it runs.
+///
+/// # What a machine owes
+///
+/// The invariants are named in tests and in panics by these numbers. [`Driven`](crate::Driven) upholds the
+/// driver's side of I6 and I8 and checks I3, I4, I5 and I7 as it goes; a machine that is only ever driven through
+/// it may leave out checks for misuse.
+///
+/// - **I1 conservation**: nothing is lost or made up; for the echo, what is written is a prefix of what was
+///   received, and all of it when the end is clean.
+/// - **I2 memory**: what is held, an outstanding write included, is bounded.
+/// - **I3** [`Action::Close`] is stable, and nothing follows it. After [`Input::Abort`] or [`Input::Failed`]
+///   come only events, and then the close.
+/// - **I4 liveness**: a [`Wait`] implies an outstanding write, read credit, command credit or a deadline. While a
+///   write is outstanding, `Wait` is what is left to say.
+/// - **I5 no spin**: a deadline lies after `now`; an input leads to boundedly many actions; polling a machine that
+///   waits changes nothing; a write has bytes.
+/// - **I6** each `Wait` replaces the credit of the one before. Credit falls by data only, by no more than its
+///   bytes, or to 0 on the end, abort, failure and close: a read that is under way stays within it.
+/// - **I7** at most one write is outstanding; half-close comes at most once, and no write after it.
+/// - **I8** a [`Misuse`] changes nothing.
+/// - **I9 chunking**: how the streams are sliced changes neither bytes nor outcome.
+/// - **I10 bounded work**: a poll takes constant time, and a message in the steady state allocates nothing.
+///
+/// After [`Input::Stop`] a machine ends in bounded time, whatever its peer does.
 pub trait Machine {
     /// What the application can say to a running session; [`Infallible`] when nothing reaches in.
     type Command;

@@ -122,6 +122,22 @@ fn an_error_of_one_connection_pauses_nothing() {
 }
 
 #[test]
+fn errors_of_one_connection_after_another_are_no_longer_one_connections() {
+    let mut policy = policy(Limits::default());
+    for _ in 0..15 {
+        policy.handle(START, AdmissionInput::AcceptFailed(AcceptError::Connection)).unwrap();
+        assert_eq!(policy.poll(START), wait(Accept::Open, None));
+    }
+    policy.handle(START, AdmissionInput::AcceptFailed(AcceptError::Connection)).unwrap();
+    assert_eq!(policy.poll(START), wait(Accept::Paused, Some(START.after(MS * 10))));
+    // One that is accepted starts the count anew.
+    policy.handle(START, AdmissionInput::Accepted(1)).unwrap();
+    assert_eq!(policy.poll(START), AdmissionAction::Admit(1));
+    policy.handle(START, AdmissionInput::AcceptFailed(AcceptError::Connection)).unwrap();
+    assert_eq!(policy.poll(START), wait(Accept::Open, None));
+}
+
+#[test]
 fn in_a_drain_the_nearer_of_pause_and_deadline_counts() {
     for (drain, nearer) in [(5, 5), (10, 10), (50, 10)] {
         let mut policy = policy(Limits { drain: MS * drain, ..Limits::default() });

@@ -10,8 +10,6 @@
 //! | [`Control`], [`Mailbox`], [`Bell`] | stop, abort and commands from any thread, bounded |
 //! | [`Service`], [`Peer`], [`Ended`] | what a server does for each connection |
 
-#![forbid(unsafe_code)]
-
 pub mod classify;
 mod endpoint;
 mod error;

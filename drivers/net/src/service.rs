@@ -1,5 +1,6 @@
 //! What a server does for each connection, whichever driver runs it.
 
+use std::error::Error;
 use std::fmt;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -23,6 +24,11 @@ impl Peer {
         Self(SocketAddr::new(address.ip().to_canonical(), address.port()))
     }
 
+    /// Its address.
+    pub const fn address(&self) -> SocketAddr {
+        self.0
+    }
+
     /// What connections are counted by.
     pub const fn source(&self) -> Source {
         self.0.ip()
@@ -37,8 +43,8 @@ impl fmt::Display for Peer {
 
 /// A server's side of every connection: the machine, and who hears of it.
 ///
-/// Called from many threads at once. A function `Fn(Time, &Peer) -> impl Machine` is a service that listens to
-/// nothing.
+/// Called from many threads at once. A closure `|now, peer: &Peer| machine` is a service that listens to nothing;
+/// its parameter needs the type, or the compiler takes it for one lifetime.
 pub trait Service: Sync {
     /// The protocol.
     type Machine: Machine<Command: Send>;
@@ -89,6 +95,9 @@ pub struct Ended<O> {
     /// Bytes that were still readable when the connection was torn down: the peer sent them, its TCP got them
     /// acknowledged, and nobody read them.
     pub unread: u64,
+    /// Bytes that were written and not acknowledged when the connection was reset: at the most so many of
+    /// `written` never arrived. 0 after an orderly close, which delivers them.
+    pub destroyed: u64,
     /// What the operating system said, if the transport failed.
     pub failure: Option<CallFailed>,
 }
@@ -100,6 +109,24 @@ pub struct CallFailed {
     pub call: Call,
     /// What the system said.
     pub error: io::Error,
+}
+
+impl fmt::Display for CallFailed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let call = match self.call {
+            Call::Read => "cannot read",
+            Call::Write => "cannot write",
+            Call::HalfClose => "cannot half-close",
+            Call::Wait => "cannot wait",
+        };
+        write!(f, "{call}: {}", self.error)
+    }
+}
+
+impl Error for CallFailed {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        Some(&self.error)
+    }
 }
 
 /// A call that a driver makes for a machine.
@@ -121,7 +148,7 @@ pub enum Call {
 pub struct Served {
     /// What happened at the door.
     pub tally: Tally,
-    /// Sessions whose machine or service panicked; their connections were reset, the others went on.
+    /// Panics of a machine or of the service: a connection whose machine panicked was reset, the others went on.
     pub panicked: u64,
 }
 

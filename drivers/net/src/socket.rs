@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::{SocketAddr, ToSocketAddrs};
+#[cfg(unix)]
 use std::os::fd::{AsFd, BorrowedFd};
 use std::time::Duration;
 
@@ -160,12 +161,21 @@ impl Listener {
 impl Stream {
     fn new(socket: Socket) -> io::Result<Self> {
         socket.set_nonblocking(true)?;
-        match socket.set_tcp_nodelay(true) {
-            Ok(()) => Ok(Self(socket)),
-            // Some systems refuse options on a connection that was reset already: reading it will say so.
-            Err(error) if error.kind() == io::ErrorKind::InvalidInput => Ok(Self(socket)),
-            Err(error) => Err(error),
+        let stream = Self(socket);
+        // Some systems refuse options on a connection that was reset already: reading it will say so.
+        match stream.set_options() {
+            Err(error) if error.kind() != io::ErrorKind::InvalidInput => Err(error),
+            _ => Ok(stream),
         }
+    }
+
+    fn set_options(&self) -> io::Result<()> {
+        self.0.set_tcp_nodelay(true)?;
+        // Urgent bytes are bytes (RFC 6093 section 4): left out of line, they would be lost unseen.
+        self.0.set_out_of_band_inline(true)?;
+        #[cfg(target_vendor = "apple")]
+        self.0.set_nosigpipe(true)?;
+        Ok(())
     }
 
     /// Reads what is there, without blocking; 0 is the peer's end.
@@ -183,7 +193,11 @@ impl Stream {
     ///
     /// What send(2) says; [`classify::transfer`] tells what follows.
     pub fn write(&self, bytes: &[u8]) -> io::Result<usize> {
-        io::Write::write(&mut &self.0, bytes)
+        // A peer that is gone must be an error, whatever the process does about SIGPIPE.
+        #[cfg(all(unix, not(target_vendor = "apple")))]
+        return Ok(rustix::net::send(&self.0, bytes, rustix::net::SendFlags::NOSIGNAL)?);
+        #[cfg(not(all(unix, not(target_vendor = "apple"))))]
+        return io::Write::write(&mut &self.0, bytes);
     }
 
     /// Half-closes: FIN follows what was written, and reading goes on. A peer that closed first is no error.
@@ -212,18 +226,59 @@ impl Stream {
         #[cfg(not(unix))]
         return 0;
     }
+
+    /// Bytes that were written and that the peer's TCP has not acknowledged yet: what a reset now would destroy,
+    /// at the most.
+    pub fn unacknowledged(&self) -> u64 {
+        #[cfg(unix)]
+        return outq::bytes(&self.0).unwrap_or(0);
+        #[cfg(not(unix))]
+        return 0;
+    }
+}
+
+/// `TIOCOUTQ`, which has no safe wrapper: tcp(7), `SIOCOUTQ`.
+#[cfg(unix)]
+mod outq {
+    use std::os::fd::AsFd;
+
+    use rustix::ioctl::{Getter, Opcode, ioctl};
+
+    /// In the system's own words, for the type of its ioctl numbers differs.
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    const TIOCOUTQ: Opcode = 0x5411;
+    #[cfg(not(any(target_os = "linux", target_os = "android")))]
+    const TIOCOUTQ: Opcode = 0x4004_7473;
+
+    #[allow(unsafe_code, reason = "the one system call that rustix leaves to its users")]
+    pub(super) fn bytes(socket: impl AsFd) -> rustix::io::Result<u64> {
+        // SAFETY: the operation writes one C `int`, which is what the getter provides.
+        let queued = unsafe { ioctl(socket, Getter::<TIOCOUTQ, i32>::new())? };
+        Ok(u64::try_from(queued).unwrap_or(0))
+    }
 }
 
 fn address_of(address: &socket2::SockAddr) -> io::Result<SocketAddr> {
     address.as_socket().ok_or_else(|| io::Error::other("the socket has no internet address"))
 }
 
+impl From<std::net::TcpListener> for Listener {
+    /// Takes a listening socket as it is, such as one that a supervisor passed on, made non-blocking.
+    fn from(listener: std::net::TcpListener) -> Self {
+        // It fails for no descriptor that is open.
+        let _ = listener.set_nonblocking(true);
+        Self(listener.into())
+    }
+}
+
+#[cfg(unix)]
 impl AsFd for Listener {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.0.as_fd()
     }
 }
 
+#[cfg(unix)]
 impl AsFd for Stream {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.0.as_fd()
@@ -233,10 +288,11 @@ impl AsFd for Stream {
 impl From<std::net::TcpStream> for Stream {
     /// Takes a connected stream as it is, made non-blocking.
     fn from(stream: std::net::TcpStream) -> Self {
+        let stream = Self(stream.into());
         // A stream that cannot be set up is one that was reset: reading it will say so.
-        let _ = stream.set_nonblocking(true);
-        let _ = stream.set_nodelay(true);
-        Self(stream.into())
+        let _ = stream.0.set_nonblocking(true);
+        let _ = stream.set_options();
+        stream
     }
 }
 

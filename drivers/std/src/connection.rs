@@ -100,10 +100,13 @@ impl<C, T: Clock> Driver<C, T> {
         };
         let Connection { finished, written, failure, .. } = connection;
         let unread = if finished { 0 } else { stream.0.unread() };
-        if how == Teardown::Reset {
+        let destroyed = if how == Teardown::Reset {
             stream.0.reset_on_close();
-        }
-        Ended { outcome, written, unread, failure }
+            stream.0.unacknowledged()
+        } else {
+            0
+        };
+        Ended { outcome, written, unread, destroyed, failure }
     }
 }
 
@@ -142,7 +145,13 @@ impl<M: Machine> Connection<'_, M> {
                 self.written += wrote as u64;
                 self.session.wrote(self.now, wrote);
             }
-            Err(error) => self.fail(Call::Write, error),
+            Err(error) => {
+                // What came before the connection broke is still there to be read.
+                if !classify::is_again(&error) {
+                    while self.session.credit() > 0 && self.read_some().is_ok_and(|read| read > 0) {}
+                }
+                self.fail(Call::Write, error);
+            }
         }
     }
 
@@ -154,7 +163,8 @@ impl<M: Machine> Connection<'_, M> {
 
     /// Sleeps until something happens, and tells the session of it.
     fn wait<T: Clock>(&mut self, driver: &Driver<M::Command, T>) {
-        if self.mail {
+        // A peer that always has more to read must not keep mail from being seen.
+        if self.mail || self.more {
             if self.deliver(&driver.mailbox) {
                 return;
             }
@@ -192,28 +202,33 @@ impl<M: Machine> Connection<'_, M> {
         }
     }
 
-    /// Reads once, at most the credit, without blocking.
+    /// Reads once, if there is credit.
     fn read(&mut self) {
-        let credit = self.session.credit();
-        if credit == 0 {
+        if self.session.credit() == 0 {
             return;
         }
-        let keep = !self.session.pending().is_empty();
-        match self.block.fill(credit, keep, |buffer| {
-            let read = self.stream.read(buffer)?;
-            self.more = read == buffer.len();
-            Ok(read)
-        }) {
-            Ok(bytes) if bytes.is_empty() => {
+        match self.read_some() {
+            Ok(0) => {
                 self.finished = true;
                 self.session.eof(self.now);
             }
-            Ok(bytes) => {
-                let rest = self.session.data(self.now, bytes);
-                debug_assert!(rest.is_empty(), "no more is read than there is credit for");
-            }
+            Ok(_) => {}
             Err(error) => self.fail(Call::Read, error),
         }
+    }
+
+    /// Reads at most the credit, without blocking, and delivers it; how much there was.
+    fn read_some(&mut self) -> io::Result<usize> {
+        let keep = !self.session.pending().is_empty();
+        let bytes = self.block.fill(self.session.credit(), keep, |buffer| {
+            let read = self.stream.read(buffer)?;
+            self.more = read == buffer.len();
+            Ok::<_, io::Error>(read)
+        })?;
+        let read = bytes.len();
+        let rest = self.session.data(self.now, bytes);
+        debug_assert!(rest.is_empty(), "no more is read than there is credit for");
+        Ok(read)
     }
 
     /// Hands one piece of mail to the session, which then must be stepped; whether there was any.

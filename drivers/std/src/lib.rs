@@ -64,7 +64,7 @@ pub use roundtrip_net::{
     BindOptions, Call, CallFailed, ConnectOptions, Control, Ended, Endpoint, EndpointError, Family, Listener,
     NetError, Peer, PostError, Served, Service, Stage, Stream, bind, connect,
 };
-pub use server::{ServerHandle, serve};
+pub use server::{ServerHandle, serve, serve_by};
 
 /// The README's examples are compiled and run as this crate's tests, because it has all they need.
 #[cfg(doctest)]

@@ -26,7 +26,6 @@ pub fn drive<M: Machine<Command = Infallible>>(
 ) -> Ended<M::Outcome> {
     let mut writer = Some(writer);
     let mut block = Block::default();
-    let mut flushed = true;
     let mut now = clock.now();
     let mut session = Driven::new(machine(now));
     let mut written = 0;
@@ -44,18 +43,17 @@ pub fn drive<M: Machine<Command = Infallible>>(
             }
             Step::Wait(_) if !session.pending().is_empty() => {
                 write(writer.as_mut(), session.pending()).map_err(Call::Write.failed()).map(|wrote| {
-                    flushed = false;
                     written += wrote as u64;
                     now = clock.now();
                     session.wrote(now, wrote);
                 })
             }
-            Step::Wait(_) if !std::mem::replace(&mut flushed, true) => {
-                writer.as_mut().map_or(Ok(()), Write::flush).map_err(Call::Write.failed())
-            }
             Step::Wait(Wait { read: 0, deadline, .. }) => {
                 // Only the deadline can end this: nothing reaches in.
-                std::thread::park_timeout(until(now, deadline).unwrap_or_default());
+                match until(now, deadline) {
+                    Some(timeout) => std::thread::park_timeout(timeout),
+                    None => std::thread::park(),
+                }
                 now = clock.now();
                 Ok(())
             }
@@ -81,14 +79,22 @@ pub fn drive<M: Machine<Command = Infallible>>(
             }
         }
     };
-    Ended { outcome, written, unread: 0, failure }
+    Ended { outcome, written, unread: 0, destroyed: 0, failure }
 }
 
+/// Writes and flushes: a machine that is told "written" may wait for the answer, and a buffer that is not
+/// flushed would keep it waiting.
 fn write(writer: Option<&mut impl Write>, bytes: &[u8]) -> io::Result<usize> {
     let writer = writer.ok_or(ErrorKind::BrokenPipe)?;
-    match writer.write(bytes)? {
-        // A writer that takes nothing will not take anything later either: `Write::write`.
-        0 => Err(ErrorKind::WriteZero.into()),
-        wrote => Ok(wrote),
+    let wrote = writer.write(bytes)?;
+    // A writer that takes nothing will not take anything later either: `Write::write`.
+    if wrote == 0 {
+        return Err(ErrorKind::WriteZero.into());
+    }
+    loop {
+        match writer.flush() {
+            Err(error) if classify::is_again(&error) => std::thread::yield_now(),
+            flushed => return flushed.map(|()| wrote),
+        }
     }
 }

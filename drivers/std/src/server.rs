@@ -79,10 +79,25 @@ pub fn serve<S: Service>(
     handle: &ServerHandle,
     service: &S,
 ) -> io::Result<Served> {
+    serve_by(&SystemClock::new(), listeners, limits, handle, service)
+}
+
+/// Does what [`serve`] does, on this clock.
+///
+/// # Errors
+///
+/// If not even the first thread can be made.
+pub fn serve_by<S: Service>(
+    clock: &impl Clock,
+    listeners: Vec<Listener>,
+    limits: Limits,
+    handle: &ServerHandle,
+    service: &S,
+) -> io::Result<Served> {
     let server = Server {
         service,
         requests: &handle.0,
-        clock: SystemClock::new(),
+        clock,
         listeners: Mutex::new(listeners),
         door: Mutex::new(Door {
             admission: Admission::new(limits),
@@ -103,10 +118,10 @@ pub fn serve<S: Service>(
 
 type Command<S> = <<S as Service>::Machine as Machine>::Command;
 
-struct Server<'a, S: Service> {
+struct Server<'a, S: Service, T> {
     service: &'a S,
     requests: &'a Requests,
-    clock: SystemClock,
+    clock: &'a T,
     /// Held by the leader.
     listeners: Mutex<Vec<Listener>>,
     door: Mutex<Door<Command<S>>>,
@@ -148,7 +163,7 @@ struct Admitted<C, T> {
     driver: Driver<C, T>,
 }
 
-impl<S: Service> Server<'_, S> {
+impl<'a, S: Service, T: Clock> Server<'a, S, T> {
     /// Makes a follower.
     fn spawn<'scope>(&'scope self, scope: &'scope thread::Scope<'scope, '_>) -> io::Result<()> {
         self.door().followers += 1;
@@ -201,13 +216,13 @@ impl<S: Service> Server<'_, S> {
         &'scope self,
         scope: &'scope thread::Scope<'scope, '_>,
         wake: &mut Option<Arc<Wake>>,
-    ) -> Option<Admitted<Command<S>, SystemClock>> {
+    ) -> Option<Admitted<Command<S>, &'a T>> {
         let mut listeners = self.listeners.lock().unwrap_or_else(PoisonError::into_inner);
         let mut now = self.clock.now();
         let mut admitted = None;
         loop {
-            let (accept, deadline) = self.obey(now)?;
-            if accept == Accept::Closed {
+            let (door, deadline) = self.obey(now)?;
+            if door == Accept::Closed {
                 listeners.clear();
             }
             // Only now: after the last one that may come, the door is closed before he is served.
@@ -215,14 +230,16 @@ impl<S: Service> Server<'_, S> {
                 self.hand_on();
                 return admitted;
             }
-            let accepted = match accept {
+            let accepted = match door {
                 Accept::Open => self.prepare(scope, wake).and_then(|wake| {
-                    let ready = self.sleep(&listeners, now, deadline)?;
-                    let found = ready.map_or(Ok(None), |ready| accept_first(&listeners[ready..=ready]))?;
+                    let Some(ready) = self.sleep(&listeners, now, deadline)? else { return Ok(None) };
+                    // The next look begins behind it: a busy listener must not starve the others.
+                    listeners.rotate_left(ready + 1);
+                    let found = listeners.last().map_or(Ok(None), accept)?;
                     Ok(found.map(|connection| (connection, wake)))
                 }),
                 Accept::Sweep => self.prepare(scope, wake).and_then(|wake| {
-                    let found = accept_first(&listeners)?;
+                    let found = accept_any(&listeners)?;
                     Ok(found.map(|connection| (connection, wake)))
                 }),
                 Accept::Paused | Accept::Closed => self.sleep(&[], now, deadline).map(|_nobody| None),
@@ -230,10 +247,12 @@ impl<S: Service> Server<'_, S> {
             now = self.clock.now();
             match accepted {
                 Ok(Some(((stream, peer), wake))) => admitted = self.decide(now, stream, peer, wake),
-                Ok(None) if accept == Accept::Sweep => self.tell(now, AdmissionInput::Swept),
+                Ok(None) if door == Accept::Sweep => self.tell(now, AdmissionInput::Swept),
                 Ok(None) => {}
                 Err(error) => {
-                    self.service.accept_failed(&error);
+                    // A panic here must not take the lead with it.
+                    let told = catch_unwind(AssertUnwindSafe(|| self.service.accept_failed(&error)));
+                    self.door().panicked += u64::from(told.is_err());
                     let class = classify::accept(&error).unwrap_or(AcceptError::Exhausted);
                     self.tell(now, AdmissionInput::AcceptFailed(class));
                 }
@@ -302,7 +321,7 @@ impl<S: Service> Server<'_, S> {
         stream: Stream,
         peer: Peer,
         wake: Arc<Wake>,
-    ) -> Option<Admitted<Command<S>, SystemClock>> {
+    ) -> Option<Admitted<Command<S>, &'a T>> {
         let mut door = self.door();
         let heard = door.admission.handle(now, AdmissionInput::Accepted(peer.source()));
         debug_assert!(heard.is_ok(), "{heard:?}");
@@ -324,7 +343,7 @@ impl<S: Service> Server<'_, S> {
         self.lead_is_free.notify_one();
     }
 
-    fn serve_one(&self, block: &mut Block, admitted: Admitted<Command<S>, SystemClock>) {
+    fn serve_one(&self, block: &mut Block, admitted: Admitted<Command<S>, &'a T>) {
         let Admitted { number, stream, peer, driver } = admitted;
         let control = driver.control();
         let served = catch_unwind(AssertUnwindSafe(|| {
@@ -357,14 +376,15 @@ impl<S: Service> Server<'_, S> {
     }
 }
 
-/// Accepts one connection that is waiting already, if there is one.
-fn accept_first(listeners: &[Listener]) -> io::Result<Option<(Stream, Peer)>> {
-    for listener in listeners {
-        match listener.accept() {
-            Ok(connection) => return Ok(Some(connection)),
-            Err(error) if classify::is_again(&error) => {}
-            Err(error) => return Err(error),
-        }
+/// Accepts the connection that waits first in the first backlog that is not empty.
+fn accept_any(listeners: &[Listener]) -> io::Result<Option<(Stream, Peer)>> {
+    listeners.iter().find_map(|listener| accept(listener).transpose()).transpose()
+}
+
+/// Accepts the connection that waits first, if there is one.
+fn accept(listener: &Listener) -> io::Result<Option<(Stream, Peer)>> {
+    match listener.accept() {
+        Err(error) if classify::is_again(&error) => Ok(None),
+        accepted => accepted.map(Some),
     }
-    Ok(None)
 }

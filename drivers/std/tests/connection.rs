@@ -234,3 +234,85 @@ fn a_panic_resets_the_connection_instead_of_ending_it() {
     assert!(driven.recv().is_err(), "it panicked");
     assert_eq!(client.read(&mut [0]).unwrap_err().kind(), std::io::ErrorKind::ConnectionReset);
 }
+
+/// Takes a few bytes at a time, for ever, until it is told to stop; does not care about failures.
+#[derive(Default)]
+struct Sink {
+    stopped: bool,
+}
+
+impl Machine for Sink {
+    type Command = Infallible;
+    type Event = Infallible;
+    type Outcome = ();
+
+    fn handle(&mut self, _now: Time, input: Input) -> Result<(), Misuse> {
+        self.stopped |= input == Input::Stop;
+        Ok(())
+    }
+
+    fn poll(&mut self, _now: Time) -> Action<Infallible, ()> {
+        if self.stopped {
+            return Action::Close { how: Teardown::Reset, outcome: () };
+        }
+        Action::Wait(Wait { read: 1, commands: 0, deadline: None })
+    }
+}
+
+#[test]
+fn a_peer_that_floods_does_not_keep_a_stop_from_being_heard() {
+    let (mut client, server) = pair();
+    let driver = Driver::new(SystemClock::new()).unwrap();
+    let control = driver.control();
+    let waiting = spawn(move || driver.drive(server.into(), |_now| Sink::default(), |never| match never {}));
+    let flood = spawn(move || while client.write(&[0; 1 << 14]).is_ok() {});
+    control.stop();
+    soon(&waiting);
+    soon(&flood);
+}
+
+#[test]
+fn a_machine_that_goes_on_after_a_failure_is_a_panic_not_a_loop() {
+    let (client, server) = pair();
+    reset(client);
+    let driven = spawn(move || roundtrip_std::drive(server.into(), |_now| Sink::default()));
+    let told = driven.recv_timeout(Duration::from_mins(1));
+    assert_eq!(told.map(drop), Err(std::sync::mpsc::RecvTimeoutError::Disconnected), "it panicked");
+}
+
+#[test]
+fn urgent_bytes_are_bytes() {
+    let (mut client, server) = pair();
+    let server_config = ServerConfig::default();
+    let waiting =
+        spawn(move || roundtrip_std::drive(server.into(), |now| EchoServer::new(server_config.into(), now)));
+    client.write_all(b"hello ").unwrap();
+    rustix::net::send(&client, b"wor", rustix::net::SendFlags::OOB).unwrap();
+    client.write_all(b"ld").unwrap();
+    client.shutdown(Shutdown::Write).unwrap();
+    let mut back = String::new();
+    client.read_to_string(&mut back).unwrap();
+    assert_eq!(back, "hello world");
+    assert_eq!(soon(&waiting).unwrap().outcome.end, End::Clean);
+}
+
+#[test]
+fn what_a_reset_destroys_is_counted() {
+    let (mut client, server) = pair();
+    let driver = Driver::new(SystemClock::new()).unwrap();
+    let control = driver.control();
+    let config = ServerConfig::default();
+    let waiting = spawn(move || {
+        driver.drive(server.into(), |now| EchoServer::new(config.into(), now), |never| match never {})
+    });
+    // It reads nothing, and writes until the whole way there and back is full.
+    client.set_write_timeout(Some(Duration::from_millis(300))).unwrap();
+    let mut sent = 0;
+    while let Ok(wrote) = client.write(&[0; 1 << 14]) {
+        sent += wrote as u64;
+    }
+    control.abort();
+    let ended = soon(&waiting);
+    assert!(ended.destroyed > 0, "{ended:?}");
+    assert!(ended.outcome.dropped + ended.unread + ended.destroyed <= sent);
+}

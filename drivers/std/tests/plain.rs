@@ -120,3 +120,42 @@ fn a_deadline_acts_between_calls() {
     );
     assert_eq!(ended.outcome.end, End::TimedOut(Limit::MaxAge));
 }
+
+/// A peer that answers only what has arrived: its reader fails if the echo of the first piece is not there when
+/// the second is read.
+#[test]
+fn what_was_written_has_arrived_before_the_next_read() {
+    struct Buffered<'a> {
+        held: Vec<u8>,
+        arrived: &'a std::cell::Cell<usize>,
+    }
+    impl Write for Buffered<'_> {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.held.extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+        fn flush(&mut self) -> io::Result<()> {
+            self.arrived.set(self.arrived.get() + self.held.drain(..).len());
+            Ok(())
+        }
+    }
+    struct Asking<'a> {
+        asked: usize,
+        arrived: &'a std::cell::Cell<usize>,
+    }
+    impl Read for Asking<'_> {
+        fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+            assert_eq!(self.arrived.get(), self.asked, "it waits for the answer");
+            if self.asked == 3 {
+                return Ok(0);
+            }
+            self.asked += 1;
+            buffer[0] = b'?';
+            Ok(1)
+        }
+    }
+    let arrived = std::cell::Cell::new(0);
+    let ended =
+        echo(Asking { asked: 0, arrived: &arrived }, Buffered { held: Vec::new(), arrived: &arrived });
+    assert_eq!((ended.outcome.end, arrived.get()), (End::Clean, 3));
+}

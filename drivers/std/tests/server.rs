@@ -233,3 +233,27 @@ fn a_panicking_service_resets_its_connection_and_the_others_go_on() {
         assert_eq!((served.tally.admitted, served.panicked), (2, 1));
     });
 }
+
+#[test]
+fn a_busy_listener_does_not_starve_the_others() {
+    let bind = || roundtrip_std::bind(&"127.0.0.1:0".parse().unwrap(), &BindOptions::default()).unwrap();
+    let (busy, other) = (bind(), bind());
+    let connect = |listener: &roundtrip_std::Listener| {
+        let stream = TcpStream::connect(listener.local_address().unwrap()).unwrap();
+        stream.shutdown(Shutdown::Write).unwrap();
+        stream
+    };
+    // All of them wait before the server looks for the first time.
+    let _clients: Vec<_> = (0..5).map(|_| connect(&busy)).collect();
+    let lonely = connect(&other);
+    let order = std::sync::Mutex::new(Vec::new());
+    let service = |now, peer: &Peer| {
+        order.lock().unwrap().push(peer.address());
+        EchoServer::new(ServerConfig::default().into(), now)
+    };
+    let limits = Limits { connections: 1, total: Some(6), ..Limits::default() };
+    roundtrip_std::serve(vec![busy, other], limits, &ServerHandle::new().unwrap(), &service).unwrap();
+    let order = order.into_inner().unwrap();
+    let place = order.iter().position(|&address| address == lonely.local_addr().unwrap());
+    assert!(place.unwrap() <= 1, "{order:?}");
+}
