@@ -14,7 +14,7 @@ use bytes::Bytes;
 use common::{pair, reset, soon, spawn};
 use roundtrip_core::echo::{EchoServer, End, Limit, ServerConfig};
 use roundtrip_core::{Action, Failure, Input, Machine, Misuse, Teardown, Time, Wait};
-use roundtrip_net::PostError;
+use roundtrip_net::{Control, PostError};
 use roundtrip_std::{Clock, Driver, SystemClock};
 
 /// A clock that a test moves.
@@ -235,19 +235,24 @@ fn a_panic_resets_the_connection_instead_of_ending_it() {
     assert_eq!(client.read(&mut [0]).unwrap_err().kind(), std::io::ErrorKind::ConnectionReset);
 }
 
-/// Takes a few bytes at a time, for ever, until it is told to stop; does not care about failures.
-#[derive(Default)]
-struct Sink {
+/// Takes a byte at a time, and asks for its own stop at the first; ends when it is heard.
+struct Flooded {
+    control: Control<Infallible>,
     stopped: bool,
 }
 
-impl Machine for Sink {
+impl Machine for Flooded {
     type Command = Infallible;
     type Event = Infallible;
     type Outcome = ();
 
     fn handle(&mut self, _now: Time, input: Input) -> Result<(), Misuse> {
-        self.stopped |= input == Input::Stop;
+        match input {
+            Input::Data(_) => self.control.stop(),
+            Input::Stop => self.stopped = true,
+            Input::Eof | Input::Wrote(_) | Input::Abort | Input::Failed(_) => unreachable!("{input:?}"),
+            Input::Command(never) => match never {},
+        }
         Ok(())
     }
 
@@ -264,18 +269,35 @@ fn a_peer_that_floods_does_not_keep_a_stop_from_being_heard() {
     let (mut client, server) = pair();
     let driver = Driver::new(SystemClock::new()).unwrap();
     let control = driver.control();
-    let waiting = spawn(move || driver.drive(server.into(), |_now| Sink::default(), |never| match never {}));
     let flood = spawn(move || while client.write(&[0; 1 << 14]).is_ok() {});
-    control.stop();
+    let machine = Flooded { control, stopped: false };
+    let waiting = spawn(move || driver.drive(server.into(), |_now| machine, |never| match never {}));
     soon(&waiting);
     soon(&flood);
+}
+
+/// Waits for its deadline, whatever it is told.
+struct Stubborn;
+
+impl Machine for Stubborn {
+    type Command = Infallible;
+    type Event = Infallible;
+    type Outcome = ();
+
+    fn handle(&mut self, _now: Time, _input: Input) -> Result<(), Misuse> {
+        Ok(())
+    }
+
+    fn poll(&mut self, now: Time) -> Action<Infallible, ()> {
+        Action::Wait(Wait { read: 1, commands: 0, deadline: Some(now.after(Duration::from_hours(1))) })
+    }
 }
 
 #[test]
 fn a_machine_that_goes_on_after_a_failure_is_a_panic_not_a_loop() {
     let (client, server) = pair();
     reset(client);
-    let driven = spawn(move || roundtrip_std::drive(server.into(), |_now| Sink::default()));
+    let driven = spawn(move || roundtrip_std::drive(server.into(), |_now| Stubborn));
     let told = driven.recv_timeout(Duration::from_mins(1));
     assert_eq!(told.map(drop), Err(std::sync::mpsc::RecvTimeoutError::Disconnected), "it panicked");
 }
