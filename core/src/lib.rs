@@ -43,6 +43,78 @@
 //! assert_eq!((outcome.received, outcome.echoed), (14, 14));
 //! ```
 //!
+//! # A machine of one's own
+//!
+//! This one counts what its peer sends, and tells it the sum at the end. What a machine owes is listed on
+//! [`Machine`]; driven through [`Driven`], it need not check for misuse.
+//!
+//! ```
+//! use roundtrip_core::bytes::Bytes;
+//! use roundtrip_core::{Action, Input, Machine, Misuse, Teardown, Time, Wait};
+//! use std::convert::Infallible;
+//!
+//! enum Count {
+//!     Counting(u64),
+//!     Telling(u64),
+//!     Told { unwritten: usize, sum: u64 },
+//!     Over(Option<u64>),
+//! }
+//!
+//! impl Machine for Count {
+//!     type Command = Infallible; // nothing reaches in
+//!     type Event = Infallible; // nothing leaves, but
+//!     type Outcome = Option<u64>; // the sum, if the peer was told
+//!
+//!     fn handle(&mut self, _now: Time, input: Input) -> Result<(), Misuse> {
+//!         match (&mut *self, input) {
+//!             (Self::Counting(sum), Input::Data(bytes)) => *sum += bytes.len() as u64,
+//!             (Self::Counting(sum), Input::Eof | Input::Stop) => *self = Self::Telling(*sum),
+//!             (Self::Told { unwritten, .. }, Input::Wrote(n)) => *unwritten -= n,
+//!             (_, Input::Abort | Input::Failed(_)) => *self = Self::Over(None),
+//!             _ => {} // nothing else matters to it
+//!         }
+//!         Ok(())
+//!     }
+//!
+//!     fn poll(&mut self, now: Time) -> Action<Infallible, Option<u64>> {
+//!         match *self {
+//!             Self::Counting(_) => Action::Wait(Wait { read: 4096, commands: 0, deadline: None }),
+//!             Self::Telling(sum) => {
+//!                 let line = Bytes::from(format!("{sum}\n"));
+//!                 *self = Self::Told { unwritten: line.len(), sum };
+//!                 Action::Write(line)
+//!             }
+//!             Self::Told { unwritten: 0, sum } => {
+//!                 *self = Self::Over(Some(sum));
+//!                 self.poll(now)
+//!             }
+//!             Self::Told { .. } => Action::Wait(Wait { read: 0, commands: 0, deadline: None }),
+//!             Self::Over(outcome) => Action::Close { how: Teardown::Graceful, outcome },
+//!         }
+//!     }
+//! }
+//! #
+//! # let now = Time::ZERO;
+//! # let mut session = roundtrip_core::Driven::new(Count::Counting(0));
+//! # let mut unread = Some(Bytes::from_static(b"this is a test"));
+//! # let mut written = Vec::new();
+//! # let outcome = loop {
+//! #     match session.step(now) {
+//! #         roundtrip_core::Step::Write => {
+//! #             written.extend_from_slice(session.pending());
+//! #             session.wrote(now, session.pending().len());
+//! #         }
+//! #         roundtrip_core::Step::Wait(_) => match unread.take() {
+//! #             Some(bytes) => assert!(session.data(now, bytes).is_empty()),
+//! #             None => session.eof(now),
+//! #         },
+//! #         roundtrip_core::Step::Close { outcome, .. } => break outcome,
+//! #         _ => unreachable!(),
+//! #     }
+//! # };
+//! # assert_eq!((&written[..], outcome), (&b"14\n"[..], Some(14)));
+//! ```
+//!
 //! # The rooms
 //!
 //! | module | what it holds |

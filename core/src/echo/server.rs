@@ -52,8 +52,9 @@ pub struct EchoServer {
     /// When the rest last got on: at the cut or the peer's end, and at every write since.
     progress: Time,
     stopped: Option<Time>,
-    /// Whether any limit applies: the message path of a server without limits asks no further.
-    timed: bool,
+    /// Whether any limit applies, or the end is decided: the message path of a server without limits asks no
+    /// further.
+    watched: bool,
     end: Option<End>,
 }
 
@@ -202,7 +203,7 @@ impl EchoServer {
     /// A session that begins at `now`.
     pub fn new(config: Arc<ServerConfig>, now: Time) -> Self {
         Self {
-            timed: config.is_timed(),
+            watched: config.is_timed(),
             config,
             recv: Recv::Open,
             send: Send::Open,
@@ -315,6 +316,7 @@ impl EchoServer {
 
     fn end(&mut self, end: End) {
         self.end = Some(end);
+        self.watched = true;
         self.credit = 0;
     }
 
@@ -349,7 +351,7 @@ impl EchoServer {
             return Err(Misuse::SecondEof);
         }
         self.recv = Recv::Eof;
-        self.timed = true;
+        self.watched = true;
         self.credit = 0;
         self.moved = now;
         self.progress = now;
@@ -420,7 +422,7 @@ impl Machine for EchoServer {
             Input::Command(never) => match never {},
             Input::Stop => {
                 self.stopped.get_or_insert(now);
-                self.timed = true;
+                self.watched = true;
             }
             Input::Abort => self.end(End::Aborted),
             Input::Failed(failure) => self.end(End::Failed(failure)),
@@ -431,9 +433,12 @@ impl Machine for EchoServer {
     #[expect(clippy::inline_always, reason = "on the message path; what is rare is not in it")]
     #[inline(always)]
     fn poll(&mut self, now: Time) -> Action<Infallible, ServerOutcome> {
-        let deadline = if self.timed { self.pass_limits(now) } else { None };
-        if let Some(end) = self.end {
-            return self.close(end);
+        let mut deadline = None;
+        if self.watched {
+            deadline = self.pass_limits(now);
+            if let Some(end) = self.end {
+                return self.close(end);
+            }
         }
         if self.outstanding == 0 && self.send == Send::Open {
             if let Some(chunk) = self.queue.pop() {

@@ -67,7 +67,7 @@ impl Machine for Planted {
         match (self.bug, &input) {
             (Bug::ClosesOnEof, Input::Eof) if server.end.is_none() && server.recv == Recv::Open => {
                 server.recv = Recv::Eof;
-                server.end = Some(End::Clean);
+                server.end(End::Clean);
                 Ok(())
             }
             (Bug::WroteOffByOneAtFullBuffer, Input::Wrote(n @ 1..))
