@@ -244,11 +244,14 @@ mod outq {
 
     use rustix::ioctl::{Getter, Opcode, ioctl};
 
-    /// In the system's own words, for the type of its ioctl numbers differs.
-    #[cfg(any(target_os = "linux", target_os = "android"))]
-    const TIOCOUTQ: Opcode = 0x5411;
-    #[cfg(not(any(target_os = "linux", target_os = "android")))]
-    const TIOCOUTQ: Opcode = 0x4004_7473;
+    /// Its number differs between systems and between processors, and so does the type of the number.
+    #[allow(
+        trivial_numeric_casts,
+        clippy::cast_possible_truncation,
+        clippy::cast_lossless,
+        reason = "see above"
+    )]
+    const TIOCOUTQ: Opcode = libc::TIOCOUTQ as Opcode;
 
     #[allow(unsafe_code, reason = "the one system call that rustix leaves to its users")]
     pub(super) fn bytes(socket: impl AsFd) -> rustix::io::Result<u64> {
