@@ -231,15 +231,12 @@ impl<'a, S: Service, T: Clock> Server<'a, S, T> {
                 return admitted;
             }
             let accepted = match door {
-                Accept::Open => self.prepare(scope, wake).and_then(|wake| {
-                    let Some(ready) = self.sleep(&listeners, now, deadline)? else { return Ok(None) };
-                    // The next look begins behind it: a busy listener must not starve the others.
-                    listeners.rotate_left(ready + 1);
-                    let found = listeners.last().map_or(Ok(None), accept)?;
-                    Ok(found.map(|connection| (connection, wake)))
-                }),
-                Accept::Sweep => self.prepare(scope, wake).and_then(|wake| {
-                    let found = accept_any(&listeners)?;
+                Accept::Open | Accept::Sweep => self.prepare(scope, wake).and_then(|wake| {
+                    let found = if door == Accept::Sweep {
+                        accept_any(&listeners)?
+                    } else {
+                        self.accept_next(&mut listeners, now, deadline)?
+                    };
                     Ok(found.map(|connection| (connection, wake)))
                 }),
                 Accept::Paused | Accept::Closed => self.sleep(&[], now, deadline).map(|_nobody| None),
@@ -308,6 +305,19 @@ impl<'a, S: Service, T: Clock> Server<'a, S, T> {
             None => wake.insert(Arc::new(Wake::new()?)),
         };
         Ok(Arc::clone(wake))
+    }
+
+    /// Waits for a connection and accepts it; none if the wait ended otherwise.
+    fn accept_next(
+        &self,
+        listeners: &mut [Listener],
+        now: Time,
+        deadline: Option<Time>,
+    ) -> io::Result<Option<(Stream, Peer)>> {
+        let Some(ready) = self.sleep(listeners, now, deadline)? else { return Ok(None) };
+        // The next look begins behind it: a busy listener must not starve the others.
+        listeners.rotate_left(ready + 1);
+        listeners.last().map_or(Ok(None), accept)
     }
 
     fn sleep(&self, listeners: &[Listener], now: Time, deadline: Option<Time>) -> io::Result<Option<usize>> {
