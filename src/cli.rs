@@ -224,9 +224,24 @@ fn explain(error: &clap::Error) -> Problem {
 mod tests {
     use super::*;
     use clap::CommandFactory;
+    use roundtrip_core::admission::Limits;
+    use roundtrip_core::echo::{ClientConfig, ServerConfig};
 
     #[test]
     fn the_definition_is_sound() {
         Cli::command().debug_assert();
+    }
+
+    /// They are written here as people read them, and in the core as it uses them.
+    #[test]
+    fn defaults_are_those_of_the_core() {
+        let parse = |verb| Cli::try_parse_from(["roundtrip", verb]).unwrap().verb;
+        let Verb::Serve(serve) = parse("serve") else { unreachable!() };
+        assert_eq!(serve.buffer, ServerConfig::default().buffer());
+        assert_eq!(serve.drain, Limits::default().drain);
+        assert_eq!(endpoint(&serve.endpoints[0]).unwrap(), endpoint("127.0.0.1").unwrap());
+        let Verb::Check(check) = parse("check") else { unreachable!() };
+        assert_eq!(check.window, ClientConfig::default().window());
+        assert_eq!(Some(check.client.timeout), ClientConfig::default().timeout());
     }
 }
