@@ -116,6 +116,12 @@ impl<M: Machine> Driven<M> {
         self.pending.as_deref().unwrap_or_default()
     }
 
+    /// What is [pending](Self::pending), as the machine handed it out: for a driver that keeps the bytes themselves
+    /// while they are on their way, such as a completion ring, instead of copying them.
+    pub const fn pending_bytes(&self) -> Option<&Bytes> {
+        self.pending.as_ref()
+    }
+
     /// Copies what is pending out of the block it was read into, so that a few bytes that the transport did
     /// not take do not keep a whole read block alive. Does nothing if nobody else holds that memory.
     pub fn unshare_pending(&mut self) {
@@ -172,6 +178,23 @@ impl<M: Machine> Driven<M> {
             }
         }
         self.tell(now, Input::Wrote(n));
+    }
+
+    /// Takes the first `n` of the pending bytes, at most all of them, for a transport that keeps them: the same as
+    /// copying them and reporting [`wrote`](Self::wrote), without the copy. Empty if nothing is pending.
+    #[must_use = "bytes that are taken count as written, and dropping them loses them"]
+    #[expect(clippy::inline_always, reason = "on the message path of a transport in memory")]
+    #[inline(always)]
+    pub fn take(&mut self, now: Time, n: usize) -> Bytes {
+        self.at(now);
+        let taken = match &mut self.pending {
+            Some(pending) if n < pending.len() => pending.split_to(n),
+            pending => pending.take().unwrap_or_default(),
+        };
+        if !taken.is_empty() && !self.closed {
+            self.tell(now, Input::Wrote(taken.len()));
+        }
+        taken
     }
 
     /// Bytes were read. What has no credit is handed back and must be delivered later, in order.

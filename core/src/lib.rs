@@ -124,6 +124,7 @@
 //! | [`Driven`], [`Step`] | what every interpreter of a machine remembers |
 //! | [`Tap`], [`Observe`] | a layer that sees every input and action |
 //! | [`echo`] | the echo sessions: server, client, payload, verdict |
+//! | [`hub`] | what connections share: who is open, and mail between them |
 //! | [`admission`] | how many connections, what after an accept error, how a drain proceeds |
 
 #![no_std]
@@ -137,6 +138,7 @@ extern crate std;
 pub mod admission;
 mod driven;
 pub mod echo;
+pub mod hub;
 mod layer;
 mod machine;
 mod time;
