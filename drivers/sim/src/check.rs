@@ -1,0 +1,79 @@
+//! Simulation inside a `#[test]`.
+
+use std::fmt::Write as _;
+use std::ops::Range;
+
+use crate::campaign::{self, Campaign, Progress};
+use crate::choose::{Faults, Seeded};
+use crate::diagram::diagram;
+use crate::run::Runner;
+use crate::scenario::Scenario;
+use crate::shrink::shrink;
+use crate::trace::Trace;
+
+/// Runs a scenario with every one of `seeds`, under swarms of faults, on as many threads as the system advises.
+///
+/// # Panics
+///
+/// If a run fails: with the lowest seed that did, the run shrunk to its smallest as a diagram, and its trace, which
+/// [`replay`] runs again. If a goal of the scenario was reached by no run: with its name.
+#[expect(clippy::panic, reason = "a test that fails")]
+pub fn check<S: Scenario>(scenario: &S, seeds: Range<u64>) {
+    let campaign = Campaign { jobs: 0, ..Campaign::new(seeds) };
+    let report = campaign::run(scenario, &campaign, &Progress::default());
+    if let Some(failure) = report.failures.first() {
+        panic!("{}", explain(scenario, failure.seed));
+    }
+    let missed: Vec<_> = report.missed().collect();
+    assert!(missed.is_empty(), "no run of {} reached: {}", scenario.name(), missed.join(", "));
+}
+
+/// Runs a recorded trace again: the regression test for what a campaign once found.
+///
+/// # Panics
+///
+/// If the trace cannot be read, or the run still fails. A run that goes another way than it was recorded and passes is
+/// what mending a bug looks like.
+#[expect(clippy::panic, reason = "a test that fails")]
+pub fn replay<S: Scenario>(scenario: &S, trace: &str) {
+    let trace = match Trace::parse(trace) {
+        Ok(trace) => trace,
+        Err(error) => panic!("{error}"),
+    };
+    let recording = match trace.replay(scenario) {
+        Ok(recording) => recording,
+        Err(divergence) => divergence.recording,
+    };
+    let verdict = &recording.run.verdict;
+    assert!(
+        verdict.is_pass(),
+        "{} fails again: {}: {}\n\n{}",
+        scenario.name(),
+        verdict.id(),
+        verdict.found(),
+        diagram(&recording)
+    );
+}
+
+/// What a person needs to know of a seed that fails.
+fn explain<S: Scenario>(scenario: &S, seed: u64) -> String {
+    let recording = Runner::new(scenario).record(Seeded::new(seed, Faults::SWARM));
+    let events = recording.run.events;
+    let shrunk = shrink(scenario, recording).recording;
+    let verdict = &shrunk.run.verdict;
+    let mut text = format!(
+        "{} fails with seed {seed}: {}: {} (shrunk from {events} events to {})\n\n{}",
+        scenario.name(),
+        verdict.id(),
+        verdict.found(),
+        shrunk.run.events,
+        diagram(&shrunk)
+    );
+    let _ = write!(
+        text,
+        "\nagain: roundtrip_sim::check(&scenario, {seed}..{})\nas a trace, for roundtrip_sim::replay:\n{}",
+        seed.saturating_add(1),
+        Trace::new(scenario.name(), Some(seed), shrunk)
+    );
+    text
+}

@@ -1,0 +1,211 @@
+//! Choices from a seed.
+
+use super::{Active, Chooser, Counts, Entity, Family, Pace, Site};
+
+/// Knuth's and Steele's odd constant: 2^64 divided by the golden ratio.
+const GAMMA: u64 = 0x9e37_79b9_7f4a_7c15;
+
+/// The output function of `SplitMix64` (Steele, Lea and Flood, OOPSLA 2014): with a state that counts in steps of
+/// its constant, the published generator; with any other input, a good hash of 64 bits.
+#[inline]
+pub const fn mix(state: u64) -> u64 {
+    let z = (state ^ (state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    z ^ (z >> 31)
+}
+
+/// Every value is as likely as any other.
+const ALWAYS: u32 = u32::MAX;
+/// Hardly ever benign.
+const NEARLY_ALWAYS: u32 = ALWAYS - 1;
+
+/// Which families of faults a campaign draws from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Faults {
+    families: u32,
+    swarm: bool,
+}
+
+impl Faults {
+    /// Each family is on in every other run, each site with an odds of its own: swarm testing (Groce et al., ISSTA
+    /// 2012). What is always on together hides what shows only alone.
+    pub const SWARM: Self = Self { families: u32::MAX, swarm: true };
+    /// No faults at all; the workload is still drawn.
+    pub const NONE: Self = Self { families: Family::Workload.bit(), swarm: false };
+    /// Every family in every run, with one odds.
+    pub const ALL: Self = Self { families: u32::MAX, swarm: false };
+
+    /// The same without this family.
+    pub const fn without(self, family: Family) -> Self {
+        Self { families: self.families & !family.bit(), swarm: self.swarm }
+    }
+}
+
+/// Draws every choice from one seed, with a stream of its own for each entity and site.
+#[derive(Clone, Debug)]
+pub struct Seeded {
+    base: u64,
+    families: u32,
+    /// By site: a draw below this is a fault; 0 is never.
+    odds: [u32; Site::COUNT],
+    counts: Counts,
+}
+
+impl Seeded {
+    /// The choices of `seed`, from the families that `faults` leave.
+    pub fn new(seed: u64, faults: Faults) -> Self {
+        let mut seeded = Self { base: 0, families: 0, odds: [0; Site::COUNT], counts: Counts::default() };
+        seeded.reseed(seed, faults);
+        seeded
+    }
+
+    /// Starts again with another seed, in the same memory.
+    pub fn reseed(&mut self, seed: u64, faults: Faults) {
+        self.base = mix(seed.wrapping_add(GAMMA));
+        self.counts.clear();
+        for who in [Entity::WORLD, Entity::CLIENTS, Entity::SERVER] {
+            self.counts.begin(who);
+        }
+        let coins = mix(self.base ^ 0x5357_4152_4d00);
+        self.families = Family::Workload.bit();
+        for family in Family::ALL {
+            if faults.families & family.bit() != 0 && (!faults.swarm || coins & u64::from(family.bit()) != 0)
+            {
+                self.families |= family.bit();
+            }
+        }
+        for site in Site::all() {
+            let is_on = self.families & site.family().bit() != 0;
+            self.odds[site.index()] = if is_on { self.odds_of(site, faults.swarm) } else { 0 };
+        }
+    }
+
+    fn odds_of(&self, site: Site, swarm: bool) -> u32 {
+        let draw = mix(self.base ^ (0x4f44_4453_0000 + site.index() as u64));
+        // One in two to the power of this.
+        let rarity = match site.pace() {
+            None => return ALWAYS,
+            Some(Pace::Size) => return NEARLY_ALWAYS,
+            Some(Pace::Deadly) if swarm => 2 + draw % 3,
+            Some(Pace::Once) if swarm => 1 + draw % 2,
+            Some(Pace::Each) if swarm => 1 + draw % 5,
+            Some(Pace::Deadly) => 4,
+            Some(Pace::Once) => 2,
+            Some(Pace::Each) => 3,
+        };
+        u32::MAX >> rarity
+    }
+
+    /// The families that are on in this run, the workload left out.
+    pub fn mask(&self) -> impl Iterator<Item = Family> {
+        let families = self.families;
+        Family::ALL
+            .into_iter()
+            .filter(move |family| *family != Family::Workload && families & family.bit() != 0)
+    }
+}
+
+impl Chooser for Seeded {
+    #[inline(never)]
+    fn choose(&mut self, site: Site, who: Entity, n: u32) -> u32 {
+        let odds = self.odds[site.index()];
+        if odds == 0 {
+            return 0;
+        }
+        let k = self.counts.next(site, who);
+        let stream = mix(self.base ^ (who.key() << 8 | site.index() as u64));
+        let draw = mix(stream.wrapping_add(u64::from(k).wrapping_mul(GAMMA)));
+        let (low, high) = (draw & u64::from(u32::MAX), draw >> 32);
+        if odds == ALWAYS {
+            return below(high, n);
+        }
+        if low >= u64::from(odds) {
+            return 0;
+        }
+        if n <= 4 {
+            return 1 + below(high, n - 1);
+        }
+        // Every order of magnitude is as likely as any other.
+        let span = n - 1;
+        let magnitude = 1 + below(high & 0xffff_ffff, u32::BITS - span.leading_zeros());
+        let most = 1_u64.checked_shl(magnitude).unwrap_or(u64::MAX).min(u64::from(span));
+        1 + below(mix(draw) >> 32, u32::try_from(most).unwrap_or(span))
+    }
+
+    fn active(&self) -> Active {
+        let drawn = Site::all().filter(|site| self.odds[site.index()] != 0);
+        drawn.fold(Active::NONE, Active::with)
+    }
+
+    fn begin(&mut self, who: Entity) {
+        self.counts.begin(who);
+    }
+}
+
+/// Scales 32 random bits to a number below `n`.
+#[inline]
+const fn below(bits: u64, n: u32) -> u32 {
+    ((bits * n as u64) >> 32) as u32
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The first outputs of the reference implementation (Vigna, `splitmix64.c`) for the state 1234567.
+    #[test]
+    fn the_published_outputs() {
+        let outputs = (1..=5).map(|step| mix(1_234_567_u64.wrapping_add(GAMMA.wrapping_mul(step))));
+        let published = [
+            6_457_827_717_110_365_317,
+            3_203_168_211_198_807_973,
+            9_817_491_932_198_370_423,
+            4_593_380_528_125_082_431,
+            16_408_922_859_458_223_821,
+        ];
+        assert!(outputs.eq(published));
+    }
+
+    #[test]
+    fn a_connection_more_changes_no_others_choices() {
+        let draws = |others: u32| {
+            let mut seeded = Seeded::new(7, Faults::ALL);
+            for slot in 0..=others {
+                seeded.begin(Entity::client(slot, 0, slot));
+            }
+            let mut drawn = Vec::new();
+            for _ in 0..200 {
+                for other in 1..=others {
+                    seeded.choose(Site::LATENCY, Entity::client(other, 0, other), 1000);
+                }
+                drawn.push(seeded.choose(Site::LATENCY, Entity::client(0, 0, 0), 1000));
+            }
+            drawn
+        };
+        assert_eq!(draws(0), draws(9));
+    }
+
+    #[test]
+    fn choices_stay_below_their_bound_and_reach_all_values() {
+        let mut seeded = Seeded::new(1, Faults::ALL);
+        for n in [2, 3, 4, 5, 17, 1000, u32::MAX] {
+            let mut seen = std::collections::BTreeSet::new();
+            for _ in 0..5000 {
+                let v = seeded.choose(Site::LATENCY, Entity::WORLD, n);
+                assert!(v < n);
+                seen.insert(v);
+            }
+            assert!(n > 17 || seen.len() == n as usize, "{n}: {seen:?}");
+        }
+    }
+
+    #[test]
+    fn without_faults_only_the_workload_is_drawn() {
+        let mut seeded = Seeded::new(3, Faults::NONE);
+        for site in Site::all() {
+            let benign = (0..100).all(|_| seeded.choose(site, Entity::WORLD, 9) == 0);
+            assert_eq!(benign, site.family() != Family::Workload, "{site}");
+        }
+        assert_eq!(seeded.mask().count(), 0);
+    }
+}

@@ -1,0 +1,128 @@
+//! The two sides of a connection as types, so that what holds for both is written once.
+
+use std::marker::PhantomData;
+
+use roundtrip_core::hub::Hub;
+
+use crate::choose::Entity;
+use crate::connection::{End, Injected, LinePlan, Side};
+use crate::driver::Driver;
+use crate::node::Node;
+use crate::queue::Kind;
+use crate::scenario::{ConnectionOf, Scenario};
+use crate::world::World;
+
+/// A side and its events.
+pub(crate) trait Place {
+    const SIDE: Side;
+    /// A segment arrives here.
+    const ARRIVE: Kind;
+    const WAKE: Kind;
+    const TIMER: Kind;
+    const COMPLETE: Kind;
+    type Other: Place<Other = Self>;
+}
+
+#[derive(Debug)]
+pub(crate) struct AtClient;
+#[derive(Debug)]
+pub(crate) struct AtServer;
+
+impl Place for AtClient {
+    const SIDE: Side = Side::Client;
+    const ARRIVE: Kind = Kind::Down;
+    const WAKE: Kind = Kind::WakeClient;
+    const TIMER: Kind = Kind::TimerClient;
+    const COMPLETE: Kind = Kind::CompleteClient;
+    type Other = AtServer;
+}
+
+impl Place for AtServer {
+    const SIDE: Side = Side::Server;
+    const ARRIVE: Kind = Kind::Up;
+    const WAKE: Kind = Kind::WakeServer;
+    const TIMER: Kind = Kind::TimerServer;
+    const COMPLETE: Kind = Kind::CompleteServer;
+    type Other = AtClient;
+}
+
+/// What else belongs to a connection, beside one end and its pipes.
+pub(crate) struct Rest<'a> {
+    /// Who is at the other end.
+    pub(crate) peer: Entity,
+    pub(crate) peer_woken: &'a mut bool,
+    pub(crate) plan: &'a mut LinePlan,
+    pub(crate) injected: &'a mut Injected,
+}
+
+/// A side in the world of a scenario.
+pub(crate) trait Of<S: Scenario>: Place + Sized {
+    type Hub: Hub;
+    type Opposite: Of<S>;
+
+    fn end(connection: &ConnectionOf<S>) -> &End<<Self::Hub as Hub>::Session>;
+    fn end_mut(connection: &mut ConnectionOf<S>) -> &mut End<<Self::Hub as Hub>::Session>;
+    fn node<'w, C>(world: &'w World<'_, S, C>) -> &'w Node<Self::Hub>;
+    fn node_mut<'w, C>(world: &'w mut World<'_, S, C>) -> &'w mut Node<Self::Hub>;
+
+    /// The driver at this side of a connection, and the rest of that.
+    fn driver<'w, C>(world: &'w mut World<'_, S, C>, slot: u32)
+    -> (Driver<'w, Self, C, Self::Hub>, Rest<'w>);
+}
+
+macro_rules! of {
+    ($place:ident, $opposite:ident, $hub:ident, $end:ident, $node:ident, $peer:ident, $tx:ident, $rx:ident) => {
+        impl<S: Scenario> Of<S> for $place {
+            type Hub = S::$hub;
+            type Opposite = $opposite;
+
+            #[inline(always)]
+            fn end(connection: &ConnectionOf<S>) -> &End<<S::$hub as Hub>::Session> {
+                &connection.$end
+            }
+
+            #[inline(always)]
+            fn end_mut(connection: &mut ConnectionOf<S>) -> &mut End<<S::$hub as Hub>::Session> {
+                &mut connection.$end
+            }
+
+            #[inline(always)]
+            fn node<'w, C>(world: &'w World<'_, S, C>) -> &'w Node<S::$hub> {
+                &world.$node
+            }
+
+            #[inline(always)]
+            fn node_mut<'w, C>(world: &'w mut World<'_, S, C>) -> &'w mut Node<S::$hub> {
+                &mut world.$node
+            }
+
+            #[inline(always)]
+            fn driver<'w, C>(
+                world: &'w mut World<'_, S, C>,
+                slot: u32,
+            ) -> (Driver<'w, Self, C, S::$hub>, Rest<'w>) {
+                let connection = &mut world.connections[slot as usize];
+                let driver = Driver {
+                    cx: &mut world.cx,
+                    node: &mut world.$node,
+                    end: &mut connection.$end,
+                    id: connection.id,
+                    tx: &mut connection.$tx,
+                    rx: &mut connection.$rx,
+                    address: connection.address,
+                    place: PhantomData,
+                };
+                let rest = Rest {
+                    peer: connection.$peer.who,
+                    peer_woken: &mut connection.$peer.woken,
+                    plan: &mut connection.plan,
+                    injected: &mut connection.injected,
+                };
+                (driver, rest)
+            }
+        }
+    };
+}
+
+of!(AtClient, AtServer, Client, client, clients, server, up, down);
+of!(AtServer, AtClient, Server, server, server, client, down, up);

@@ -1,0 +1,146 @@
+//! Runs a scenario once.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use crate::choose::{Chooser, Decision, Logged};
+use crate::line::Line;
+use crate::quiet;
+use crate::scenario::{Reached, Scenario, Violation};
+use crate::world::{Parts, World};
+
+/// What came of a run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// Everything ended, and nothing was wrong.
+    Pass,
+    /// An invariant does not hold.
+    Violation(Violation),
+    /// Something did not end: who waits for what.
+    Stuck(String),
+    /// Something went on without an end.
+    Livelock(String),
+    /// A machine, a hub or a check panicked.
+    Panic(String),
+}
+
+impl Verdict {
+    /// Whether nothing was wrong.
+    pub const fn is_pass(&self) -> bool {
+        matches!(self, Self::Pass)
+    }
+
+    /// What stays the same while a failure is shrunk: the invariant's name, `stuck`, `livelock` or `panic`; `pass`
+    /// if there is none. A breach of the machine's contract that [`Driven`](roundtrip_core::Driven) found is the
+    /// invariant's number, such as `I4`.
+    pub fn id(&self) -> &str {
+        match self {
+            Self::Pass => "pass",
+            Self::Violation(violation) => violation.id,
+            Self::Stuck(_) => "stuck",
+            Self::Livelock(_) => "livelock",
+            Self::Panic(message) => contract(message).unwrap_or("panic"),
+        }
+    }
+
+    /// What was found, in words; empty for a pass.
+    pub fn found(&self) -> &str {
+        match self {
+            Self::Pass => "",
+            Self::Violation(Violation { found, .. })
+            | Self::Stuck(found)
+            | Self::Livelock(found)
+            | Self::Panic(found) => found,
+        }
+    }
+}
+
+/// The invariant that a panic of `Driven` names: `I4: a wait that nothing can end`.
+fn contract(message: &str) -> Option<&str> {
+    if message.starts_with("driver misuse") {
+        return Some("misuse");
+    }
+    let (id, _) = message.split_once(": ")?;
+    let number = id.strip_prefix('I')?;
+    (!number.is_empty() && number.len() < 3 && number.bytes().all(|byte| byte.is_ascii_digit())).then_some(id)
+}
+
+/// A run, without what happened in it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Run {
+    /// What came of it.
+    pub verdict: Verdict,
+    /// Events that happened.
+    pub events: u64,
+    /// How long it took, in nanoseconds of its own.
+    pub time: u64,
+    /// A hash of all that happened, the verdict included.
+    pub hash: u64,
+    /// The goals that it reached.
+    pub reached: Reached,
+}
+
+/// A run with all that happened in it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Recording {
+    /// What came of it.
+    pub run: Run,
+    /// The choices that were not benign: all it takes to run it again.
+    pub decisions: Vec<Decision>,
+    /// What happened.
+    pub lines: Vec<Line>,
+}
+
+/// Runs a scenario again and again, in the same memory.
+pub struct Runner<'s, S: Scenario> {
+    scenario: &'s S,
+    parts: Parts<S>,
+}
+
+impl<S: Scenario> std::fmt::Debug for Runner<'_, S> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Runner").field("scenario", &self.scenario.name()).finish_non_exhaustive()
+    }
+}
+
+impl<'s, S: Scenario> Runner<'s, S> {
+    /// Runs of `scenario`.
+    pub fn new(scenario: &'s S) -> Self {
+        Self { scenario, parts: Parts::default() }
+    }
+
+    /// Runs it once, as `chooser` chooses.
+    pub fn run(&mut self, chooser: impl Chooser) -> Run {
+        self.go(chooser, false).0
+    }
+
+    /// Runs it once and records it.
+    pub fn record(&mut self, chooser: impl Chooser) -> Recording {
+        let mut logged = Logged::new(chooser);
+        let (run, lines) = self.go(&mut logged, true);
+        Recording { run, decisions: logged.into_decisions(), lines }
+    }
+
+    fn go<C: Chooser>(&mut self, chooser: C, recorded: bool) -> (Run, Vec<Line>) {
+        let mut world = World::new(self.scenario, chooser, recorded, &mut self.parts);
+        let halted = quiet::during(|| catch_unwind(AssertUnwindSafe(|| world.run())));
+        let verdict = match halted {
+            Ok(Ok(())) => Verdict::Pass,
+            Ok(Err(halt)) => halt.into(),
+            Err(payload) => Verdict::Panic(quiet::message(&*payload)),
+        };
+        world.cx.hash.bytes(verdict.id().as_bytes());
+        let run = Run {
+            events: world.cx.events,
+            time: world.cx.now,
+            hash: world.cx.hash.value(),
+            reached: world.reached,
+            verdict,
+        };
+        let lines = world.cx.lines.take().unwrap_or_default();
+        // A panic may have left anything in the connections: they are not used again.
+        if !matches!(run.verdict, Verdict::Panic(_)) {
+            world.dismantle(&mut self.parts);
+        }
+        (run, lines)
+    }
+}

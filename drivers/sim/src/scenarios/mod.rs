@@ -1,0 +1,11 @@
+//! The scenarios that come with the simulator: the echo sessions and the admission policy of the core.
+
+mod echo;
+#[cfg(roundtrip_planted)]
+mod faulty;
+mod oracle;
+mod workload;
+
+pub use echo::{Echo, EchoClients, EchoServers};
+#[cfg(roundtrip_planted)]
+pub use faulty::{Faulty, PLANTED, PlantedBug};
