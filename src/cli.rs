@@ -8,6 +8,7 @@ use roundtrip_std::{Endpoint, Family};
 
 use crate::out;
 use crate::problem::Problem;
+use crate::sim::SimVerb;
 use crate::units::{parse_count, parse_duration, parse_memory, parse_size};
 
 /// Does a path carry bytes faithfully, both ways, to the end?
@@ -24,8 +25,10 @@ Examples:
   roundtrip serve 0.0.0.0:7007             echo to everybody who connects
   roundtrip check HOST:7007 --bytes 10MB   is every byte of 10 MB back, in order, with a clean end?
   roundtrip send localhost                 the tutorial's client: send a text, read it back
+  roundtrip sim run echo --seeds 0..100000 a hundred thousand hostile schedules, each from its seed
 
-Exit codes: 0 ok, 1 verification failed, 2 usage, 3 incomplete, 4 cannot connect or bind, 5 internal";
+Exit codes: 0 ok, 1 verification failed, 2 usage, 3 incomplete, 4 cannot connect or bind, 5 internal;
+of `sim`: 1 an invariant is broken, 3 a goal was not reached, 5 a run was not the same twice";
 
 /// What to do.
 #[derive(Debug, Subcommand)]
@@ -36,6 +39,9 @@ pub(crate) enum Verb {
     Send(SendArgs),
     /// Send a payload, half-close, and verify every byte that comes back
     Check(CheckArgs),
+    /// Run the sessions through a hostile network in virtual time
+    #[command(subcommand)]
+    Sim(SimVerb),
     /// Help or the version was asked for, and given.
     #[command(skip)]
     Told,

@@ -9,6 +9,7 @@ mod send;
 mod serve;
 mod service;
 mod signals;
+mod sim;
 mod transcript;
 mod units;
 mod verdict;
@@ -22,6 +23,7 @@ fn main() -> ExitCode {
         Ok(cli::Verb::Serve(args)) => serve::run(&args),
         Ok(cli::Verb::Send(args)) => send::run(&args),
         Ok(cli::Verb::Check(args)) => check::run(&args),
+        Ok(cli::Verb::Sim(verb)) => sim::run(&verb),
         Ok(cli::Verb::Told) => Ok(Exit::Ok),
         Err(problem) => Err(problem),
     };

@@ -13,6 +13,7 @@ mod context;
 mod diagram;
 mod driver;
 mod hash;
+mod html;
 mod line;
 mod node;
 mod pipe;
@@ -32,6 +33,7 @@ pub use check::{check, replay};
 pub use connection::{Connection, Did, End, Injected, Side};
 pub use diagram::diagram;
 pub use hash::Rolling;
+pub use html::html;
 pub use line::{Line, What};
 #[cfg(roundtrip_planted)]
 pub use planted::plant;

@@ -94,6 +94,8 @@ pub struct Moment<'a, S: Scenario + ?Sized> {
     pub clients: &'a S::Client,
     /// What the server's connections share.
     pub server: &'a S::Server,
+    /// How the run is set up.
+    pub setup: &'a Setup,
 }
 
 impl<S: Scenario + ?Sized> fmt::Debug for Moment<'_, S> {

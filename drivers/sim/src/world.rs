@@ -528,8 +528,12 @@ impl<'s, S: Scenario, C: Chooser> World<'s, S, C> {
         connection.injected = Injected::default();
         connection.plan = LinePlan::default();
         connection.door = Door::Outside;
+        let earlier = (connection.client.submitted, connection.server.submitted);
         connection.client.reset(here);
         connection.server.reset(there);
+        if planted(14) {
+            (connection.client.submitted, connection.server.submitted) = earlier;
+        }
         let address = connection.address;
         let (latency, timeout) = (self.cx.latency, nanos(self.setup.connect_timeout));
         match self.cx.choose(Site::DIAL, here, 4) {
@@ -844,8 +848,13 @@ impl<'s, S: Scenario, C: Chooser> World<'s, S, C> {
         if let Some(misuse) = P::end(connection).session.as_ref().and_then(Driven::misuse) {
             return Err(Violation::new("misuse", misuse.to_string()).into());
         }
-        let moment =
-            Moment { side: P::SIDE, connection, clients: &self.clients.hub, server: &self.server.hub };
+        let moment = Moment {
+            side: P::SIDE,
+            connection,
+            clients: &self.clients.hub,
+            server: &self.server.hub,
+            setup: &self.setup,
+        };
         self.scenario.check(&moment, &mut self.reached)?;
         self.scenario.state(&moment, &mut self.cx.hash);
         self.wake_receivers();
@@ -881,7 +890,13 @@ impl<'s, S: Scenario, C: Chooser> World<'s, S, C> {
             return Ok(());
         }
         let side = if connection.client.did.has(Did::CLOSED) { Side::Client } else { Side::Server };
-        let moment = Moment { side, connection, clients: &self.clients.hub, server: &self.server.hub };
+        let moment = Moment {
+            side,
+            connection,
+            clients: &self.clients.hub,
+            server: &self.server.hub,
+            setup: &self.setup,
+        };
         self.scenario.finished(&moment, &mut self.reached)?;
         let connection = &mut self.connections[slot as usize];
         connection.in_use = false;

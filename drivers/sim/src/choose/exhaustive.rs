@@ -21,6 +21,11 @@ impl Exhaustive {
         Self { path: Vec::new(), asked: 0, deviations, breadth }
     }
 
+    /// The run that was just made, to be made again.
+    pub fn again(&self) -> Self {
+        Self { asked: 0, ..self.clone() }
+    }
+
     /// Turns to the next run; false if there is none.
     pub fn advance(&mut self) -> bool {
         self.path.truncate(self.asked);

@@ -85,6 +85,11 @@ impl Family {
         }
     }
 
+    /// The family of this name.
+    pub fn of_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|family| family.name() == name)
+    }
+
     /// Its bit in a set of families.
     pub(crate) const fn bit(self) -> u32 {
         1 << self as u8

@@ -1,16 +1,18 @@
 //! `echo`: server sessions and their clients.
 
+use std::convert::Infallible;
 use std::sync::Arc;
 
 use roundtrip_core::Time;
 #[cfg(not(roundtrip_planted))]
 use roundtrip_core::echo::EchoServer;
-use roundtrip_core::echo::{EchoClient, Payload};
-use roundtrip_core::hub::{ConnectionId, Hub};
+use roundtrip_core::echo::{EchoClient, Payload, ServerOutcome};
+use roundtrip_core::hub::{ConnectionId, Hub, Mail};
 
 use super::oracle;
 use super::workload::Workload;
-use crate::scenario::{Draw, Moment, Reached, Scenario, Setup, Violation};
+use crate::choose::mix;
+use crate::scenario::{Draw, Moment, Reached, Scenario, Setup, Violation, client_and_round};
 
 /// One to four echo clients, a session each on one server.
 #[derive(Clone, Copy, Debug, Default)]
@@ -38,14 +40,38 @@ pub struct EchoClients(pub(super) Workload);
 
 /// The server of the echo.
 #[derive(Clone, Debug)]
-pub struct EchoServers(pub(super) Workload);
+pub struct EchoServers {
+    pub(super) workload: Workload,
+    /// Sessions that are open.
+    pub(super) live: usize,
+    /// The same by source.
+    pub(super) by_source: Vec<usize>,
+}
+
+impl EchoServers {
+    /// A server whose clients come from so many addresses.
+    pub(super) fn new(workload: Workload, sources: u32) -> Self {
+        Self { workload, live: 0, by_source: vec![0; sources.max(1) as usize] }
+    }
+
+    /// A crash ends every session without a word.
+    pub(super) fn forget(&mut self) {
+        self.live = 0;
+        self.by_source.fill(0);
+    }
+
+    fn source(&mut self, id: ConnectionId) -> &mut usize {
+        let source = client_and_round(id).0 as usize % self.by_source.len();
+        &mut self.by_source[source]
+    }
+}
 
 impl Hub for EchoClients {
     type Session = EchoClient;
 
     fn open(&mut self, now: Time, id: ConnectionId) -> EchoClient {
         // Each has a payload of its own, so that bytes that went astray are seen.
-        let payload = Payload::seeded(self.0.seed ^ id.number() << 32, self.0.len);
+        let payload = Payload::seeded(mix(self.0.seed ^ id.number()), self.0.len);
         EchoClient::new(Arc::clone(&self.0.client), payload, now)
     }
 }
@@ -53,8 +79,21 @@ impl Hub for EchoClients {
 impl Hub for EchoServers {
     type Session = Session;
 
-    fn open(&mut self, now: Time, _id: ConnectionId) -> Session {
-        session(&self.0, now)
+    fn open(&mut self, now: Time, id: ConnectionId) -> Session {
+        self.live += 1;
+        *self.source(id) += 1;
+        session(&self.workload, now)
+    }
+
+    fn closed(
+        &mut self,
+        _now: Time,
+        id: ConnectionId,
+        _outcome: ServerOutcome,
+        _mail: &mut dyn Mail<Infallible>,
+    ) {
+        self.live -= 1;
+        *self.source(id) -= 1;
     }
 }
 
@@ -69,11 +108,15 @@ impl Scenario for Echo {
     fn build(&self, draw: &mut Draw<'_>) -> (Setup, EchoClients, EchoServers) {
         let workload = Workload::draw(draw);
         let setup = workload.setup(1 + draw.below(16, 4));
-        (setup, EchoClients(workload.clone()), EchoServers(workload))
+        (setup, EchoClients(workload.clone()), EchoServers::new(workload, 1))
+    }
+
+    fn restart(&self, server: &mut EchoServers) {
+        server.forget();
     }
 
     fn check(&self, moment: &Moment<'_, Self>, reached: &mut Reached) -> Result<(), Violation> {
-        oracle::check(moment, &moment.server.0, reached)
+        oracle::check(moment, reached)
     }
 
     fn finished(&self, moment: &Moment<'_, Self>, reached: &mut Reached) -> Result<(), Violation> {

@@ -4,8 +4,12 @@ mod echo;
 #[cfg(roundtrip_planted)]
 mod faulty;
 mod oracle;
+mod server;
+mod soak;
 mod workload;
 
 pub use echo::{Echo, EchoClients, EchoServers};
 #[cfg(roundtrip_planted)]
 pub use faulty::{Faulty, PLANTED, PlantedBug};
+pub use server::Server;
+pub use soak::Soak;

@@ -5,9 +5,9 @@ use std::time::Duration;
 use roundtrip_core::echo::{
     ClientOutcome, EchoClient, EchoServer, End as ServerEnd, FaultKind, Limit, Phase, ServerOutcome, Verdict,
 };
-use roundtrip_core::hub::Hub;
 use roundtrip_core::{Driven, Failure, Machine, Time};
 
+use super::echo::{EchoClients, EchoServers};
 use super::workload::{TimeLimits, Workload};
 use crate::connection::{Connection, Did, End, Side};
 use crate::scenario::{Moment, Reached, Scenario, Violation};
@@ -40,15 +40,11 @@ impl Subject for EchoServer {
 
 /// After every event on a connection.
 #[inline]
-pub(super) fn check<M, S>(
-    moment: &Moment<'_, S>,
-    workload: &Workload,
-    reached: &mut Reached,
-) -> Result<(), Violation>
+pub(super) fn check<S>(moment: &Moment<'_, S>, reached: &mut Reached) -> Result<(), Violation>
 where
-    M: Subject,
-    S: Scenario<Client: Hub<Session = EchoClient>, Server: Hub<Session = M>>,
+    S: Scenario<Client = EchoClients, Server = EchoServers>,
 {
+    let workload = &moment.server.workload;
     let end = moment.connection.server();
     if moment.side == Side::Client {
         return check_client(moment.connection.client());

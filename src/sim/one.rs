@@ -1,0 +1,150 @@
+//! `sim replay`, `sim shrink` and `sim explain`: one schedule.
+
+use roundtrip_sim::choose::Seeded;
+use roundtrip_sim::{Divergence, Recording, Runner, Scenario, Trace, diagram, html, shrink};
+
+use super::args::{Name, OneArgs};
+use super::{Task, read_trace, with, write};
+use crate::out;
+use crate::problem::{Exit, Problem};
+use crate::units::grouped;
+
+/// Does something with the scenario that `what` names or that its trace is of.
+pub(super) fn of(what: &str, task: impl Task) -> Result<Exit, Problem> {
+    if let Some(name) = Name::of(what) {
+        return with(name, task);
+    }
+    let scenario = read_trace(what)?.scenario;
+    let name = Name::of(&scenario).ok_or_else(|| {
+        Problem::usage(
+            format!("the trace is of a scenario of another program: {}", scenario.escape_debug()),
+            "run it with `roundtrip_sim::replay` in that program's tests",
+        )
+    })?;
+    with(name, task)
+}
+
+/// A trace from a file, or none if a seed is meant.
+fn trace(args: &OneArgs) -> Result<Option<Trace>, Problem> {
+    match (Name::of(&args.what), args.seed) {
+        (Some(_), Some(_)) => Ok(None),
+        (Some(_), None) => Err(Problem::usage("a scenario without a seed", "add --seed N, or name a trace")),
+        (None, Some(_)) => {
+            Err(Problem::usage("a trace has its seed in it", "leave out --seed, or name a scenario"))
+        }
+        (None, None) => read_trace(&args.what).map(Some),
+    }
+}
+
+/// Runs the trace or the seed.
+fn record<S: Scenario>(scenario: &S, args: &OneArgs) -> Result<(Recording, Option<Trace>), Problem> {
+    if let Some(trace) = trace(args)? {
+        let recording = trace.replay(scenario).unwrap_or_else(|divergence| divergence.recording);
+        return Ok((recording, Some(trace)));
+    }
+    let chooser = Seeded::new(args.seed.unwrap_or_default(), args.faults.faults());
+    Ok((Runner::new(scenario).record(chooser), None))
+}
+
+/// Writes the files that were asked for.
+fn keep<S: Scenario>(
+    scenario: &S,
+    args: &OneArgs,
+    seed: Option<u64>,
+    recording: &Recording,
+) -> Result<(), Problem> {
+    if let Some(path) = &args.trace {
+        write(path, &Trace::new(scenario.name(), seed, recording.clone()).to_string())?;
+    }
+    if let Some(path) = &args.html {
+        write(path, &html(scenario.name(), recording))?;
+    }
+    Ok(())
+}
+
+fn outcome(recording: &Recording) -> String {
+    let verdict = &recording.run.verdict;
+    let events = grouped(recording.run.events);
+    if verdict.is_pass() {
+        format!("ok  {events} events, nothing is wrong (hash {:016x})", recording.run.hash)
+    } else {
+        format!(
+            "FAIL  {}: {} ({events} events, hash {:016x})",
+            verdict.id(),
+            verdict.found(),
+            recording.run.hash
+        )
+    }
+}
+
+const fn exit(recording: &Recording) -> Exit {
+    if recording.run.verdict.is_pass() { Exit::Ok } else { Exit::Failed }
+}
+
+/// Runs it again, and says whether it goes the same way.
+pub(super) struct Replay<'a>(pub(super) &'a OneArgs);
+
+impl Task for Replay<'_> {
+    fn with<S: Scenario>(self, scenario: &S) -> Result<Exit, Problem> {
+        let args = self.0;
+        let (recording, trace) = record(scenario, args)?;
+        let again = record(scenario, args)?.0;
+        if again != recording {
+            let at = again.lines.iter().zip(&recording.lines).take_while(|(one, other)| one == other).count();
+            let then = recording.lines.get(at).copied();
+            let now = again.lines.get(at).copied();
+            let difference = Divergence { at, then, now, recording: again };
+            out::say(format!("FAIL  two runs in one process are not the same\n{difference}"))?;
+            return Ok(Exit::Internal);
+        }
+        keep(scenario, args, trace.as_ref().and_then(|trace| trace.seed).or(args.seed), &recording)?;
+        out::say(outcome(&recording))?;
+        if let Some(Err(divergence)) = trace.map(|trace| trace.replay(scenario)) {
+            out::say(format!("it goes another way than it was recorded:\n{divergence}"))?;
+        }
+        Ok(exit(&recording))
+    }
+}
+
+/// Makes it small.
+pub(super) struct Shrink<'a>(pub(super) &'a OneArgs);
+
+impl Task for Shrink<'_> {
+    fn with<S: Scenario>(self, scenario: &S) -> Result<Exit, Problem> {
+        let args = self.0;
+        let (recording, trace) = record(scenario, args)?;
+        if recording.run.verdict.is_pass() {
+            out::say(outcome(&recording))?;
+            return Ok(Exit::Ok);
+        }
+        let (events, decisions) = (recording.run.events, recording.decisions.len());
+        let shrunk = shrink(scenario, recording);
+        let small = &shrunk.recording;
+        keep(scenario, args, trace.and_then(|trace| trace.seed).or(args.seed), small)?;
+        out::say(format!(
+            "{}\nshrunk from {} events and {} choices to {} and {}, in {} runs{}\n\n{}",
+            outcome(small),
+            grouped(events),
+            grouped(decisions as u64),
+            grouped(small.run.events),
+            grouped(small.decisions.len() as u64),
+            grouped(shrunk.runs),
+            if shrunk.is_minimal { "" } else { "; there may be smaller ones" },
+            diagram(small).trim_end()
+        ))?;
+        Ok(Exit::Failed)
+    }
+}
+
+/// Shows it.
+pub(super) struct Explain<'a>(pub(super) &'a OneArgs);
+
+impl Task for Explain<'_> {
+    fn with<S: Scenario>(self, scenario: &S) -> Result<Exit, Problem> {
+        let args = self.0;
+        let (recording, trace) = record(scenario, args)?;
+        keep(scenario, args, trace.and_then(|trace| trace.seed).or(args.seed), &recording)?;
+        out::say(format!("{}\n\n{}", outcome(&recording), diagram(&recording).trim_end()))?;
+        Ok(exit(&recording))
+    }
+}
