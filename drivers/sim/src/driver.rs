@@ -4,7 +4,7 @@ use std::marker::PhantomData;
 
 use bytes::Bytes;
 use roundtrip_core::hub::{ConnectionId, Hub};
-use roundtrip_core::{Driven, Failure, Machine, Step, Teardown, Time};
+use roundtrip_core::{Driven, Failure, Machine, Misuse, Step, Teardown, Time};
 
 use crate::choose::{Chooser, Site};
 use crate::connection::{Did, End};
@@ -28,9 +28,14 @@ pub(crate) enum Cause {
     Complete,
 }
 
-/// The machine did not come to rest.
+/// What a driver cannot go on from.
 #[derive(Debug)]
-pub(crate) struct Spins;
+pub(crate) enum Trouble {
+    /// The machine did not come to rest.
+    Spins,
+    /// The machine says that its driver broke the contract.
+    Misuse(Misuse),
+}
 
 /// One end of a connection with all that its driver reaches.
 pub(crate) struct Driver<'a, P, C, H: Hub> {
@@ -55,7 +60,7 @@ const MAIL: u32 = 1 << 3;
 impl<P: Place, C: Chooser, H: Hub> Driver<'_, P, C, H> {
     /// Does all there is to do, until the machine waits or closes.
     #[inline(always)]
-    pub(crate) fn drive(&mut self, cause: Cause) -> Result<(), Spins> {
+    pub(crate) fn drive(&mut self, cause: Cause) -> Result<(), Trouble> {
         let now = self.node.clock.local(self.cx.now);
         self.end.now = now;
         self.end.ever.add(self.end.did);
@@ -100,12 +105,13 @@ impl<P: Place, C: Chooser, H: Hub> Driver<'_, P, C, H> {
                     step = false;
                 }
                 Step::Close { how, outcome } => {
+                    let misuse = session.misuse();
                     self.close(now, how, outcome);
-                    return Ok(());
+                    return misuse.map_or(Ok(()), |misuse| Err(Trouble::Misuse(misuse)));
                 }
             }
         }
-        Err(Spins)
+        Err(Trouble::Spins)
     }
 
     /// What the application does to its session out of the blue.

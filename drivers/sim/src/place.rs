@@ -60,7 +60,6 @@ pub(crate) trait Of<S: Scenario>: Place + Sized {
     type Hub: Hub;
     type Opposite: Of<S>;
 
-    fn end(connection: &ConnectionOf<S>) -> &End<<Self::Hub as Hub>::Session>;
     fn end_mut(connection: &mut ConnectionOf<S>) -> &mut End<<Self::Hub as Hub>::Session>;
     fn node<'w, C>(world: &'w World<'_, S, C>) -> &'w Node<Self::Hub>;
     fn node_mut<'w, C>(world: &'w mut World<'_, S, C>) -> &'w mut Node<Self::Hub>;
@@ -75,11 +74,6 @@ macro_rules! of {
         impl<S: Scenario> Of<S> for $place {
             type Hub = S::$hub;
             type Opposite = $opposite;
-
-            #[inline(always)]
-            fn end(connection: &ConnectionOf<S>) -> &End<<S::$hub as Hub>::Session> {
-                &connection.$end
-            }
 
             #[inline(always)]
             fn end_mut(connection: &mut ConnectionOf<S>) -> &mut End<<S::$hub as Hub>::Session> {

@@ -183,7 +183,7 @@ impl Trace {
             Ok(Version { version: Some(version) }) if version > VERSION => {
                 return Err(fail(1, TraceErrorCause::Newer(version)));
             }
-            Ok(Version { version: Some(_) }) => {}
+            Ok(Version { version: Some(1..) }) => {}
             _ => return Err(fail(1, TraceErrorCause::NotATrace)),
         }
         let head: Head = serde_json::from_str(first).map_err(malformed(1))?;

@@ -11,7 +11,7 @@ use roundtrip_core::hub::{ConnectionId, Hub};
 use crate::choose::{Active, Chooser, Entity, Site};
 use crate::connection::{Connection, Did, Door, End, EndPlan, Injected, LinePlan, Side, Silence};
 use crate::context::{Context, DELAYS};
-use crate::driver::{Cause, Spins};
+use crate::driver::{Cause, Trouble};
 use crate::line::What;
 use crate::node::{Command, Mailbox, Node, NodeClock, Post};
 use crate::pipe::{Flight, Pipe};
@@ -822,8 +822,12 @@ impl<'s, S: Scenario, C: Chooser> World<'s, S, C> {
         if driver.end.session.is_none() {
             return Ok(());
         }
-        if let Err(Spins) = driver.drive(cause) {
-            return Err(Halt::Livelock(format!("{} does not come to rest", driver.end.who)));
+        match driver.drive(cause) {
+            Ok(()) => {}
+            Err(Trouble::Spins) => {
+                return Err(Halt::Livelock(format!("{} does not come to rest", driver.end.who)));
+            }
+            Err(Trouble::Misuse(misuse)) => return Err(Violation::new("misuse", misuse.to_string()).into()),
         }
         // What was read left room for what the other side has to send.
         if driver.end.did.has(Did::READ) {
@@ -845,9 +849,6 @@ impl<'s, S: Scenario, C: Chooser> World<'s, S, C> {
     #[inline(always)]
     fn settle<P: Of<S>>(&mut self, slot: u32, closed: bool) -> Result<(), Halt> {
         let connection = &self.connections[slot as usize];
-        if let Some(misuse) = P::end(connection).session.as_ref().and_then(Driven::misuse) {
-            return Err(Violation::new("misuse", misuse.to_string()).into());
-        }
         let moment = Moment {
             side: P::SIDE,
             connection,

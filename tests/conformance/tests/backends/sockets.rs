@@ -1,0 +1,338 @@
+//! The blocking driver over loopback TCP.
+
+use std::collections::BTreeMap;
+use std::error::Error;
+use std::fmt;
+use std::io;
+use std::net::{SocketAddr, TcpStream};
+use std::os::fd::AsFd;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::Duration;
+
+use roundtrip_conformance::{Backend, ClientSeen, Event, Go, Meeting, Observed, Pace, Script};
+use roundtrip_core::echo::{EchoServer, ServerOutcome};
+use roundtrip_core::{Machine, Time};
+use roundtrip_std::{
+    BindOptions, Clock, ConnectOptions, Control, Driver, Ended, Endpoint, NetError, Peer, Served,
+    ServerHandle, Service, Stream, SystemClock,
+};
+
+use super::Session;
+
+/// What hangs for so long is given up: the test fails instead of hanging.
+const WATCHDOG: Duration = Duration::from_mins(2);
+
+/// Runs scripts on loopback TCP.
+pub(crate) struct Sockets<W> {
+    pub(crate) session: W,
+}
+
+/// The script could not be run.
+#[derive(Debug)]
+pub(crate) enum Broken {
+    Net(NetError),
+    Io(io::Error),
+    /// Something did not end.
+    Hung(&'static str),
+    /// Accepting failed, or something panicked.
+    Served(Served),
+}
+
+impl fmt::Display for Broken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Net(error) => error.fmt(f),
+            Self::Io(error) => error.fmt(f),
+            Self::Hung(what) => write!(f, "{what} did not end"),
+            Self::Served(served) => write!(f, "the server says {served:?}"),
+        }
+    }
+}
+
+impl Error for Broken {}
+
+impl From<NetError> for Broken {
+    fn from(error: NetError) -> Self {
+        Self::Net(error)
+    }
+}
+
+impl From<io::Error> for Broken {
+    fn from(error: io::Error) -> Self {
+        Self::Io(error)
+    }
+}
+
+impl<M: Session, W: Fn(EchoServer) -> M + Clone + Send + Sync + 'static> Backend for Sockets<W> {
+    type Error = Broken;
+
+    fn run(&self, script: &Script) -> Result<Observed, Broken> {
+        let listener =
+            roundtrip_std::bind(&"127.0.0.1:0".parse().map_err(io::Error::other)?, &BindOptions::default())?;
+        let endpoint = listener.local_address()?.to_string().parse().map_err(io::Error::other)?;
+        let handle = ServerHandle::new()?;
+        let stage = Stage::new(script, handle.clone());
+        let house =
+            House { stage: Arc::clone(&stage), config: script.config(), session: self.session.clone() };
+        let limits = script.limits();
+        let served = spawn({
+            let handle = handle.clone();
+            move || roundtrip_std::serve_by(&*house.stage, vec![listener], limits, &handle, &house)
+        });
+        let mut server = Server { served, result: None };
+        if script.is_together() {
+            stage.play_together(&endpoint)?;
+        } else {
+            stage.play_in_turn(&endpoint, &mut server)?;
+        }
+        handle.stop();
+        let Served { tally, panicked } = server.wait()?;
+        if panicked > 0 || tally.failed > 0 || tally.live > 0 {
+            return Err(Broken::Served(Served { tally, panicked }));
+        }
+        let seen = stage.seen();
+        Ok(Observed {
+            clients: seen.clients.iter().map(|seen| seen.unwrap_or(ClientSeen::REFUSED)).collect(),
+            sessions: seen
+                .addresses
+                .iter()
+                .map(|address| seen.sessions.get(address.as_ref()?).copied())
+                .collect(),
+            admitted: tally.admitted,
+            refused: tally.refused,
+        })
+    }
+}
+
+/// The server's thread.
+struct Server {
+    served: Receiver<io::Result<Served>>,
+    result: Option<Served>,
+}
+
+impl Server {
+    /// Waits until it is drained.
+    fn wait(&mut self) -> Result<Served, Broken> {
+        if let Some(served) = self.result {
+            return Ok(served);
+        }
+        let served = soon(&self.served, "the server")??;
+        self.result = Some(served);
+        Ok(served)
+    }
+}
+
+/// What everybody who takes part in a script shares.
+struct Stage {
+    script: Script,
+    handle: ServerHandle,
+    real: SystemClock,
+    pace: Mutex<Pace>,
+    seen: Mutex<Seen>,
+    session_ended: Condvar,
+}
+
+struct Seen {
+    clients: Vec<Option<ClientSeen>>,
+    addresses: Vec<Option<SocketAddr>>,
+    sessions: BTreeMap<SocketAddr, ServerOutcome>,
+    meeting: Meeting,
+    controls: BTreeMap<usize, Control<Go>>,
+    stopped: bool,
+}
+
+/// The script's time: see [`Pace`].
+impl Clock for Stage {
+    fn now(&self) -> Time {
+        self.pace().now(self.real.now())
+    }
+}
+
+impl Stage {
+    fn new(script: &Script, handle: ServerHandle) -> Arc<Self> {
+        let clients = script.clients().len();
+        let seen = Seen {
+            clients: vec![None; clients],
+            addresses: vec![None; clients],
+            sessions: BTreeMap::new(),
+            meeting: Meeting::of(0..clients),
+            controls: BTreeMap::new(),
+            stopped: false,
+        };
+        Arc::new(Self {
+            script: script.clone(),
+            handle,
+            real: SystemClock::new(),
+            pace: Mutex::new(Pace::new()),
+            seen: Mutex::new(seen),
+            session_ended: Condvar::new(),
+        })
+    }
+
+    fn pace(&self) -> MutexGuard<'_, Pace> {
+        self.pace.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn seen(&self) -> MutexGuard<'_, Seen> {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn play_in_turn(self: &Arc<Self>, endpoint: &Endpoint, server: &mut Server) -> Result<(), Broken> {
+        for number in 0..self.script.clients().len() {
+            if let Some(connected) = self.connect(number, endpoint)? {
+                let client = spawn({
+                    let stage = Arc::clone(self);
+                    move || stage.play(connected)
+                });
+                soon(&client, "a client")?;
+                self.wait_for_session(number)?;
+            }
+            if self.seen().stopped {
+                server.wait()?;
+            }
+        }
+        Ok(())
+    }
+
+    fn play_together(self: &Arc<Self>, endpoint: &Endpoint) -> Result<(), Broken> {
+        let mut connected = Vec::new();
+        for number in 0..self.script.clients().len() {
+            connected.extend(self.connect(number, endpoint)?);
+        }
+        let clients: Vec<_> = connected
+            .into_iter()
+            .map(|connected| {
+                let stage = Arc::clone(self);
+                spawn(move || stage.play(connected))
+            })
+            .collect();
+        for client in clients {
+            soon(&client, "a client")?;
+        }
+        (0..self.script.clients().len()).try_for_each(|number| self.wait_for_session(number))
+    }
+
+    /// Connects a client; none if nobody accepts it.
+    fn connect(self: &Arc<Self>, number: usize, endpoint: &Endpoint) -> Result<Option<Connected>, Broken> {
+        let stream = match roundtrip_std::connect(endpoint, &ConnectOptions::default()) {
+            Ok(stream) => stream,
+            Err(error) if error.source.kind() == io::ErrorKind::ConnectionRefused => return Ok(None),
+            Err(error) => return Err(error.into()),
+        };
+        let driver = Driver::new(StageClock(Arc::clone(self)))?;
+        let address = TcpStream::from(stream.as_fd().try_clone_to_owned()?).local_addr()?;
+        let mut seen = self.seen();
+        seen.addresses[number] = Some(address);
+        seen.controls.insert(number, driver.control());
+        drop(seen);
+        // From before the session begins, so that no time passes in between.
+        self.pace().waits(self.real.now(), number, roundtrip_conformance::Waiting::ForOthers);
+        Ok(Some(Connected { number, stream, driver }))
+    }
+
+    /// Runs a client to its end.
+    fn play(&self, connected: Connected) {
+        let Connected { number, stream, driver } = connected;
+        let ended =
+            driver.drive(stream, |now| self.script.open(number, now), |event| self.event(number, event));
+        self.pace().left(self.real.now(), number);
+        let mut seen = self.seen();
+        seen.clients[number] = Some(ended.outcome);
+        seen.controls.remove(&number);
+        let met = seen.meeting.left(number);
+        seen.go(met);
+    }
+
+    fn event(&self, number: usize, event: Event) {
+        match event {
+            Event::StopServer => {
+                self.seen().stopped = true;
+                self.handle.stop();
+            }
+            Event::ForceServer => {
+                self.seen().stopped = true;
+                self.handle.force();
+            }
+            Event::Meet => {
+                let mut seen = self.seen();
+                let met = seen.meeting.came(number);
+                seen.go(met);
+            }
+            Event::Waiting(waiting) => self.pace().waits(self.real.now(), number, waiting),
+        }
+    }
+
+    /// Waits until the server has said what came of a client's session, if it is to have one.
+    fn wait_for_session(&self, number: usize) -> Result<(), Broken> {
+        if !self.script.clients()[number].is_admitted() {
+            return Ok(());
+        }
+        let seen = self.seen();
+        let waits = |seen: &mut Seen| {
+            seen.addresses[number].is_some_and(|address| !seen.sessions.contains_key(&address))
+        };
+        let waited = self.session_ended.wait_timeout_while(seen, WATCHDOG, waits);
+        let waited = waited.unwrap_or_else(PoisonError::into_inner);
+        if waited.1.timed_out() { Err(Broken::Hung("a session")) } else { Ok(()) }
+    }
+}
+
+impl Seen {
+    fn go(&self, whom: impl IntoIterator<Item = usize>) {
+        for control in whom.into_iter().filter_map(|number| self.controls.get(&number)) {
+            // One that is gone needs no word, and no mailbox is full of these.
+            let _ = control.post(Go);
+        }
+    }
+}
+
+/// A client that is connected and has not begun.
+struct Connected {
+    number: usize,
+    stream: Stream,
+    driver: Driver<Go, StageClock>,
+}
+
+struct StageClock(Arc<Stage>);
+
+impl Clock for StageClock {
+    fn now(&self) -> Time {
+        self.0.now()
+    }
+}
+
+/// The server's side of every connection.
+struct House<W> {
+    stage: Arc<Stage>,
+    config: Arc<roundtrip_core::echo::ServerConfig>,
+    session: W,
+}
+
+impl<M: Session, W: Fn(EchoServer) -> M + Send + Sync> Service for House<W> {
+    type Machine = M;
+
+    fn open(&self, now: Time, _peer: &Peer, _control: &Control<<M as Machine>::Command>) -> M {
+        (self.session)(EchoServer::new(Arc::clone(&self.config), now))
+    }
+
+    fn ended(&self, peer: &Peer, ended: Ended<ServerOutcome>) {
+        self.stage.seen().sessions.insert(peer.address(), ended.outcome);
+        self.stage.session_ended.notify_all();
+    }
+}
+
+/// Runs `work` on a thread of its own, which the caller need not wait for.
+fn spawn<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Receiver<T> {
+    let (sender, receiver) = channel();
+    thread::spawn(move || sender.send(work()));
+    receiver
+}
+
+fn soon<T>(receiver: &Receiver<T>, what: &'static str) -> Result<T, Broken> {
+    receiver.recv_timeout(WATCHDOG).map_err(|error| match error {
+        RecvTimeoutError::Timeout => Broken::Hung(what),
+        RecvTimeoutError::Disconnected => Broken::Io(io::Error::other(format!("{what} panicked"))),
+    })
+}
