@@ -23,7 +23,8 @@ pub struct Shrunk {
 /// Looks for the smallest run that fails with the same [id](crate::Verdict::id).
 ///
 /// It drops whole families of faults, then connections, then decisions one by one and in groups (delta debugging:
-/// Zeller and Hildebrandt, TSE 2002), and lowers what is left towards 0, again and again until nothing helps.
+/// Zeller and Hildebrandt, TSE 2002), and lowers what is left towards 0, tries other small
+/// workloads, and all of it again until nothing helps.
 pub fn shrink<S: Scenario>(scenario: &S, failure: Recording) -> Shrunk {
     let mut search = Search {
         runner: Runner::new(scenario),
@@ -40,6 +41,7 @@ pub fn shrink<S: Scenario>(scenario: &S, failure: Recording) -> Shrunk {
         search.drop_groups();
         search.lower_values();
         search.come_earlier();
+        search.try_workloads();
         if search.cost == before || search.is_spent() {
             break;
         }
@@ -151,6 +153,18 @@ impl<S: Scenario> Search<'_, S> {
     /// Lets each choice be made as early as it goes.
     fn come_earlier(&mut self) {
         self.halve(0, |decision| &mut decision.k);
+    }
+
+    /// Tries other small workloads: the benign one is the simplest, but not always the shortest.
+    fn try_workloads(&mut self) {
+        for site in Site::all().filter(|site| site.family() == Family::Workload) {
+            for v in 1..4 {
+                let mut others = self.without(|decision| decision.site == site);
+                // Whatever there is to choose from: what is too much is the most there is.
+                others.push(Decision { who: Entity::WORLD, site, k: 0, n: u32::MAX, v });
+                self.try_out(others);
+            }
+        }
     }
 
     /// Lowers one field of each decision towards `least`, by halves.

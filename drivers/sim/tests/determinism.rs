@@ -1,5 +1,7 @@
 //! The same seed is the same run, whatever ran before it, beside it, or how it is watched.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test panics where it fails")]
+
 use std::collections::BTreeSet;
 
 use roundtrip_sim::campaign::{Campaign, MergeError, Progress, Report, run};

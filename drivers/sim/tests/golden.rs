@@ -3,6 +3,8 @@
 //!
 //! `ROUNDTRIP_GOLDEN=write cargo test -p roundtrip-sim --test golden` writes them anew.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test panics where it fails")]
+
 use std::fmt::Write as _;
 use std::path::Path;
 

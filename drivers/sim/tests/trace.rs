@@ -1,5 +1,7 @@
 //! A trace is read back as it was written, and refused when it was not.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test panics where it fails")]
+
 use roundtrip_sim::choose::{Faults, Seeded};
 use roundtrip_sim::scenarios::Server;
 use roundtrip_sim::{Runner, Trace, TraceErrorCause};
@@ -11,7 +13,7 @@ fn text(seed: u64) -> String {
 
 /// The line and the cause with which a text is refused.
 fn refused(text: &str) -> (usize, TraceErrorCause) {
-    let error = Trace::parse(text).unwrap_err();
+    let error = Trace::parse(text).expect_err("it is no whole trace");
     assert!(error.to_string().starts_with(&format!("line {}: ", error.line)));
     (error.line, error.cause)
 }

@@ -47,7 +47,7 @@ pub const PLANTED: [PlantedBug; 16] = [
     bug(8, "writes do not reset the idle timer", "echo", 500, &["early"]),
     bug(9, "misses a deadline on a tie", "echo", 1000, &["idle"]),
     bug(10, "drops bytes that arrive with the FIN", "echo", 100, &["counts", "conservation"]),
-    bug(11, "a stop during a drain truncates", "echo", 200, &["early"]),
+    bug(11, "a stop during a drain truncates", "echo", 200, &["early", "conservation"]),
     bug(12, "an abort after the half-close half-closes again", "echo", 500, &["I3"]),
     bug(
         13,
