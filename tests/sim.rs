@@ -158,6 +158,19 @@ fn a_bad_trace_is_refused_with_its_line() {
     refused(&["replay", env!("CARGO_TARGET_TMPDIR")], "it is no file");
 }
 
+/// What a campaign once found and kept must not come back.
+#[test]
+fn regressions_pass() {
+    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("regressions");
+    for entry in fs::read_dir(folder).into_iter().flatten() {
+        let path = entry.unwrap().path();
+        if path.extension().is_some_and(|extension| extension == "jsonl") {
+            let Finished { code, stdout, stderr, .. } = sim(&["replay", path.to_str().unwrap()]);
+            assert_eq!(code, Some(0), "{}: {stdout}{stderr}", path.display());
+        }
+    }
+}
+
 #[test]
 fn the_same_in_every_way() {
     let said = ok(&["determinism", "echo", "--seeds", "100..200"]);
