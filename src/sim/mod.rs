@@ -16,6 +16,10 @@ use crate::problem::{Exit, Problem, plain};
 use args::Name;
 
 pub(crate) fn run(verb: &SimVerb) -> Result<Exit, Problem> {
+    #[cfg(roundtrip_planted)]
+    if let Some(bug) = std::env::var("ROUNDTRIP_PLANTED").ok().and_then(|number| number.parse().ok()) {
+        roundtrip_sim::plant(bug);
+    }
     match verb {
         SimVerb::Run(args) => with(args.scenario, campaign::Run(args)),
         SimVerb::Replay(args) => one::of(&args.what, one::Replay(args)),

@@ -38,6 +38,7 @@ pub fn shrink<S: Scenario>(scenario: &S, failure: Recording) -> Shrunk {
         let before = search.cost;
         search.drop_families();
         search.drop_clients();
+        search.renumber_clients();
         search.drop_groups();
         search.lower_values();
         search.come_earlier();
@@ -54,8 +55,11 @@ pub fn shrink<S: Scenario>(scenario: &S, failure: Recording) -> Shrunk {
 type Cost = (u64, u64);
 
 fn cost(recording: &Recording) -> Cost {
-    let values =
-        recording.decisions.iter().map(|decision| u64::from(decision.v) + u64::from(decision.k)).sum();
+    let weight = |decision: &Decision| {
+        let Decision { who, k, v, .. } = decision;
+        u64::from(*v) + u64::from(*k) + u64::from(who.number()) + u64::from(who.round())
+    };
+    let values = recording.decisions.iter().map(weight).sum();
     (recording.run.events + recording.decisions.len() as u64, values)
 }
 
@@ -126,6 +130,54 @@ impl<S: Scenario> Search<'_, S> {
             let mut rest = self.without(|decision| is_of(decision.who));
             rest.push(Decision { who: client, site: Site::DIAL, k: 0, n: 4, v: 3 });
             self.try_out(rest);
+        }
+    }
+
+    /// Lets what happens to one client's connection happen to the first client, or to the client's first connection.
+    fn renumber_clients(&mut self) {
+        let mut ends: Vec<_> = self
+            .best
+            .decisions
+            .iter()
+            .map(|decision| (decision.who.number(), decision.who.round()))
+            .collect();
+        ends.sort_unstable();
+        ends.dedup();
+        for (number, round) in ends {
+            let is_connection = |who: Entity| who.is_client() || who.is_server();
+            let moved = |to: &dyn Fn(Entity) -> Option<Entity>| {
+                let decisions = self.best.decisions.iter().filter_map(|decision| {
+                    let is_free = !is_connection(decision.who);
+                    let who = if is_free { Some(decision.who) } else { to(decision.who) };
+                    Some(Decision { who: who?, ..*decision })
+                });
+                decisions.collect::<Vec<_>>()
+            };
+            let swapped = moved(&|who| {
+                let other = if who.number() == number {
+                    0
+                } else if who.number() == 0 {
+                    number
+                } else {
+                    who.number()
+                };
+                Some(who.renumbered(other, who.round()))
+            });
+            let earlier = moved(&|who| {
+                if who.number() != number {
+                    return Some(who);
+                }
+                who.round().checked_sub(round).map(|round| who.renumbered(number, round))
+            });
+            let alone = moved(&|who| {
+                let is_it = who.number() == number && who.round() >= round;
+                is_it.then(|| who.renumbered(0, who.round() - round))
+            });
+            for candidate in [alone, swapped, earlier] {
+                if candidate != self.best.decisions {
+                    self.try_out(candidate);
+                }
+            }
         }
     }
 

@@ -291,6 +291,11 @@ impl Entity {
         (self.key >> 32) as u16
     }
 
+    /// The same end of another client's connection, or of another of its connections.
+    pub(crate) const fn renumbered(self, number: u32, round: u16) -> Self {
+        Self { key: self.key >> 48 << 48 | (round as u64) << 32 | number as u64, index: self.index }
+    }
+
     /// A small number that no other entity has at the same time: for tables.
     pub const fn index(self) -> u32 {
         self.index
