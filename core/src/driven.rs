@@ -91,16 +91,19 @@ impl<M: Machine> Driven<M> {
                 Step::ShutdownWrite
             }
             Action::Event(event) => Step::Event(event),
-            Action::Wait(mut wait) => {
+            Action::Wait(Wait { read, commands, deadline }) => {
                 // Nothing comes after the end: what would be read is not the machine's.
-                if self.eof {
-                    wait.read = 0;
-                }
-                self.check_wait(now, &wait);
-                self.read = wait.read;
-                self.commands = wait.commands;
-                self.deadline = wait.deadline;
-                Step::Wait(wait)
+                let read = if self.eof { 0 } else { read };
+                assert!(!self.over, "I3: a wait after the end");
+                assert!(deadline.is_none_or(|at| at > now), "I5: deadline {deadline:?} at {now:?}");
+                assert!(
+                    read > 0 || self.pending.is_some() || deadline.is_some() || commands > 0,
+                    "I4: a wait that nothing can end"
+                );
+                self.read = read;
+                self.commands = commands;
+                self.deadline = deadline;
+                Step::Wait(Wait { read, commands, deadline })
             }
             Action::Close { how, outcome } => {
                 self.closed = true;
@@ -197,6 +200,20 @@ impl<M: Machine> Driven<M> {
         taken
     }
 
+    /// Takes all of the pending bytes: [`take`](Self::take) for a transport that has room for them. Empty if nothing is
+    /// pending.
+    #[must_use = "bytes that are taken count as written, and dropping them loses them"]
+    #[expect(clippy::inline_always, reason = "on the message path of a transport in memory")]
+    #[inline(always)]
+    pub fn take_all(&mut self, now: Time) -> Bytes {
+        self.at(now);
+        let Some(taken) = self.pending.take() else { return Bytes::new() };
+        if !self.closed {
+            self.tell(now, Input::Wrote(taken.len()));
+        }
+        taken
+    }
+
     /// Bytes were read. What has no credit is handed back and must be delivered later, in order.
     #[must_use = "bytes without credit are handed back, and dropping them loses them"]
     #[expect(clippy::inline_always, reason = "on the message path, called in one place of a driver or two")]
@@ -210,6 +227,24 @@ impl<M: Machine> Driven<M> {
         self.read -= bytes.len();
         self.tell(now, Input::Data(bytes));
         rest
+    }
+
+    /// Bytes were read, no more than there is [credit](Self::credit) for: [`data`](Self::data) for a driver that
+    /// looked at the credit before it read.
+    ///
+    /// # Errors
+    ///
+    /// The bytes, all of them, if there is less credit than that.
+    #[expect(clippy::inline_always, reason = "on the message path, called in one place of a driver or two")]
+    #[inline(always)]
+    pub fn data_within_credit(&mut self, now: Time, bytes: Bytes) -> Result<(), Bytes> {
+        self.at(now);
+        if bytes.is_empty() || bytes.len() > self.read || self.closed {
+            return Err(bytes);
+        }
+        self.read -= bytes.len();
+        self.tell(now, Input::Data(bytes));
+        Ok(())
     }
 
     /// The peer finished sending. A second end is ignored.
@@ -259,7 +294,11 @@ impl<M: Machine> Driven<M> {
         self.tell(now, Input::Failed(failure));
     }
 
-    #[inline]
+    #[expect(
+        clippy::inline_always,
+        reason = "on the message path: which input it is, is known where it is called"
+    )]
+    #[inline(always)]
     fn tell(&mut self, now: Time, input: Input<M::Command>) {
         if let Err(misuse) = self.machine.handle(now, input) {
             self.breach(now, misuse);
@@ -285,15 +324,5 @@ impl<M: Machine> Driven<M> {
     fn at(&mut self, now: Time) {
         debug_assert!(now >= self.latest, "the clock went back from {:?} to {now:?}", self.latest);
         self.latest = now;
-    }
-
-    #[inline]
-    fn check_wait(&self, now: Time, wait: &Wait) {
-        assert!(!self.over, "I3: a wait after the end");
-        assert!(wait.deadline.is_none_or(|at| at > now), "I5: deadline {:?} at {now:?}", wait.deadline);
-        assert!(
-            self.pending.is_some() || wait.read > 0 || wait.commands > 0 || wait.deadline.is_some(),
-            "I4: a wait that nothing can end"
-        );
     }
 }

@@ -23,6 +23,8 @@ pub struct Connection<C: Machine, S: Machine> {
     pub(crate) id: ConnectionId,
     pub(crate) address: Address,
     pub(crate) in_use: bool,
+    /// Nothing is under way but whole segments between two machines that wait for them.
+    pub(crate) calm: bool,
     pub(crate) client: End<C>,
     pub(crate) server: End<S>,
     /// From the client to the server.
@@ -51,6 +53,8 @@ pub(crate) enum Door {
 /// When the line itself makes trouble, counted in segments that arrived; 0 is never.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct LinePlan {
+    /// Whether there is any.
+    pub(crate) trouble: bool,
     pub(crate) arrivals: u32,
     pub(crate) reset_after: u32,
     pub(crate) blackhole_after: u32,
@@ -58,6 +62,12 @@ pub(crate) struct LinePlan {
 }
 
 impl LinePlan {
+    pub(crate) fn has_any(&self) -> bool {
+        self.reset_after > 0
+            || self.blackhole_after > 0
+            || self.silences.iter().any(|silence| silence.after > 0)
+    }
+
     /// Whether there is trouble with the `nth` segment to `side`, which has been counted.
     #[inline]
     pub(crate) const fn comes(&self, nth: u32, side: Side) -> bool {
@@ -241,10 +251,11 @@ impl<C: Machine, S: Machine> Connection<C, S> {
             id: ConnectionId::new(0),
             address,
             in_use: false,
+            calm: false,
             client: End::new(),
             server: End::new(),
-            up: Pipe::default(),
-            down: Pipe::default(),
+            up: Pipe::new(),
+            down: Pipe::new(),
             plan: LinePlan::default(),
             injected: Injected::default(),
             door: Door::Outside,
@@ -305,6 +316,14 @@ impl<M: Machine> End<M> {
     /// Waits to be opened as `who`.
     pub(crate) fn reset(&mut self, who: Entity) {
         *self = Self { who, closed: false, ..Self::new() };
+    }
+
+    /// Something happens here at this time of the node.
+    #[inline(always)]
+    pub(crate) const fn begin_event(&mut self, now: Time) {
+        self.now = now;
+        self.ever.add(self.did);
+        self.did = Did(0);
     }
 
     /// Its name.

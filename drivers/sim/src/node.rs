@@ -31,8 +31,11 @@ pub(crate) struct NodeClock {
 impl NodeClock {
     #[inline]
     pub(crate) const fn local(self, now: u64) -> Time {
-        let drifted = if self.drift == 0 { 0 } else { (now / 1000).cast_signed() * self.drift };
-        Time::from_nanos(now.saturating_add(self.ahead).saturating_add_signed(drifted))
+        let ahead = now + self.ahead;
+        if self.drift == 0 {
+            return Time::from_nanos(ahead);
+        }
+        Time::from_nanos(ahead.saturating_add_signed((now / 1000).cast_signed() * self.drift))
     }
 
     /// When the node's clock shows `local` at the latest, not before `now`, in the run's time.

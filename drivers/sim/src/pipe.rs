@@ -9,36 +9,53 @@
 //! Flight and receive buffer together hold no more than the window, so what a reader leaves is in the end not
 //! written. Loss is a stall: bytes never vanish in the middle, because TCP sends them again.
 
+use std::collections::VecDeque;
+
 use bytes::Bytes;
 
 use crate::short::ShortQueue;
 
-/// What travels.
+/// Bytes that travel together.
 #[derive(Debug)]
-pub(crate) struct Segment {
+struct Chunk {
     /// When it arrives.
-    pub(crate) at: u64,
-    pub(crate) what: Flight,
+    at: u64,
+    bytes: Bytes,
 }
 
-#[derive(Debug)]
-pub(crate) enum Flight {
-    Data(Bytes),
+/// What arrived.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Arrived {
+    /// So many bytes, which can be read now.
+    Data(usize),
     Fin,
     Reset,
 }
 
-#[derive(Debug, Default)]
+/// No time: not on its way.
+pub(crate) const NEVER: u64 = u64::MAX;
+
+#[derive(Debug)]
 #[expect(clippy::struct_excessive_bools, reason = "each on its own")]
 pub(crate) struct Pipe {
-    unsent: ShortQueue<Bytes>,
-    unsent_bytes: usize,
-    flight: ShortQueue<Segment>,
-    in_flight: usize,
-    received: ShortQueue<Bytes>,
+    /// What was received, and behind it what is in flight: a chunk that arrives stays where it is, and the border
+    /// between the two moves.
+    chunks: ShortQueue<Chunk>,
+    /// Chunks before that border.
+    arrived: usize,
+    /// Their bytes.
     received_bytes: usize,
+    /// The bytes of all chunks.
+    sent_bytes: usize,
+    unsent_bytes: usize,
+    unsent: VecDeque<Bytes>,
     send_buffer: usize,
     window: usize,
+    /// When a FIN arrives, behind all chunks.
+    fin_at: u64,
+    /// When a reset arrives, behind all else unless it overtakes.
+    reset_at: u64,
+    overtakes: bool,
     /// The writer half-closed: a FIN follows what is unsent.
     fin: bool,
     /// That FIN is on its way.
@@ -57,6 +74,8 @@ pub(crate) struct Pipe {
     pub(crate) blocked: bool,
     /// Nothing arrives before this.
     pub(crate) silent_until: u64,
+    /// When the next segment arrives; [`NEVER`] if none is on its way.
+    pub(crate) next: u64,
     /// When the last segment arrives: the next does not overtake it.
     last: u64,
     /// Segments that arrived so far.
@@ -68,17 +87,43 @@ pub(crate) struct Pipe {
 }
 
 impl Pipe {
+    pub(crate) const fn new() -> Self {
+        Self {
+            chunks: ShortQueue::new(),
+            arrived: 0,
+            received_bytes: 0,
+            sent_bytes: 0,
+            unsent_bytes: 0,
+            unsent: VecDeque::new(),
+            send_buffer: 0,
+            window: 0,
+            fin_at: NEVER,
+            reset_at: NEVER,
+            overtakes: false,
+            fin: false,
+            fin_sent: false,
+            fin_received: false,
+            broken: false,
+            reset_sent: false,
+            closed: false,
+            scheduled: false,
+            blocked: false,
+            silent_until: 0,
+            next: NEVER,
+            last: 0,
+            arrivals: 0,
+            per_byte: 0,
+            lost: 0,
+        }
+    }
+
     /// Makes it a new, empty pipe, in the same memory.
     pub(crate) fn open(&mut self, send_buffer: usize, window: usize) {
-        let (mut unsent, mut flight, mut received) = (
-            std::mem::take(&mut self.unsent),
-            std::mem::take(&mut self.flight),
-            std::mem::take(&mut self.received),
-        );
+        let mut chunks = std::mem::take(&mut self.chunks);
+        let mut unsent = std::mem::take(&mut self.unsent);
+        chunks.clear();
         unsent.clear();
-        flight.clear();
-        received.clear();
-        *self = Self { unsent, flight, received, send_buffer, window, ..Self::default() };
+        *self = Self { chunks, unsent, send_buffer, window, ..Self::new() };
     }
 
     /// Lifts the bounds to these, if they are larger.
@@ -91,20 +136,13 @@ impl Pipe {
     /// How many bytes the send buffer takes now.
     #[inline(always)]
     pub(crate) const fn room(&self) -> usize {
-        (self.window + self.send_buffer)
-            .saturating_sub(self.unsent_bytes + self.in_flight + self.received_bytes)
+        (self.window + self.send_buffer).saturating_sub(self.unsent_bytes + self.sent_bytes)
     }
 
     /// Whether so many bytes would leave at once, whole.
     #[inline(always)]
-    pub(crate) fn is_clear_for(&self, bytes: usize) -> bool {
-        self.unsent_bytes == 0 && self.in_flight + self.received_bytes + bytes <= self.window
-    }
-
-    /// So many bytes leave without having been in the send buffer.
-    #[inline(always)]
-    pub(crate) const fn depart(&mut self, bytes: usize) {
-        self.in_flight += bytes;
+    pub(crate) const fn is_clear_for(&self, bytes: usize) -> bool {
+        self.unsent_bytes == 0 && self.sent_bytes + bytes <= self.window
     }
 
     /// Takes bytes, of which there are no more than [room](Self::room). They are not on their way yet.
@@ -123,105 +161,134 @@ impl Pipe {
         self.fin
     }
 
-    /// What goes on its way next: at most what the window has room for, and `limit` bytes.
-    #[inline(always)]
-    pub(crate) fn next_to_send(&mut self, limit: usize) -> Option<Flight> {
-        if let Some(front) = self.unsent.front_mut() {
-            let room = self.window.saturating_sub(self.in_flight + self.received_bytes);
-            let size = front.len().min(room).min(limit);
-            if size == 0 {
-                return None;
-            }
-            let bytes = if size == front.len() { self.unsent.pop_front()? } else { front.split_to(size) };
-            self.unsent_bytes -= size;
-            self.in_flight += size;
-            return Some(Flight::Data(bytes));
-        }
-        if self.fin && !self.fin_sent {
-            self.fin_sent = true;
-            return Some(Flight::Fin);
-        }
-        None
+    /// The bytes that go on their way next: at most what the window has room for, and `limit`. None if it is the
+    /// FIN's turn.
+    pub(crate) fn next_to_send(&mut self, limit: usize) -> Option<Bytes> {
+        let front = self.unsent.front_mut()?;
+        let room = self.window.saturating_sub(self.sent_bytes);
+        let size = front.len().min(room).min(limit);
+        self.unsent_bytes -= size;
+        if size == front.len() { self.unsent.pop_front() } else { Some(front.split_to(size)) }
     }
 
     /// Whether anything could go on its way now.
     #[inline(always)]
-    pub(crate) fn has_something_to_send(&self) -> bool {
-        if self.unsent.is_empty() {
-            self.fin && !self.fin_sent
-        } else {
-            self.in_flight + self.received_bytes < self.window
-        }
+    pub(crate) const fn has_something_to_send(&self) -> bool {
+        if self.unsent_bytes == 0 { self.fin && !self.fin_sent } else { self.sent_bytes < self.window }
     }
 
-    /// Puts a segment on its way, to arrive at `at` but not before those sent earlier; when it will.
-    pub(crate) fn send(&mut self, at: u64, what: Flight) -> u64 {
-        let at = at.max(self.last);
-        self.last = at;
-        self.flight.push_back(Segment { at, what });
-        at
+    /// Puts bytes on their way, to arrive at `at` but not before what was sent earlier.
+    #[inline(always)]
+    pub(crate) fn send(&mut self, at: u64, bytes: Bytes) {
+        let at = self.in_order(at);
+        self.next = self.next.min(at);
+        self.sent_bytes += bytes.len();
+        self.chunks.push_back(Chunk { at, bytes });
+    }
+
+    /// Puts the FIN on its way.
+    pub(crate) fn send_fin(&mut self, at: u64) {
+        self.fin_sent = true;
+        self.fin_at = self.in_order(at);
+        self.next = self.next.min(self.fin_at);
     }
 
     /// A reset, which nothing follows and which drops what was not sent; it may overtake what is on its way.
-    pub(crate) fn send_reset(&mut self, at: u64, overtakes: bool) -> u64 {
+    pub(crate) fn send_reset(&mut self, at: u64, overtakes: bool) {
         self.lost += self.unsent_bytes as u64;
         self.unsent.clear();
         self.unsent_bytes = 0;
         self.fin = true;
         self.fin_sent = true;
         self.reset_sent = true;
-        if overtakes {
-            self.flight.push_front(Segment { at, what: Flight::Reset });
-            at
+        self.overtakes = overtakes;
+        self.reset_at = if overtakes { at } else { self.in_order(at) };
+        self.next = if overtakes { at } else { self.next.min(self.reset_at) };
+    }
+
+    #[inline(always)]
+    fn in_order(&mut self, at: u64) -> u64 {
+        self.last = self.last.max(at);
+        self.last
+    }
+
+    /// The segment that arrives now; there is one.
+    #[inline(always)]
+    pub(crate) fn arrive(&mut self) -> Arrived {
+        self.arrivals += 1;
+        let arrived = if !self.overtakes
+            && let Some(chunk) = self.chunks.get(self.arrived)
+        {
+            let bytes = chunk.bytes.len();
+            self.arrived += 1;
+            self.received_bytes += bytes;
+            Arrived::Data(bytes)
         } else {
-            self.send(at, Flight::Reset)
+            self.arrive_at_end()
+        };
+        self.next = match self.chunks.get(self.arrived) {
+            Some(chunk) => chunk.at,
+            None => self.fin_at.min(self.reset_at),
+        };
+        arrived
+    }
+
+    /// The bytes that arrive now, past the receive buffer, which is empty; none, and nothing was done, if there are
+    /// more than `limit`.
+    #[inline(always)]
+    pub(crate) fn pass_on(&mut self, limit: usize) -> Option<Bytes> {
+        let chunk = self.chunks.pop_front_if(|chunk| chunk.bytes.len() <= limit)?;
+        self.sent_bytes -= chunk.bytes.len();
+        self.next = self.chunks.get(0).map_or(NEVER, |next| next.at);
+        Some(chunk.bytes)
+    }
+
+    /// Whether there is nothing in it, and nothing is going to be, but bytes on their way.
+    pub(crate) const fn is_calm(&self) -> bool {
+        !(self.fin || self.reset_sent || self.broken || self.closed || self.blocked)
+            && self.unsent_bytes == 0
+            && self.received_bytes == 0
+    }
+
+    #[inline(never)]
+    fn arrive_at_end(&mut self) -> Arrived {
+        if self.fin_at != NEVER && !self.overtakes {
+            self.fin_at = NEVER;
+            self.fin_received = true;
+            Arrived::Fin
+        } else {
+            self.reset_at = NEVER;
+            self.overtakes = false;
+            Arrived::Reset
         }
-    }
-
-    /// When the next segment arrives.
-    #[inline(always)]
-    pub(crate) fn next_arrival(&self) -> Option<u64> {
-        self.flight.front().map(|segment| segment.at)
-    }
-
-    /// The segment that arrives now.
-    #[inline(always)]
-    pub(crate) fn arrive(&mut self) -> Option<Flight> {
-        let Segment { what, .. } = self.flight.pop_front()?;
-        self.arrivals = self.arrivals.saturating_add(1);
-        match &what {
-            Flight::Data(bytes) => self.in_flight -= bytes.len(),
-            Flight::Fin => self.fin_received = true,
-            Flight::Reset => {}
-        }
-        Some(what)
-    }
-
-    /// Puts what arrived into the receive buffer.
-    #[inline(always)]
-    pub(crate) fn receive(&mut self, bytes: Bytes) {
-        self.received_bytes += bytes.len();
-        self.received.push_back(bytes);
     }
 
     /// The connection is reset: nothing travels any more. What was received is kept, or not.
     pub(crate) fn break_off(&mut self, discard: bool) {
         self.broken = true;
-        self.lost += (self.in_flight + self.unsent_bytes) as u64;
-        self.flight.clear();
-        self.in_flight = 0;
+        self.lost += (self.sent_bytes - self.received_bytes + self.unsent_bytes) as u64;
+        self.chunks.truncate(self.arrived);
+        self.sent_bytes = self.received_bytes;
+        self.fin_at = NEVER;
+        self.reset_at = NEVER;
+        self.next = NEVER;
+        self.overtakes = false;
         self.unsent.clear();
         self.unsent_bytes = 0;
         if discard {
             self.discard();
+            self.fin_received = false;
         }
     }
 
     /// Drops what nobody will read.
     pub(crate) fn discard(&mut self) {
         self.lost += self.received_bytes as u64;
-        self.received.clear();
+        self.sent_bytes -= self.received_bytes;
         self.received_bytes = 0;
+        for _ in 0..std::mem::take(&mut self.arrived) {
+            self.chunks.pop_front();
+        }
     }
 
     /// Bytes that can be read.
@@ -238,18 +305,22 @@ impl Pipe {
 
     /// Whether there is more than one chunk to read.
     #[inline(always)]
-    pub(crate) fn is_scattered(&self) -> bool {
-        self.received.has_several()
+    pub(crate) const fn is_scattered(&self) -> bool {
+        self.arrived > 1
     }
 
-    /// Takes at most `limit` bytes of the first chunk.
+    /// Takes at most `limit` bytes of the first chunk; there is one.
     #[inline(always)]
     pub(crate) fn read(&mut self, limit: usize) -> Bytes {
-        let bytes = match self.received.front_mut() {
-            Some(front) if front.len() > limit => front.split_to(limit),
-            _ => self.received.pop_front().unwrap_or_default(),
+        let bytes = match self.chunks.front_mut() {
+            Some(front) if front.bytes.len() > limit => front.bytes.split_to(limit),
+            _ => {
+                self.arrived -= 1;
+                self.chunks.pop_front().map_or_else(Bytes::new, |chunk| chunk.bytes)
+            }
         };
         self.received_bytes -= bytes.len();
+        self.sent_bytes -= bytes.len();
         bytes
     }
 

@@ -6,6 +6,7 @@ use roundtrip_core::hub::Hub;
 
 use crate::choose::Entity;
 use crate::connection::{End, Injected, LinePlan, Side};
+use crate::context::Context;
 use crate::driver::Driver;
 use crate::node::Node;
 use crate::queue::Kind;
@@ -49,8 +50,9 @@ impl Place for AtServer {
 /// What else belongs to a connection, beside one end and its pipes.
 pub(crate) struct Rest<'a> {
     /// Who is at the other end.
-    pub(crate) peer: Entity,
+    pub(crate) peer: &'a Entity,
     pub(crate) peer_woken: &'a mut bool,
+    pub(crate) calm: &'a mut bool,
     pub(crate) plan: &'a mut LinePlan,
     pub(crate) injected: &'a mut Injected,
 }
@@ -65,8 +67,17 @@ pub(crate) trait Of<S: Scenario>: Place + Sized {
     fn node_mut<'w, C>(world: &'w mut World<'_, S, C>) -> &'w mut Node<Self::Hub>;
 
     /// The driver at this side of a connection, and the rest of that.
-    fn driver<'w, C>(world: &'w mut World<'_, S, C>, slot: u32)
-    -> (Driver<'w, Self, C, Self::Hub>, Rest<'w>);
+    fn driver<'w, C>(
+        cx: &'w mut Context<C>,
+        node: &'w mut Node<Self::Hub>,
+        connection: &'w mut ConnectionOf<S>,
+    ) -> (Driver<'w, Self, C, Self::Hub>, Rest<'w>);
+
+    /// What that takes.
+    fn parts<'w, C>(
+        world: &'w mut World<'_, S, C>,
+        slot: u32,
+    ) -> (&'w mut Context<C>, &'w mut Node<Self::Hub>, &'w mut ConnectionOf<S>);
 }
 
 macro_rules! of {
@@ -92,13 +103,13 @@ macro_rules! of {
 
             #[inline(always)]
             fn driver<'w, C>(
-                world: &'w mut World<'_, S, C>,
-                slot: u32,
+                cx: &'w mut Context<C>,
+                node: &'w mut Node<S::$hub>,
+                connection: &'w mut ConnectionOf<S>,
             ) -> (Driver<'w, Self, C, S::$hub>, Rest<'w>) {
-                let connection = &mut world.connections[slot as usize];
                 let driver = Driver {
-                    cx: &mut world.cx,
-                    node: &mut world.$node,
+                    cx,
+                    node,
                     end: &mut connection.$end,
                     id: connection.id,
                     tx: &mut connection.$tx,
@@ -107,12 +118,21 @@ macro_rules! of {
                     place: PhantomData,
                 };
                 let rest = Rest {
-                    peer: connection.$peer.who,
+                    peer: &connection.$peer.who,
                     peer_woken: &mut connection.$peer.woken,
+                    calm: &mut connection.calm,
                     plan: &mut connection.plan,
                     injected: &mut connection.injected,
                 };
                 (driver, rest)
+            }
+
+            #[inline(always)]
+            fn parts<'w, C>(
+                world: &'w mut World<'_, S, C>,
+                slot: u32,
+            ) -> (&'w mut Context<C>, &'w mut Node<S::$hub>, &'w mut ConnectionOf<S>) {
+                (&mut world.cx, &mut world.$node, &mut world.connections[slot as usize])
             }
         }
     };

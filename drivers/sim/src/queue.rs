@@ -1,7 +1,7 @@
 //! What will happen, in order of time.
 
 use std::cmp::Reverse;
-use std::collections::{BinaryHeap, VecDeque};
+use std::collections::BinaryHeap;
 
 /// Connections at one time, at the most: what a key has room for.
 pub(crate) const MAX_SLOTS: u32 = 1 << 20;
@@ -63,6 +63,22 @@ impl Kind {
         Self::Plan,
     ];
 
+    /// Whether it is mostly put behind all that is to come soon; the others are for later, or rare.
+    #[inline(always)]
+    const fn is_soon(self) -> bool {
+        matches!(
+            self,
+            Self::Up
+                | Self::Down
+                | Self::WakeClient
+                | Self::WakeServer
+                | Self::CompleteClient
+                | Self::CompleteServer
+                | Self::Syn
+                | Self::Dial
+        )
+    }
+
     /// Whether it happens to a connection, and to no later one in its slot.
     #[inline(always)]
     pub(crate) const fn is_for_connection(self) -> bool {
@@ -95,57 +111,140 @@ impl Address {
 }
 
 /// One word an event: time, place among the ties, sequence, kind, address.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Queue {
-    /// Events that were scheduled in the order in which they happen, as most are: no heap is needed for them.
-    lane: VecDeque<u128>,
+    /// What is scheduled nearly in the order in which it happens, as most is: no heap is needed for it.
+    lane: Lane,
     heap: BinaryHeap<Reverse<u128>>,
-    sequence: u32,
+    /// The first of the heap; more than any key if there is none.
+    top: u128,
+    /// The place of an event among those of its time and tie: the order of scheduling, where a key has it.
+    sequence: u128,
+}
+
+impl Default for Queue {
+    fn default() -> Self {
+        Self { lane: Lane::default(), heap: BinaryHeap::new(), top: u128::MAX, sequence: 0 }
+    }
 }
 
 impl Queue {
     #[inline(always)]
     fn key(&mut self, time: u64, tie: u32, kind: Kind, address: Address) -> u128 {
         debug_assert!(tie < TIES, "a tie has its bits");
-        self.sequence = self.sequence.wrapping_add(1);
-        let high = time.min(MAX_TIME) << 8 | u64::from(tie) << 4;
-        let low = u64::from(self.sequence & 0x0fff_ffff) << 36 | (kind as u64) << 32 | u64::from(address.0);
-        u128::from(high | u64::from(self.sequence >> 28)) << 64 | u128::from(low)
+        self.sequence += 1 << 36;
+        let when = time.min(MAX_TIME) << 8 | u64::from(tie) << 4;
+        let what = (kind as u64) << 32 | u64::from(address.0);
+        self.sequence + (u128::from(when) << 64 | u128::from(what))
     }
 
-    /// Schedules what is likely to happen later than what was scheduled so before.
+    /// Schedules an event.
     #[inline(always)]
-    pub(crate) fn push_in_order(&mut self, time: u64, tie: u32, kind: Kind, address: Address) {
+    pub(crate) fn push(&mut self, time: u64, tie: u32, kind: Kind, address: Address) {
         let key = self.key(time, tie, kind, address);
-        if self.lane.back().is_none_or(|last| *last < key) {
-            self.lane.push_back(key);
-        } else {
-            self.heap.push(Reverse(key));
+        if !(kind.is_soon() && self.lane.push(key)) {
+            self.push_on_heap(key);
         }
     }
 
-    /// Schedules anything else.
-    pub(crate) fn push(&mut self, time: u64, tie: u32, kind: Kind, address: Address) {
-        let key = self.key(time, tie, kind, address);
+    #[inline(never)]
+    fn push_on_heap(&mut self, key: u128) {
+        self.top = self.top.min(key);
         self.heap.push(Reverse(key));
     }
 
+    /// The next event.
     #[inline(always)]
     #[expect(clippy::cast_possible_truncation, reason = "the fields of the key")]
     pub(crate) fn pop(&mut self) -> Option<(u64, Kind, Address)> {
-        let key = match (self.lane.front(), self.heap.peek()) {
-            (Some(first), Some(Reverse(other))) if other < first => self.heap.pop()?.0,
-            (Some(_), _) => self.lane.pop_front()?,
-            (None, _) => self.heap.pop()?.0,
+        let key = match self.lane.pop_before(self.top) {
+            Some(key) => key,
+            None => self.pop_from_heap()?,
         };
         let kind = Kind::ALL[(key >> 32) as usize & 0xf];
         Some(((key >> 72) as u64, kind, Address(key as u32)))
     }
 
+    #[inline(never)]
+    fn pop_from_heap(&mut self) -> Option<u128> {
+        let Reverse(key) = self.heap.pop()?;
+        self.top = self.heap.peek().map_or(u128::MAX, |first| first.0);
+        Some(key)
+    }
+
     pub(crate) fn clear(&mut self) {
         self.lane.clear();
         self.heap.clear();
+        self.top = u128::MAX;
         self.sequence = 0;
+    }
+}
+
+/// Keys in order: taken at the front, put in at the back or not far from it.
+#[derive(Debug, Default)]
+struct Lane {
+    keys: Vec<u128>,
+    /// Those before it were taken.
+    first: usize,
+}
+
+/// Keys that a new one may be put in front of. Beyond that a heap is faster.
+const REACH: usize = 8;
+
+/// Taken keys that are kept until they are cleared away together.
+const GAP: usize = 256;
+
+impl Lane {
+    /// Puts a key where it belongs; false if that is too far from the back.
+    #[inline(always)]
+    fn push(&mut self, key: u128) -> bool {
+        if self.keys.last().is_some_and(|last| *last > key) {
+            return self.insert(key);
+        }
+        self.keys.push(key);
+        true
+    }
+
+    #[inline(never)]
+    fn insert(&mut self, key: u128) -> bool {
+        let reach = self.first.max(self.keys.len().saturating_sub(REACH));
+        if reach > self.first && self.keys[reach] > key {
+            return false;
+        }
+        self.keys.push(key);
+        let near = &mut self.keys[reach..];
+        for place in (1..near.len()).rev() {
+            if near[place - 1] < key {
+                break;
+            }
+            near.swap(place - 1, place);
+        }
+        true
+    }
+
+    /// Takes the first key, if it is less than `other`.
+    #[inline(always)]
+    fn pop_before(&mut self, other: u128) -> Option<u128> {
+        let key = *self.keys.get(self.first)?;
+        if key > other {
+            return None;
+        }
+        self.first += 1;
+        if self.first == GAP {
+            self.close_gap();
+        }
+        Some(key)
+    }
+
+    #[inline(never)]
+    fn close_gap(&mut self) {
+        self.keys.drain(..GAP);
+        self.first = 0;
+    }
+
+    fn clear(&mut self) {
+        self.keys.clear();
+        self.first = 0;
     }
 }
 
@@ -156,22 +255,20 @@ mod tests {
     #[test]
     fn events_come_by_time_then_tie_then_sequence() {
         let at = |slot| Address::new(slot, 4095);
-        let pushes = [
-            (5, 0, Kind::Door, at(1)),
-            (4, 1, Kind::Up, at(2)),
+        let mut queue = Queue::default();
+        // Some of these are put into the lane and some on the heap, in every order of pushing.
+        let mut pushes = [
             (4, 0, Kind::Hung, at(MAX_SLOTS - 1)),
             (4, 0, Kind::Up, at(0)),
+            (4, 1, Kind::Up, at(2)),
+            (5, 0, Kind::Door, at(1)),
             (9, 15, Kind::Dial, at(4)),
-            (u64::MAX, 15, Kind::Dial, at(4)),
+            (u64::MAX, 15, Kind::Plan, at(4)),
         ];
-        let mut queue = Queue::default();
-        for lanes in 0_u32..64 {
-            for (index, (time, tie, kind, address)) in pushes.into_iter().enumerate() {
-                if lanes >> index & 1 == 1 {
-                    queue.push_in_order(time, tie, kind, address);
-                } else {
-                    queue.push(time, tie, kind, address);
-                }
+        for turn in 0..pushes.len() {
+            pushes[2..].rotate_left(turn % 3);
+            for (time, tie, kind, address) in pushes {
+                queue.push(time, tie, kind, address);
             }
             let order: Vec<_> = std::iter::from_fn(|| queue.pop()).collect();
             assert_eq!(
@@ -182,10 +279,31 @@ mod tests {
                     (4, Kind::Up, at(2)),
                     (5, Kind::Door, at(1)),
                     (9, Kind::Dial, at(4)),
-                    (MAX_TIME, Kind::Dial, at(4)),
+                    (MAX_TIME, Kind::Plan, at(4)),
                 ]
             );
         }
+    }
+
+    #[test]
+    fn many_events_come_in_order() {
+        let mut queue = Queue::default();
+        let mut state = 1_u64;
+        let mut now = 0;
+        let mut ahead = 0;
+        for step in 0..10_000_u32 {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            let kind = if (state >> 40).is_multiple_of(8) { Kind::TimerServer } else { Kind::Up };
+            queue.push(now + (state >> 50), 0, kind, Address::new(step, 0));
+            ahead += 1;
+            if state >> 33 & 3 != 0 || ahead > 100 {
+                let (time, ..) = queue.pop().unwrap();
+                assert!(time >= now, "{time} after {now}");
+                now = time;
+                ahead -= 1;
+            }
+        }
+        assert_eq!(std::iter::from_fn(|| queue.pop()).count(), ahead);
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use crate::choose::{Chooser, Decision, Logged};
+use crate::context::{Recorded, Told, Unheard};
 use crate::line::Line;
 use crate::quiet;
 use crate::scenario::{Reached, Scenario, Violation};
@@ -110,18 +111,17 @@ impl<'s, S: Scenario> Runner<'s, S> {
 
     /// Runs it once, as `chooser` chooses.
     pub fn run(&mut self, chooser: impl Chooser) -> Run {
-        self.go(chooser, false).0
+        self.go(Unheard(chooser)).0
     }
 
     /// Runs it once and records it.
     pub fn record(&mut self, chooser: impl Chooser) -> Recording {
-        let mut logged = Logged::new(chooser);
-        let (run, lines) = self.go(&mut logged, true);
-        Recording { run, decisions: logged.into_decisions(), lines }
+        let (run, recorded) = self.go(Recorded { chooser: Logged::new(chooser), lines: Vec::new() });
+        Recording { run, decisions: recorded.chooser.into_decisions(), lines: recorded.lines }
     }
 
-    fn go<C: Chooser>(&mut self, chooser: C, recorded: bool) -> (Run, Vec<Line>) {
-        let mut world = World::new(self.scenario, chooser, recorded, &mut self.parts);
+    fn go<C: Told>(&mut self, chooser: C) -> (Run, C) {
+        let mut world = World::new(self.scenario, chooser, &mut self.parts);
         let halted = quiet::during(|| catch_unwind(AssertUnwindSafe(|| world.run())));
         let verdict = match halted {
             Ok(Ok(())) => Verdict::Pass,
@@ -136,11 +136,12 @@ impl<'s, S: Scenario> Runner<'s, S> {
             reached: world.reached,
             verdict,
         };
-        let lines = world.cx.lines.take().unwrap_or_default();
         // A panic may have left anything in the connections: they are not used again.
-        if !matches!(run.verdict, Verdict::Panic(_)) {
-            world.dismantle(&mut self.parts);
-        }
-        (run, lines)
+        let chooser = if matches!(run.verdict, Verdict::Panic(_)) {
+            world.cx.chooser
+        } else {
+            world.dismantle(&mut self.parts)
+        };
+        (run, chooser)
     }
 }

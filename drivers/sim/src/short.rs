@@ -11,24 +11,21 @@ pub(crate) struct ShortQueue<T> {
 
 impl<T> Default for ShortQueue<T> {
     fn default() -> Self {
-        Self { first: None, rest: VecDeque::new() }
+        Self::new()
     }
 }
 
 impl<T> ShortQueue<T> {
+    pub(crate) const fn new() -> Self {
+        Self { first: None, rest: VecDeque::new() }
+    }
+
     #[inline(always)]
     pub(crate) fn push_back(&mut self, value: T) {
         if self.first.is_none() {
             self.first = Some(value);
         } else {
             self.rest.push_back(value);
-        }
-    }
-
-    /// Puts `value` before all others.
-    pub(crate) fn push_front(&mut self, value: T) {
-        if let Some(second) = self.first.replace(value) {
-            self.rest.push_front(second);
         }
     }
 
@@ -41,9 +38,15 @@ impl<T> ShortQueue<T> {
         first
     }
 
+    /// Takes the first if it is `wanted`.
     #[inline(always)]
-    pub(crate) const fn front(&self) -> Option<&T> {
-        self.first.as_ref()
+    pub(crate) fn pop_front_if(&mut self, wanted: impl FnOnce(&T) -> bool) -> Option<T> {
+        if wanted(self.first.as_ref()?) { self.pop_front() } else { None }
+    }
+
+    #[inline(always)]
+    pub(crate) fn get(&self, index: usize) -> Option<&T> {
+        if index == 0 { self.first.as_ref() } else { self.rest.get(index - 1) }
     }
 
     #[inline(always)]
@@ -51,19 +54,16 @@ impl<T> ShortQueue<T> {
         self.first.as_mut()
     }
 
-    #[inline(always)]
-    pub(crate) fn has_several(&self) -> bool {
-        !self.rest.is_empty()
-    }
-
-    #[inline(always)]
-    pub(crate) const fn is_empty(&self) -> bool {
-        self.first.is_none()
+    /// Drops all but the first `len`.
+    pub(crate) fn truncate(&mut self, len: usize) {
+        if len == 0 {
+            self.first = None;
+        }
+        self.rest.truncate(len.saturating_sub(1));
     }
 
     pub(crate) fn clear(&mut self) {
-        self.first = None;
-        self.rest.clear();
+        self.truncate(0);
     }
 }
 
@@ -74,16 +74,17 @@ mod tests {
     #[test]
     fn it_keeps_the_order() {
         let mut queue = ShortQueue::default();
-        for value in 1..4 {
+        for value in 0..4 {
             queue.push_back(value);
         }
-        queue.push_front(0);
-        assert!(queue.has_several() && !queue.is_empty());
+        assert_eq!((queue.get(0), queue.get(3), queue.get(4)), (Some(&0), Some(&3), None));
         assert_eq!(std::iter::from_fn(|| queue.pop_front()).collect::<Vec<_>>(), [0, 1, 2, 3]);
-        assert!(queue.is_empty() && !queue.has_several());
-        queue.push_front(7);
-        assert_eq!(queue.front(), Some(&7));
+        queue.push_back(7);
         assert_eq!(queue.front_mut(), Some(&mut 7));
+        queue.push_back(8);
+        queue.push_back(9);
+        queue.truncate(2);
+        assert_eq!((queue.get(1), queue.get(2)), (Some(&8), None));
         queue.clear();
         assert_eq!(queue.pop_front(), None);
     }

@@ -8,14 +8,15 @@ use roundtrip_core::Teardown;
 use roundtrip_core::admission::{Accept, AcceptError, Admission, AdmissionAction, AdmissionInput};
 use roundtrip_core::hub::{ConnectionId, Hub};
 
-use crate::choose::{Active, Chooser, Entity, Site};
+use crate::calm;
+use crate::choose::{Active, Entity, Site};
 use crate::connection::{Connection, Did, Door, End, EndPlan, Injected, LinePlan, Side, Silence};
-use crate::context::{Context, DELAYS};
-use crate::driver::{Cause, Trouble};
+use crate::context::{Context, DELAYS, Told};
+use crate::driver::{Cause, Driver, Trouble};
 use crate::line::What;
 use crate::node::{Command, Mailbox, Node, NodeClock, Post};
-use crate::pipe::{Flight, Pipe};
-use crate::place::{AtClient, AtServer, Of, Place};
+use crate::pipe::{Arrived, NEVER, Pipe};
+use crate::place::{AtClient, AtServer, Of, Place, Rest};
 use crate::planted::planted;
 use crate::queue::{Address, Kind, MAX_SLOTS, Queue};
 use crate::run::Verdict;
@@ -42,26 +43,26 @@ impl<S: Scenario> Default for Parts<S> {
     }
 }
 
-/// Why a run ended before everything was over.
-pub(crate) enum Halt {
-    Violation(Violation),
-    Stuck(String),
-    Livelock(String),
-}
+/// Why a run ended before everything was over. In a box, so that the result of an event that ends nothing is one word.
+pub(crate) struct Halt(Box<Verdict>);
 
 impl From<Violation> for Halt {
+    #[cold]
     fn from(violation: Violation) -> Self {
-        Self::Violation(violation)
+        Verdict::Violation(violation).into()
+    }
+}
+
+impl From<Verdict> for Halt {
+    #[cold]
+    fn from(verdict: Verdict) -> Self {
+        Self(Box::new(verdict))
     }
 }
 
 impl From<Halt> for Verdict {
     fn from(halt: Halt) -> Self {
-        match halt {
-            Halt::Violation(violation) => Self::Violation(violation),
-            Halt::Stuck(waiting) => Self::Stuck(waiting),
-            Halt::Livelock(who) => Self::Livelock(who),
-        }
+        *halt.0
     }
 }
 
@@ -136,8 +137,8 @@ fn nanos(duration: std::time::Duration) -> u64 {
     u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
 
-impl<'s, S: Scenario, C: Chooser> World<'s, S, C> {
-    pub(crate) fn new(scenario: &'s S, mut chooser: C, recorded: bool, parts: &mut Parts<S>) -> Self {
+impl<'s, S: Scenario, C: Told> World<'s, S, C> {
+    pub(crate) fn new(scenario: &'s S, mut chooser: C, parts: &mut Parts<S>) -> Self {
         let mut draw = Draw::new(&mut chooser);
         let (setup, client_hub, server_hub) = scenario.build(&mut draw);
         let mut queue = mem::take(&mut parts.queue);
@@ -151,14 +152,17 @@ impl<'s, S: Scenario, C: Chooser> World<'s, S, C> {
         for (slot, connection) in (0..).zip(&mut connections) {
             connection.address = Address::new(slot, 0);
             connection.in_use = false;
+            connection.calm = false;
             connection.client.reset(Entity::WORLD);
             connection.server.reset(Entity::WORLD);
         }
         let free = (0..u32::try_from(connections.len()).unwrap_or(MAX_SLOTS)).rev().collect();
         let (clock, frozen_until) = (NodeClock::default(), 0);
         let door = ServerDoor::new(&setup);
-        let cx = Context {
-            active: chooser.active(),
+        let active = chooser.active();
+        let mut cx = Context {
+            active: Active::NONE,
+            calm: false,
             chooser,
             now: 0,
             events: 0,
@@ -166,8 +170,8 @@ impl<'s, S: Scenario, C: Chooser> World<'s, S, C> {
             quantum: nanos(setup.quantum).max(1),
             queue,
             hash: crate::hash::Rolling::default(),
-            lines: recorded.then(Vec::new),
         };
+        cx.activate(active);
         Self {
             scenario,
             cx,
@@ -185,10 +189,11 @@ impl<'s, S: Scenario, C: Chooser> World<'s, S, C> {
         }
     }
 
-    /// Leaves its memory to the next run.
-    pub(crate) fn dismantle(self, parts: &mut Parts<S>) {
+    /// Leaves its memory to the next run; what is left is the chooser.
+    pub(crate) fn dismantle(self, parts: &mut Parts<S>) -> C {
         let Self { connections, cx, clients, server, .. } = self;
         *parts = Parts { connections, queue: cx.queue, clients: clients.post, server: server.post };
+        cx.chooser
     }
 
     /// Runs until everything is over, or something is wrong.
@@ -206,7 +211,7 @@ impl<'s, S: Scenario, C: Chooser> World<'s, S, C> {
             self.cx.now = now;
             self.cx.events += 1;
             if self.cx.events > self.setup.max_events {
-                return Err(Halt::Livelock(format!("{} events and no end", self.setup.max_events)));
+                return Err(Verdict::Livelock(format!("{} events and no end", self.setup.max_events)).into());
             }
             self.cx.hash.pair(now, u64::from(address.slot()) << 8 | kind as u64);
             self.happen(kind, address)?;
@@ -215,7 +220,18 @@ impl<'s, S: Scenario, C: Chooser> World<'s, S, C> {
     }
 
     #[inline(always)]
+    #[expect(clippy::wildcard_enum_match_arm, reason = "arrivals, and what is no arrival")]
     fn happen(&mut self, kind: Kind, address: Address) -> Result<(), Halt> {
+        match kind {
+            Kind::Up => self.arrive::<AtServer>(address),
+            Kind::Down => self.arrive::<AtClient>(address),
+            _ => self.happen_else(kind, address),
+        }
+    }
+
+    /// What is no arrival.
+    #[inline(never)]
+    fn happen_else(&mut self, kind: Kind, address: Address) -> Result<(), Halt> {
         let slot = address.slot();
         if kind.is_for_connection() && self.connections[slot as usize].address != address {
             let is_completion = matches!(kind, Kind::CompleteClient | Kind::CompleteServer);
@@ -224,8 +240,7 @@ impl<'s, S: Scenario, C: Chooser> World<'s, S, C> {
             }
         }
         match kind {
-            Kind::Up => self.arrive::<AtServer>(slot),
-            Kind::Down => self.arrive::<AtClient>(slot),
+            Kind::Up | Kind::Down => Ok(()),
             Kind::WakeClient => {
                 self.connections[slot as usize].client.woken = false;
                 self.begin(slot);
@@ -270,27 +285,27 @@ impl<'s, S: Scenario, C: Chooser> World<'s, S, C> {
         for (side, who) in [(Side::Client, Entity::CLIENTS), (Side::Server, Entity::SERVER)] {
             let jump = self.moment(Site::JUMP, who);
             if jump > 0 {
-                let by = quantum * u64::from(1 + self.cx.choose(Site::JUMP_BY, who, LENGTHS));
+                let by = quantum * u64::from(1 + self.cx.choose(Site::JUMP_BY, &who, LENGTHS));
                 self.plan_at(jump, Planned::Jump(side, by));
             }
             let freeze = self.moment(Site::FREEZE, who);
             if freeze > 0 {
-                let lasts = quantum * u64::from(1 + self.cx.choose(Site::FREEZE_FOR, who, LENGTHS));
+                let lasts = quantum * u64::from(1 + self.cx.choose(Site::FREEZE_FOR, &who, LENGTHS));
                 self.plan_at(freeze, Planned::Freeze(side, lasts));
             }
-            let drift = [0, 10, -10][self.cx.choose(Site::DRIFT, who, 3) as usize];
+            let drift = [0, 10, -10][self.cx.choose(Site::DRIFT, &who, 3) as usize];
             match side {
                 Side::Client => self.clients.clock.drift = drift,
                 Side::Server => self.server.clock.drift = drift,
             }
         }
         for client in 0..self.setup.clients {
-            self.cx.schedule(0, Entity::WORLD, Kind::Dial, number(client));
+            self.cx.schedule(0, &Entity::WORLD, Kind::Dial, number(client));
         }
     }
 
     fn moment(&mut self, site: Site, who: Entity) -> u64 {
-        u64::from(self.cx.choose(site, who, MOMENTS)) * self.cx.quantum
+        u64::from(self.cx.choose(site, &who, MOMENTS)) * self.cx.quantum
     }
 
     fn plan_at(&mut self, at: u64, planned: Planned) {
@@ -303,8 +318,8 @@ impl<'s, S: Scenario, C: Chooser> World<'s, S, C> {
         let now = self.cx.now;
         match self.plan[index as usize] {
             Planned::Heal => {
-                self.cx.tell(Entity::WORLD, What::Heal, 0);
-                self.cx.active = Active::NONE;
+                self.cx.tell(&Entity::WORLD, What::Heal, 0);
+                self.cx.activate(Active::NONE);
                 for slot in self.slots() {
                     let connection = &mut self.connections[slot as usize];
                     if connection.in_use {
@@ -321,7 +336,7 @@ impl<'s, S: Scenario, C: Chooser> World<'s, S, C> {
             Planned::Crash => self.crash(),
             Planned::Restart => {
                 if !self.door.drained {
-                    self.cx.note(Entity::SERVER, What::Restart, 0);
+                    self.cx.note(&Entity::SERVER, What::Restart, 0);
                     self.scenario.restart(&mut self.server.hub);
                     let stopping = self.door.stopping;
                     self.door = ServerDoor::new(&self.setup);
@@ -338,11 +353,11 @@ impl<'s, S: Scenario, C: Chooser> World<'s, S, C> {
                     Side::Server => (Entity::SERVER, &mut self.server.clock),
                 };
                 clock.ahead += by;
-                self.cx.note(who, What::Jump, by);
+                self.cx.note(&who, What::Jump, by);
                 for slot in self.slots() {
                     match side {
-                        Side::Client => AtClient::driver(self, slot).0.arm_timer(),
-                        Side::Server => AtServer::driver(self, slot).0.arm_timer(),
+                        Side::Client => self.arm_timer::<AtClient>(slot),
+                        Side::Server => self.arm_timer::<AtServer>(slot),
                     }
                 }
                 if side == Side::Server { self.look_after_door() } else { Ok(()) }
@@ -355,7 +370,7 @@ impl<'s, S: Scenario, C: Chooser> World<'s, S, C> {
                     Side::Server => (Entity::SERVER, &mut self.server.frozen_until),
                 };
                 *frozen_until = now + lasts;
-                self.cx.note(who, What::Freeze, lasts);
+                self.cx.note(&who, What::Freeze, lasts);
                 Ok(())
             }
         }
@@ -372,7 +387,7 @@ impl<'s, S: Scenario, C: Chooser> World<'s, S, C> {
         if !self.door.alive {
             return Ok(());
         }
-        self.cx.note(Entity::SERVER, what, 0);
+        self.cx.note(&Entity::SERVER, what, 0);
         self.tell_door(input)?;
         self.look_after_door()
     }
@@ -425,18 +440,18 @@ impl<'s, S: Scenario, C: Chooser> World<'s, S, C> {
                 }
                 AdmissionAction::Drained => {
                     self.door.drained = true;
-                    self.cx.note(Entity::SERVER, What::Drained, 0);
+                    self.cx.note(&Entity::SERVER, What::Drained, 0);
                     return self.close_listener();
                 }
             }
         }
-        Err(Halt::Livelock("the server's admission policy".to_owned()))
+        Err(Verdict::Livelock("the server's admission policy".to_owned()).into())
     }
 
     fn arm_door(&mut self, at: u64) {
         if at < self.door.timer {
             self.door.timer = at;
-            self.cx.schedule(at, Entity::SERVER, Kind::Door, number(0));
+            self.cx.schedule(at, &Entity::SERVER, Kind::Door, number(0));
         }
     }
 
@@ -468,10 +483,11 @@ impl<'s, S: Scenario, C: Chooser> World<'s, S, C> {
         while let Some(slot) = P::node_mut(self).post.woken.pop() {
             let connection = &mut self.connections[slot as usize];
             let address = connection.address;
+            connection.calm = false;
             let End { woken, who, mail, .. } = P::end_mut(connection);
             *mail = true;
-            let delay = self.cx.delay(Site::MAIL, *who);
-            self.cx.wake(woken, *who, delay, P::WAKE, address);
+            let delay = self.cx.delay(Site::MAIL, who);
+            self.cx.wake(woken, who, delay, P::WAKE, address);
         }
     }
 
@@ -492,7 +508,7 @@ impl<'s, S: Scenario, C: Chooser> World<'s, S, C> {
         if self.door.drained {
             return Ok(());
         }
-        self.cx.note(Entity::SERVER, What::Crash, 0);
+        self.cx.note(&Entity::SERVER, What::Crash, 0);
         self.door.alive = false;
         self.door.listening = false;
         for slot in self.slots() {
@@ -500,7 +516,8 @@ impl<'s, S: Scenario, C: Chooser> World<'s, S, C> {
             if connection.in_use && connection.door == Door::Inside && !connection.server.closed {
                 connection.injected.crash = true;
                 connection.door = Door::Gone;
-                AtServer::driver(self, slot).0.tear_down(Teardown::Graceful);
+                connection.calm = false;
+                self.tear_down::<AtServer>(slot, Teardown::Graceful);
                 self.finish_if_over(slot)?;
             }
         }
@@ -525,6 +542,7 @@ impl<'s, S: Scenario, C: Chooser> World<'s, S, C> {
         let connection = &mut self.connections[slot as usize];
         connection.id = ConnectionId::new(u64::from(round) << 32 | u64::from(client));
         connection.in_use = true;
+        connection.calm = false;
         connection.injected = Injected::default();
         connection.plan = LinePlan::default();
         connection.door = Door::Outside;
@@ -536,20 +554,20 @@ impl<'s, S: Scenario, C: Chooser> World<'s, S, C> {
         }
         let address = connection.address;
         let (latency, timeout) = (self.cx.latency, nanos(self.setup.connect_timeout));
-        match self.cx.choose(Site::DIAL, here, 4) {
+        match self.cx.choose(Site::DIAL, &here, 4) {
             0 => {
-                self.cx.note(here, What::Dial, 0);
-                let at = self.cx.now + latency + self.cx.delay(Site::LATENCY, here);
-                self.cx.schedule(at, here, Kind::Syn, address);
+                self.cx.note(&here, What::Dial, 0);
+                let at = self.cx.now + latency + self.cx.delay(Site::LATENCY, &here);
+                self.cx.schedule(at, &here, Kind::Syn, address);
             }
             1 => {
-                self.cx.note(here, What::Dial, 0);
+                self.cx.note(&here, What::Dial, 0);
                 return self.never(slot, What::Refused);
             }
             2 => {
-                self.cx.note(here, What::Dial, 0);
+                self.cx.note(&here, What::Dial, 0);
                 let at = self.cx.now + timeout;
-                self.cx.schedule(at, here, Kind::Hung, address);
+                self.cx.schedule(at, &here, Kind::Hung, address);
             }
             _ => return self.never(slot, What::NotDialled),
         }
@@ -559,7 +577,7 @@ impl<'s, S: Scenario, C: Chooser> World<'s, S, C> {
     /// There will be no connection.
     fn never(&mut self, slot: u32, why: What) -> Result<(), Halt> {
         let connection = &mut self.connections[slot as usize];
-        self.cx.note(connection.client.who, why, 0);
+        self.cx.note(&connection.client.who, why, 0);
         connection.injected.refused = true;
         connection.client.closed = true;
         connection.server.closed = true;
@@ -572,7 +590,7 @@ impl<'s, S: Scenario, C: Chooser> World<'s, S, C> {
             return self.never(slot, What::Refused);
         }
         let connection = &mut self.connections[slot as usize];
-        let (here, there) = (connection.client.who, connection.server.who);
+        let (here, there) = (&{ connection.client.who }, &{ connection.server.who });
         let cx = &mut self.cx;
         let (send_buffer, window) = (self.setup.send_buffer, self.setup.window);
         let mut bytes = |site, who, calm: usize| match cx.choose(site, who, WINDOWS) {
@@ -596,6 +614,7 @@ impl<'s, S: Scenario, C: Chooser> World<'s, S, C> {
         }
         connection.plan.reset_after = cx.choose(Site::RESET, here, MOMENTS);
         connection.plan.blackhole_after = cx.choose(Site::BLACKHOLE, here, MOMENTS);
+        connection.plan.trouble = connection.plan.has_any();
         let end_plan = |cx: &mut Context<C>, who| {
             let completion = cx.choose(Site::COMPLETION, who, DELAYS);
             let plan = EndPlan {
@@ -629,7 +648,7 @@ impl<'s, S: Scenario, C: Chooser> World<'s, S, C> {
     /// Takes a connection out of the backlog.
     fn accept(&mut self, slot: u32) -> Result<(), Halt> {
         let there = self.connections[slot as usize].server.who;
-        match self.cx.choose(Site::ACCEPT, there, 3) {
+        match self.cx.choose(Site::ACCEPT, &there, 3) {
             0 => {
                 self.door.deciding = slot;
                 self.tell_door(AdmissionInput::Accepted(self.source(slot)))
@@ -639,7 +658,7 @@ impl<'s, S: Scenario, C: Chooser> World<'s, S, C> {
                 self.tell_door(AdmissionInput::AcceptFailed(AcceptError::Connection))
             }
             _ => {
-                self.cx.note(there, What::AcceptFailed, 1);
+                self.cx.note(&there, What::AcceptFailed, 1);
                 self.door.backlog.push_front(slot);
                 self.tell_door(AdmissionInput::AcceptFailed(AcceptError::Exhausted))
             }
@@ -654,7 +673,7 @@ impl<'s, S: Scenario, C: Chooser> World<'s, S, C> {
         let now = self.server.clock.local(self.cx.now);
         let connection = &mut self.connections[slot as usize];
         connection.door = Door::Inside;
-        self.cx.note(connection.server.who, What::Admitted, 0);
+        self.cx.note(&connection.server.who, What::Admitted, 0);
         self.server.post.of(slot).open(connection.id);
         if self.door.stopping {
             connection.injected.server_stop = true;
@@ -662,7 +681,7 @@ impl<'s, S: Scenario, C: Chooser> World<'s, S, C> {
             connection.server.mail = true;
         }
         open(&mut connection.server, &mut self.server.hub, connection.id, now);
-        self.drive::<AtServer>(slot, Cause::Ready)
+        self.notified::<AtServer>(slot, Cause::Ready)
     }
 
     /// Closes a connection that the server does not want, or lost.
@@ -670,57 +689,32 @@ impl<'s, S: Scenario, C: Chooser> World<'s, S, C> {
         let connection = &mut self.connections[slot as usize];
         connection.injected.refused = true;
         connection.door = Door::Gone;
-        self.cx.note(connection.server.who, what, 0);
-        let how = if what == What::AcceptFailed { Teardown::Reset } else { Teardown::Graceful };
-        AtServer::driver(self, slot).0.tear_down(how);
+        connection.calm = false;
+        self.cx.note(&connection.server.who, what, 0);
+        // Refused, it was accepted and is closed; lost, or left in the backlog of a closed listener, it is reset.
+        let is_refused = what == What::TurnedAway && self.door.listening;
+        let how = if is_refused { Teardown::Graceful } else { Teardown::Reset };
+        self.tear_down::<AtServer>(slot, how);
         self.finish_if_over(slot)
     }
 
     /// A segment arrives.
     #[inline(always)]
-    fn arrive<P: Of<S>>(&mut self, slot: u32) -> Result<(), Halt> {
-        let heal_at = self.heal_at;
-        let (driver, rest) = P::driver(self, slot);
-        let (cx, to, back, address) = (driver.cx, driver.rx, driver.tx, driver.address);
-        let (from, at) = (rest.peer, driver.end.who);
-        to.scheduled = false;
-        let Some(next) = to.next_arrival() else { return Ok(()) };
-        if cx.now < to.silent_until.max(next) {
-            cx.expect_arrival(to, from, P::ARRIVE, address, next);
+    fn arrive<P: Of<S>>(&mut self, address: Address) -> Result<(), Halt> {
+        let (heal_at, slot) = (self.heal_at, address.slot());
+        let (cx, node, connection) = P::parts(self, slot);
+        if connection.address != address {
             return Ok(());
         }
-        let Some(what) = to.arrive() else { return Ok(()) };
-        rest.plan.arrivals += 1;
-        let trouble = rest.plan.comes(to.arrivals, P::SIDE) && cx.active != Active::NONE;
-        if trouble && to.arrivals == rest.plan.silence(P::SIDE).after {
-            fall_silent(cx, to, at, rest.plan.silence(P::SIDE).lasts, heal_at, rest.injected);
-        }
-        if let Some(next) = to.next_arrival() {
-            cx.expect_arrival(to, from, P::ARRIVE, address, next);
-        }
-        match what {
-            Flight::Data(bytes) => {
-                cx.tell(at, What::Arrive, bytes.len() as u64);
-                if to.closed {
-                    to.lost += bytes.len() as u64;
-                    // RFC 9293, section 3.10.7.1: what comes for a connection that is not there is reset.
-                    cx.reset(back, at, P::Other::ARRIVE, address);
-                } else {
-                    to.receive(bytes);
-                }
-            }
-            Flight::Fin => cx.tell(at, What::ArriveEnd, 0),
-            Flight::Reset => {
-                cx.note(at, What::ArriveReset, 0);
-                let discard = cx.choose(Site::RESET_DISCARDS, at, 2) == 1;
-                to.break_off(discard);
-                back.break_off(false);
+        if connection.calm {
+            let after = calm::arrive::<S, P, C>(cx, node, connection);
+            if !matches!(after, After::Another) {
+                return self.go_on_after::<P>(slot, after);
             }
         }
-        if trouble {
-            self.trouble_on_the_line(slot)?;
-        }
-        self.look::<P>(slot)
+        let after = arrive::<S, P, C>(cx, node, connection, heal_at);
+        connection.calm = cx.calm && connection.is_calm();
+        self.go_on_after::<P>(slot, after)
     }
 
     /// What was decided about the line when it was opened may come true with a segment.
@@ -730,15 +724,15 @@ impl<'s, S: Scenario, C: Chooser> World<'s, S, C> {
             &mut self.connections[slot as usize];
         let cx = &mut self.cx;
         if plan.arrivals == plan.blackhole_after {
-            fall_silent(cx, up, server.who, u64::MAX / 2, self.heal_at, injected);
-            fall_silent(cx, down, client.who, u64::MAX / 2, self.heal_at, injected);
+            fall_silent(cx, up, &server.who, u64::MAX / 2, self.heal_at, injected);
+            fall_silent(cx, down, &client.who, u64::MAX / 2, self.heal_at, injected);
         }
         if plan.arrivals == plan.reset_after {
-            cx.note(client.who, What::LineReset, 0);
+            cx.note(&client.who, What::LineReset, 0);
             injected.reset = true;
-            let discard = cx.choose(Site::RESET_DISCARDS, client.who, 2) == 1;
+            let discard = cx.choose(Site::RESET_DISCARDS, &client.who, 2) == 1;
             down.break_off(discard);
-            let discard = cx.choose(Site::RESET_DISCARDS, server.who, 2) == 1;
+            let discard = cx.choose(Site::RESET_DISCARDS, &server.who, 2) == 1;
             up.break_off(discard);
             self.look::<AtClient>(slot)?;
             self.look::<AtServer>(slot)?;
@@ -747,41 +741,46 @@ impl<'s, S: Scenario, C: Chooser> World<'s, S, C> {
     }
 
     /// Something is new for a driver: it looks at once, or later.
-    #[inline(always)]
     fn look<P: Of<S>>(&mut self, slot: u32) -> Result<(), Halt> {
-        let connection = &mut self.connections[slot as usize];
-        let address = connection.address;
-        let end = P::end_mut(connection);
-        if end.session.is_none() {
-            return Ok(());
-        }
-        let delay = self.cx.delay(Site::WAKE, end.who);
-        if delay == 0 {
-            return self.notified::<P>(slot, Cause::Ready);
-        }
-        self.cx.wake(&mut end.woken, end.who, delay, P::WAKE, address);
-        Ok(())
+        let (cx, node, connection) = P::parts(self, slot);
+        let after = if P::driver(cx, node, connection).0.looks_at_once() {
+            drive::<S, P, C>(cx, node, connection, Cause::Ready)
+        } else {
+            After::Nothing
+        };
+        connection.calm = cx.calm && connection.is_calm();
+        self.go_on_after::<P>(slot, after)
     }
 
     /// A driver runs, unless its node is suspended.
-    #[inline(always)]
     fn notified<P: Of<S>>(&mut self, slot: u32, cause: Cause) -> Result<(), Halt> {
-        let frozen_until = P::node(self).frozen_until;
-        if self.cx.now < frozen_until {
-            self.put_off::<P>(slot, cause, frozen_until);
-            return Ok(());
-        }
-        self.drive::<P>(slot, cause)
+        let (cx, node, connection) = P::parts(self, slot);
+        let mut driver = P::driver(cx, node, connection).0;
+        let after = if driver.is_awake(cause) && driver.end.session.is_some() {
+            drive::<S, P, C>(cx, node, connection, cause)
+        } else {
+            After::Nothing
+        };
+        connection.calm = cx.calm && connection.is_calm();
+        self.go_on_after::<P>(slot, after)
     }
 
-    #[cold]
-    fn put_off<P: Of<S>>(&mut self, slot: u32, cause: Cause, until: u64) {
-        let connection = &mut self.connections[slot as usize];
-        let address = connection.address;
-        let End { who, woken, .. } = P::end_mut(connection);
-        match cause {
-            Cause::Ready => self.cx.wake(woken, *who, until - self.cx.now, P::WAKE, address),
-            Cause::Complete => self.cx.schedule(until, *who, P::COMPLETE, address),
+    #[inline(always)]
+    fn go_on_after<P: Of<S>>(&mut self, slot: u32, after: After) -> Result<(), Halt> {
+        match after {
+            After::Did(did) => self.settle::<P>(slot, did),
+            After::Nothing => Ok(()),
+            After::Another => {
+                self.trouble_on_the_line(slot)?;
+                self.look::<P>(slot)
+            }
+            After::Trouble(Trouble::Spins) => {
+                let who = P::end_mut(&mut self.connections[slot as usize]).who;
+                Err(Verdict::Livelock(format!("{who} does not come to rest")).into())
+            }
+            After::Trouble(Trouble::Misuse(misuse)) => {
+                Err(Violation::new("misuse", misuse.to_string()).into())
+            }
         }
     }
 
@@ -809,45 +808,16 @@ impl<'s, S: Scenario, C: Chooser> World<'s, S, C> {
         match end.session.as_ref().and_then(Driven::deadline) {
             None => Ok(()),
             Some(deadline) if deadline > local && !is_frozen => {
-                P::driver(self, slot).0.arm_timer();
+                self.arm_timer::<P>(slot);
                 Ok(())
             }
             Some(_) => self.notified::<P>(slot, Cause::Ready),
         }
     }
 
-    #[inline(always)]
-    fn drive<P: Of<S>>(&mut self, slot: u32, cause: Cause) -> Result<(), Halt> {
-        let (mut driver, rest) = P::driver(self, slot);
-        if driver.end.session.is_none() {
-            return Ok(());
-        }
-        match driver.drive(cause) {
-            Ok(()) => {}
-            Err(Trouble::Spins) => {
-                return Err(Halt::Livelock(format!("{} does not come to rest", driver.end.who)));
-            }
-            Err(Trouble::Misuse(misuse)) => return Err(Violation::new("misuse", misuse.to_string()).into()),
-        }
-        // What was read left room for what the other side has to send.
-        if driver.end.did.has(Did::READ) {
-            refill::<P::Other, C>(driver.cx, driver.rx, rest.peer, rest.peer_woken, driver.address);
-        }
-        let did = driver.end.did;
-        if did.has_any(Did::STOP | Did::ABORT) {
-            let (stop, abort) = match P::SIDE {
-                Side::Client => (&mut rest.injected.client_stop, &mut rest.injected.client_abort),
-                Side::Server => (&mut rest.injected.server_stop, &mut rest.injected.server_abort),
-            };
-            *stop |= did.has(Did::STOP);
-            *abort |= did.has(Did::ABORT);
-        }
-        self.settle::<P>(slot, did.has(Did::CLOSED))
-    }
-
     /// What follows from what a driver did.
     #[inline(always)]
-    fn settle<P: Of<S>>(&mut self, slot: u32, closed: bool) -> Result<(), Halt> {
+    fn settle<P: Of<S>>(&mut self, slot: u32, did: Did) -> Result<(), Halt> {
         let connection = &self.connections[slot as usize];
         let moment = Moment {
             side: P::SIDE,
@@ -860,7 +830,7 @@ impl<'s, S: Scenario, C: Chooser> World<'s, S, C> {
         self.scenario.state(&moment, &mut self.cx.hash);
         self.wake_receivers();
         let order = self.scenario.order(&mut self.clients.hub, &mut self.server.hub);
-        if closed {
+        if did.has(Did::CLOSED) {
             if P::SIDE == Side::Server {
                 self.connections[slot as usize].door = Door::Gone;
                 self.tell_door(AdmissionInput::Ended(self.source(slot)))?;
@@ -877,9 +847,20 @@ impl<'s, S: Scenario, C: Chooser> World<'s, S, C> {
         }
     }
 
+    fn arm_timer<P: Of<S>>(&mut self, slot: u32) {
+        let (cx, node, connection) = P::parts(self, slot);
+        P::driver(cx, node, connection).0.arm_timer();
+    }
+
+    fn tear_down<P: Of<S>>(&mut self, slot: u32, how: Teardown) {
+        let (cx, node, connection) = P::parts(self, slot);
+        P::driver(cx, node, connection).0.tear_down(how);
+    }
+
     /// A pipe into this side was widened.
     fn make_room<P: Of<S>>(&mut self, slot: u32) {
-        let (driver, rest) = P::driver(self, slot);
+        let (cx, node, connection) = P::parts(self, slot);
+        let (driver, rest) = P::driver(cx, node, connection);
         refill::<P::Other, C>(driver.cx, driver.rx, rest.peer, rest.peer_woken, driver.address);
     }
 
@@ -907,7 +888,7 @@ impl<'s, S: Scenario, C: Chooser> World<'s, S, C> {
         self.remaining -= 1;
         if self.rounds[client as usize] < self.setup.rounds {
             let at = self.cx.now + nanos(self.setup.pause);
-            self.cx.schedule(at, Entity::WORLD, Kind::Dial, number(client));
+            self.cx.schedule(at, &Entity::WORLD, Kind::Dial, number(client));
         }
         Ok(())
     }
@@ -926,7 +907,7 @@ impl<'s, S: Scenario, C: Chooser> World<'s, S, C> {
         if self.remaining > 0 && !self.connections.iter().any(|connection| connection.in_use) {
             text.push_str("; somebody has not dialled");
         }
-        Halt::Stuck(text)
+        Verdict::Stuck(text).into()
     }
 }
 
@@ -938,12 +919,119 @@ fn open<H: Hub>(end: &mut End<H::Session>, hub: &mut H, id: ConnectionId, now: r
     end.now = now;
 }
 
+/// What came of an event at one end of a connection.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum After {
+    /// Its driver did something.
+    Did(Did),
+    /// Its driver was not run.
+    Nothing,
+    /// There is more to the event than was done.
+    Another,
+    /// Its driver cannot go on.
+    Trouble(Trouble),
+}
+
+/// A segment arrives.
+///
+/// This, like [`drive`], stands alone and is not a method of the world, because the compiler makes more of references
+/// that it knows to be apart.
+#[inline(never)]
+fn arrive<S: Scenario, P: Of<S>, C: Told>(
+    cx: &mut Context<C>,
+    node: &mut Node<P::Hub>,
+    connection: &mut ConnectionOf<S>,
+    heal_at: u64,
+) -> After {
+    let (mut driver, rest) = P::driver(cx, node, connection);
+    let Driver { cx, rx: to, tx: back, end, address, .. } = &mut driver;
+    let (from, at, address) = (rest.peer, &end.who, *address);
+    to.scheduled = false;
+    if cx.now < to.silent_until.max(to.next) {
+        if to.next != NEVER {
+            cx.expect_arrival(to, from, P::ARRIVE, address);
+        }
+        return After::Nothing;
+    }
+    let what = to.arrive();
+    rest.plan.arrivals += 1;
+    let trouble = rest.plan.trouble && rest.plan.comes(to.arrivals, P::SIDE) && cx.active != Active::NONE;
+    if trouble && to.arrivals == rest.plan.silence(P::SIDE).after {
+        fall_silent(cx, to, at, rest.plan.silence(P::SIDE).lasts, heal_at, rest.injected);
+    }
+    if to.next != NEVER {
+        cx.expect_arrival(to, from, P::ARRIVE, address);
+    }
+    match what {
+        Arrived::Data(bytes) => {
+            cx.tell(at, What::Arrive, bytes as u64);
+            if to.closed {
+                to.discard();
+                // RFC 9293, section 3.10.7.1: what comes for a connection that is not there is reset.
+                cx.reset(back, at, P::Other::ARRIVE, address);
+            }
+        }
+        Arrived::Fin => cx.tell(at, What::ArriveEnd, 0),
+        Arrived::Reset => {
+            cx.note(at, What::ArriveReset, 0);
+            let discard = cx.choose(Site::RESET_DISCARDS, at, 2) == 1;
+            to.break_off(discard);
+            back.break_off(false);
+        }
+    }
+    if trouble {
+        return After::Another;
+    }
+    if !driver.looks_at_once() {
+        return After::Nothing;
+    }
+    drive_inline(driver, rest, Cause::Ready)
+}
+
+/// Runs a driver that has a session.
+#[inline(never)]
+fn drive<S: Scenario, P: Of<S>, C: Told>(
+    cx: &mut Context<C>,
+    node: &mut Node<P::Hub>,
+    connection: &mut ConnectionOf<S>,
+    cause: Cause,
+) -> After {
+    let (driver, rest) = P::driver(cx, node, connection);
+    drive_inline(driver, rest, cause)
+}
+
+#[inline(always)]
+#[expect(clippy::needless_pass_by_value, reason = "it comes apart here")]
+fn drive_inline<P: Place, C: Told, H: Hub>(
+    mut driver: Driver<'_, P, C, H>,
+    rest: Rest<'_>,
+    cause: Cause,
+) -> After {
+    if let Err(trouble) = driver.drive(cause) {
+        return After::Trouble(trouble);
+    }
+    let did = driver.end.did;
+    // What was read left room for what the other side has to send.
+    if did.has(Did::READ) {
+        refill::<P::Other, C>(driver.cx, driver.rx, rest.peer, rest.peer_woken, driver.address);
+    }
+    if did.has_any(Did::STOP | Did::ABORT) {
+        let (stop, abort) = match P::SIDE {
+            Side::Client => (&mut rest.injected.client_stop, &mut rest.injected.client_abort),
+            Side::Server => (&mut rest.injected.server_stop, &mut rest.injected.server_abort),
+        };
+        *stop |= did.has(Did::STOP);
+        *abort |= did.has(Did::ABORT);
+    }
+    After::Did(did)
+}
+
 /// Sends what the reader left room for, and wakes a writer that waits for it. `P` is the writer's side.
 #[inline(always)]
-fn refill<P: Place, C: Chooser>(
+fn refill<P: Place, C: Told>(
     cx: &mut Context<C>,
     pipe: &mut Pipe,
-    who: Entity,
+    who: &Entity,
     woken: &mut bool,
     address: Address,
 ) {
@@ -957,10 +1045,10 @@ fn refill<P: Place, C: Chooser>(
     }
 }
 
-fn fall_silent<C: Chooser>(
+fn fall_silent<C: Told>(
     cx: &mut Context<C>,
     pipe: &mut Pipe,
-    at: Entity,
+    at: &Entity,
     lasts: u64,
     heal_at: u64,
     injected: &mut Injected,

@@ -219,6 +219,7 @@ table! {
     "reset-after-the-echo",
     "reset-midway",
     "reset-after-the-end",
+    "reset-behind-the-end",
     "close-with-unread-echo",
     "stop-while-idle",
     "stop-under-way",

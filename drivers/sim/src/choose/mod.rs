@@ -65,6 +65,10 @@ impl Active {
         if site.index() < 64 { Self(self.0 | 1 << site.index()) } else { self }
     }
 
+    pub(crate) const fn has_any(self, of: Self) -> bool {
+        self.0 & of.0 != 0
+    }
+
     #[inline]
     pub(crate) const fn has(self, site: Site) -> bool {
         self.0 >> site.index() & 1 != 0
@@ -106,9 +110,5 @@ impl Counts {
         let k = *count;
         *count += 1;
         k
-    }
-
-    fn clear(&mut self) {
-        self.0.clear();
     }
 }

@@ -127,7 +127,7 @@ sites! {
     ORDER "order" Order Each: "Which of several ready things a driver does first.",
     LATENCY "latency" Latency Each: "Quanta that a segment takes longer.",
     SEGMENT "segment" Split Each: "Bytes after which a write is cut into segments; 0: not cut.",
-    COALESCE "coalesce" Split Each: "Whether a read joins what came in several segments.",
+    ONE_SEGMENT "one-segment" Split Each: "Whether a read takes no more than what came in one segment.",
     SHORT_READ "short-read" ShortIo Each: "Bytes at which a read is cut; 0: not cut.",
     SHORT_WRITE "short-write" ShortIo Each: "Bytes at which a write is cut; 0: not cut.",
     WOULD_BLOCK "would-block" ShortIo Each: "Quanta that a write is put off though there is room.",

@@ -1,9 +1,13 @@
 //! Choices from a seed.
 
-use super::{Active, Chooser, Counts, Entity, Family, Pace, Site};
+use super::{Active, Chooser, Entity, Family, Pace, Site};
 
 /// Knuth's and Steele's odd constant: 2^64 divided by the golden ratio.
 const GAMMA: u64 = 0x9e37_79b9_7f4a_7c15;
+
+/// Sites, rounded up to a power of two: every index that fits is in the table.
+const SITES: usize = 64;
+const _: () = assert!(Site::COUNT <= SITES, "every site has its place");
 
 /// The output function of `SplitMix64` (Steele, Lea and Flood, OOPSLA 2014): with a state that counts in steps of
 /// its constant, the published generator; with any other input, a good hash of 64 bits.
@@ -47,14 +51,15 @@ pub struct Seeded {
     base: u64,
     families: u32,
     /// By site: a draw below this is a fault; 0 is never.
-    odds: [u32; Site::COUNT],
-    counts: Counts,
+    odds: [u32; SITES],
+    /// By entity and site: the state that the next draw is made of; 0 where nothing was drawn yet.
+    streams: Vec<[u64; SITES]>,
 }
 
 impl Seeded {
     /// The choices of `seed`, from the families that `faults` leave.
     pub fn new(seed: u64, faults: Faults) -> Self {
-        let mut seeded = Self { base: 0, families: 0, odds: [0; Site::COUNT], counts: Counts::default() };
+        let mut seeded = Self { base: 0, families: 0, odds: [0; SITES], streams: Vec::new() };
         seeded.reseed(seed, faults);
         seeded
     }
@@ -62,9 +67,9 @@ impl Seeded {
     /// Starts again with another seed, in the same memory.
     pub fn reseed(&mut self, seed: u64, faults: Faults) {
         self.base = mix(seed.wrapping_add(GAMMA));
-        self.counts.clear();
+        self.streams.clear();
         for who in [Entity::WORLD, Entity::CLIENTS, Entity::SERVER] {
-            self.counts.begin(who);
+            self.begin(who);
         }
         let coins = mix(self.base ^ 0x5357_4152_4d00);
         self.families = Family::Workload.bit();
@@ -112,24 +117,14 @@ impl Chooser for Seeded {
         if odds == 0 {
             return 0;
         }
-        let k = self.counts.next(site, who);
-        let stream = mix(self.base ^ (who.key() << 8 | site.index() as u64));
-        let draw = mix(stream.wrapping_add(u64::from(k).wrapping_mul(GAMMA)));
-        let (low, high) = (draw & u64::from(u32::MAX), draw >> 32);
-        if odds == ALWAYS {
-            return below(high, n);
+        let state = &mut self.streams[who.index() as usize][site.index()];
+        if *state == 0 {
+            *state = mix(self.base ^ (who.key() << 8 | site.index() as u64));
         }
-        if low >= u64::from(odds) {
-            return 0;
-        }
-        if n <= 4 {
-            return 1 + below(high, n - 1);
-        }
-        // Every order of magnitude is as likely as any other.
-        let span = n - 1;
-        let magnitude = 1 + below(high & 0xffff_ffff, u32::BITS - span.leading_zeros());
-        let most = 1_u64.checked_shl(magnitude).unwrap_or(u64::MAX).min(u64::from(span));
-        1 + below(mix(draw) >> 32, u32::try_from(most).unwrap_or(span))
+        let draw = mix(*state);
+        *state = state.wrapping_add(GAMMA);
+        let low = draw & u64::from(u32::MAX);
+        if low >= u64::from(odds) && odds != u32::MAX { 0 } else { value(draw, odds, n) }
     }
 
     fn active(&self) -> Active {
@@ -138,8 +133,29 @@ impl Chooser for Seeded {
     }
 
     fn begin(&mut self, who: Entity) {
-        self.counts.begin(who);
+        let index = who.index() as usize;
+        match self.streams.get_mut(index) {
+            Some(streams) => *streams = [0; SITES],
+            None => self.streams.resize(index + 1, [0; SITES]),
+        }
     }
+}
+
+/// What is chosen where it is not the benign; of a workload, anything.
+#[inline(never)]
+fn value(draw: u64, odds: u32, n: u32) -> u32 {
+    let high = draw >> 32;
+    if odds == u32::MAX {
+        return below(high, n);
+    }
+    if n <= 4 {
+        return 1 + below(high, n - 1);
+    }
+    // Every order of magnitude is as likely as any other.
+    let span = n - 1;
+    let magnitude = 1 + below(high, u32::BITS - span.leading_zeros());
+    let most = 1_u64.checked_shl(magnitude).unwrap_or(u64::MAX).min(u64::from(span));
+    1 + below(mix(draw) >> 32, u32::try_from(most).unwrap_or(span))
 }
 
 /// Scales 32 random bits to a number below `n`.

@@ -1,0 +1,36 @@
+//! A script whose end hangs on who is let in first: it comes to the same end on sockets and on a calm network, and a
+//! network that changes the order of connections may change it.
+
+#![allow(clippy::unwrap_used, reason = "a helper that fails fails its test")]
+
+mod backends;
+
+use backends::shipped;
+use backends::simulated::Simulated;
+use backends::sockets::Sockets;
+use roundtrip_conformance::{Script, check};
+use roundtrip_sim::choose::Faults;
+
+#[test]
+fn a_closed_listener_resets_its_backlog() {
+    let script: Script = "
+    script backlog-of-a-forced-server
+    door connections 1
+    together
+    client
+      send 5
+      expect 5
+      force-server
+      expect-reset
+      server aborted received 5 echoed 5
+    client
+      expect-reset
+      server never
+    "
+    .trim()
+    .parse()
+    .unwrap();
+    check(&Sockets { session: shipped }, &script).unwrap();
+    let calm = Simulated { seed: 1, faults: Faults::NONE, session: shipped };
+    calm.campaign(&script, 0..1, |_, observed| script.judge(&observed.unwrap()).unwrap());
+}
