@@ -76,12 +76,35 @@ impl<M: Machine> Driven<M> {
     #[expect(clippy::inline_always, reason = "on the message path, called in one place of a driver or two")]
     #[inline(always)]
     pub fn step(&mut self, now: Time) -> Step<M::Event, M::Outcome> {
+        match self.step_taking(now, 0) {
+            Ok(_) => Step::Write,
+            Err(step) => step,
+        }
+    }
+
+    /// Steps, and [takes](Self::take) what the machine wants written if that is no more than `room`: for a transport
+    /// that keeps the bytes, such as one in memory. Then it is written.
+    ///
+    /// # Errors
+    ///
+    /// Any other step. [`Step::Write`], as ever, if there is less room than that.
+    ///
+    /// # Panics
+    ///
+    /// If the machine breaks an invariant of its contract.
+    #[expect(clippy::inline_always, reason = "on the message path, called in one place of a driver or two")]
+    #[inline(always)]
+    pub fn step_taking(&mut self, now: Time, room: usize) -> Result<Bytes, Step<M::Event, M::Outcome>> {
         self.at(now);
-        match self.machine.poll(now) {
+        Err(match self.machine.poll(now) {
             Action::Write(bytes) => {
                 assert!(!self.over, "I3: a write after the end");
                 assert!(self.pending.is_none(), "I7: a second write while one is outstanding");
                 assert!(!bytes.is_empty(), "I5: a write of no bytes");
+                if bytes.len() <= room {
+                    self.tell(now, Input::Wrote(bytes.len()));
+                    return Ok(bytes);
+                }
                 self.pending = Some(bytes);
                 Step::Write
             }
@@ -111,7 +134,7 @@ impl<M: Machine> Driven<M> {
                 self.pending = None;
                 Step::Close { how: if self.misuse.is_some() { Teardown::Reset } else { how }, outcome }
             }
-        }
+        })
     }
 
     /// The part of the outstanding write that the transport has not taken yet; empty if there is none.
@@ -200,20 +223,6 @@ impl<M: Machine> Driven<M> {
         taken
     }
 
-    /// Takes all of the pending bytes: [`take`](Self::take) for a transport that has room for them. Empty if nothing is
-    /// pending.
-    #[must_use = "bytes that are taken count as written, and dropping them loses them"]
-    #[expect(clippy::inline_always, reason = "on the message path of a transport in memory")]
-    #[inline(always)]
-    pub fn take_all(&mut self, now: Time) -> Bytes {
-        self.at(now);
-        let Some(taken) = self.pending.take() else { return Bytes::new() };
-        if !self.closed {
-            self.tell(now, Input::Wrote(taken.len()));
-        }
-        taken
-    }
-
     /// Bytes were read. What has no credit is handed back and must be delivered later, in order.
     #[must_use = "bytes without credit are handed back, and dropping them loses them"]
     #[expect(clippy::inline_always, reason = "on the message path, called in one place of a driver or two")]
@@ -294,10 +303,7 @@ impl<M: Machine> Driven<M> {
         self.tell(now, Input::Failed(failure));
     }
 
-    #[expect(
-        clippy::inline_always,
-        reason = "on the message path: which input it is, is known where it is called"
-    )]
+    #[expect(clippy::inline_always, reason = "on the message path, called in one place of a driver or two")]
     #[inline(always)]
     fn tell(&mut self, now: Time, input: Input<M::Command>) {
         if let Err(misuse) = self.machine.handle(now, input) {

@@ -29,6 +29,8 @@ impl Queue {
     }
 
     /// Adds `chunk`, which is not empty.
+    #[expect(clippy::inline_always, reason = "on the message path, called in one place of a driver or two")]
+    #[inline(always)]
     pub(super) fn push(&mut self, chunk: Bytes, max_chunks: usize) {
         self.bytes += chunk.len();
         if self.first.is_none() {
@@ -48,6 +50,8 @@ impl Queue {
     }
 
     /// Takes the oldest chunk.
+    #[expect(clippy::inline_always, reason = "on the message path, called in one place of a driver or two")]
+    #[inline(always)]
     pub(super) fn pop(&mut self) -> Option<Bytes> {
         let chunk = self.first.take()?;
         self.bytes -= chunk.len();

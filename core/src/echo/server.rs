@@ -325,7 +325,8 @@ impl EchoServer {
         self.end(if self.received == self.echoed { End::Clean } else { End::Stopped });
     }
 
-    #[inline]
+    #[expect(clippy::inline_always, reason = "on the message path, called in one place of a driver or two")]
+    #[inline(always)]
     fn data(&mut self, now: Time, bytes: Bytes) -> Result<(), Misuse> {
         let delivered = bytes.len();
         if delivered == 0 {
@@ -361,7 +362,8 @@ impl EchoServer {
         Ok(())
     }
 
-    #[inline]
+    #[expect(clippy::inline_always, reason = "on the message path, called in one place of a driver or two")]
+    #[inline(always)]
     fn wrote(&mut self, now: Time, wrote: usize) -> Result<(), Misuse> {
         if wrote == 0 {
             return Err(Misuse::ZeroWrote);

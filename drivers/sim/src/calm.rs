@@ -41,7 +41,7 @@ pub(crate) fn arrive<S: Scenario, P: Of<S>, C: Told>(
     let (mut driver, rest) = P::driver(cx, node, connection);
     let Driver { cx, end, tx, rx, address, .. } = &mut driver;
     let Some(session) = &mut end.session else { return After::Another };
-    let is_due = cx.now >= rx.next.max(rx.silent_until).max(frozen_until);
+    let is_due = cx.now >= rx.next.max(frozen_until);
     if !is_due || session.deadline().is_some_and(|deadline| deadline <= now) {
         return After::Another;
     }
@@ -59,10 +59,10 @@ pub(crate) fn arrive<S: Scenario, P: Of<S>, C: Told>(
     cx.note(&end.who, What::Read, size);
     let refused = session.data_within_credit(now, bytes);
     debug_assert!(refused.is_ok(), "there is credit for it");
-    match session.step(now) {
-        Step::Wait(_) => {}
-        Step::Write if tx.is_clear_for(session.pending().len()) => {
-            let bytes = session.take_all(now);
+    match session.step_taking(now, tx.clear_room()) {
+        Err(Step::Wait(_)) => {}
+        Err(step) => return driver.go_on(now, step, rest.calm),
+        Ok(bytes) => {
             end.did = Did::READ | Did::WROTE;
             end.written += bytes.len() as u64;
             cx.hash.bytes(&bytes);
@@ -72,10 +72,9 @@ pub(crate) fn arrive<S: Scenario, P: Of<S>, C: Told>(
                 step => return driver.go_on(now, step, rest.calm),
             }
         }
-        step => return driver.go_on(now, step, rest.calm),
     }
     driver.arm_timer();
-    After::Did(driver.end.did)
+    After::Calm
 }
 
 impl<C: Machine, S: Machine> Connection<C, S> {

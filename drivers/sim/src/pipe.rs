@@ -145,6 +145,12 @@ impl Pipe {
         self.unsent_bytes == 0 && self.sent_bytes + bytes <= self.window
     }
 
+    /// How many bytes would leave at once, whole, if nothing is unsent.
+    #[inline(always)]
+    pub(crate) const fn clear_room(&self) -> usize {
+        self.window.saturating_sub(self.sent_bytes)
+    }
+
     /// Takes bytes, of which there are no more than [room](Self::room). They are not on their way yet.
     pub(crate) fn write(&mut self, bytes: Bytes) {
         self.unsent_bytes += bytes.len();

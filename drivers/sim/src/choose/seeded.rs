@@ -9,6 +9,9 @@ const GAMMA: u64 = 0x9e37_79b9_7f4a_7c15;
 const SITES: usize = 64;
 const _: () = assert!(Site::COUNT <= SITES, "every site has its place");
 
+/// The odds of a workload's choices.
+const ALWAYS: u64 = 1 << 32;
+
 /// The output function of `SplitMix64` (Steele, Lea and Flood, OOPSLA 2014): with a state that counts in steps of
 /// its constant, the published generator; with any other input, a good hash of 64 bits.
 #[inline]
@@ -18,10 +21,8 @@ pub const fn mix(state: u64) -> u64 {
     z ^ (z >> 31)
 }
 
-/// Every value is as likely as any other.
-const ALWAYS: u32 = u32::MAX;
-/// Hardly ever benign.
-const NEARLY_ALWAYS: u32 = ALWAYS - 1;
+/// Odds of what is hardly ever benign.
+const NEARLY_ALWAYS: u64 = ALWAYS - 2;
 
 /// Which families of faults a campaign draws from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,8 +51,8 @@ impl Faults {
 pub struct Seeded {
     base: u64,
     families: u32,
-    /// By site: a draw below this is a fault; 0 is never.
-    odds: [u32; SITES],
+    /// By site: a draw of 32 bits below this is a fault; 0 is never, [`ALWAYS`] is always.
+    odds: [u64; SITES],
     /// By entity and site: the state that the next draw is made of; 0 where nothing was drawn yet.
     streams: Vec<[u64; SITES]>,
 }
@@ -85,7 +86,7 @@ impl Seeded {
         }
     }
 
-    fn odds_of(&self, site: Site, swarm: bool) -> u32 {
+    fn odds_of(&self, site: Site, swarm: bool) -> u64 {
         let draw = mix(self.base ^ (0x4f44_4453_0000 + site.index() as u64));
         // One in two to the power of this.
         let rarity = match site.pace() {
@@ -98,7 +99,7 @@ impl Seeded {
             Some(Pace::Once) => 2,
             Some(Pace::Each) => 3,
         };
-        u32::MAX >> rarity
+        u64::from(u32::MAX >> rarity)
     }
 
     /// The families that are on in this run, the workload left out.
@@ -113,18 +114,14 @@ impl Seeded {
 impl Chooser for Seeded {
     #[inline(never)]
     fn choose(&mut self, site: Site, who: Entity, n: u32) -> u32 {
-        let odds = self.odds[site.index()];
-        if odds == 0 {
-            return 0;
-        }
         let state = &mut self.streams[who.index() as usize][site.index()];
         if *state == 0 {
             *state = mix(self.base ^ (who.key() << 8 | site.index() as u64));
         }
         let draw = mix(*state);
         *state = state.wrapping_add(GAMMA);
-        let low = draw & u64::from(u32::MAX);
-        if low >= u64::from(odds) && odds != u32::MAX { 0 } else { value(draw, odds, n) }
+        let odds = self.odds[site.index()];
+        if draw & u64::from(u32::MAX) >= odds { 0 } else { value(draw, odds, n) }
     }
 
     fn active(&self) -> Active {
@@ -143,9 +140,9 @@ impl Chooser for Seeded {
 
 /// What is chosen where it is not the benign; of a workload, anything.
 #[inline(never)]
-fn value(draw: u64, odds: u32, n: u32) -> u32 {
+fn value(draw: u64, odds: u64, n: u32) -> u32 {
     let high = draw >> 32;
-    if odds == u32::MAX {
+    if odds == ALWAYS {
         return below(high, n);
     }
     if n <= 4 {
