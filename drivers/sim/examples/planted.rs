@@ -94,7 +94,7 @@ mod table {
             }
             let small = shrink(scenario, recording);
             let events = small.recording.run.events;
-            if events > EVENTS {
+            if is_quick && events > EVENTS {
                 return Err(format!("shrunk to {events} events only, seed {}", from + seeds - 1));
             }
             let trace = Trace::new(scenario.name(), Some(from + seeds - 1), small.recording);
@@ -113,7 +113,9 @@ mod table {
         }
         let by: Vec<_> = by.into_iter().map(|(id, times)| format!("{id} {times}")).collect();
         let (events, runs) = (shrunk.iter().map(|one| one.0).max(), shrunk.iter().map(|one| one.1).max());
-        let small = format!("{} events, {} runs", events.unwrap_or(0), runs.unwrap_or(0));
+        let events = events.unwrap_or(0);
+        let events = if events > EVENTS { format!("**{events}**") } else { events.to_string() };
+        let small = format!("{events} events, {} runs", runs.unwrap_or(0));
         let (number, what, limit) = (bug.number, bug.what, bug.limit);
         if is_quick {
             return Ok(format!("{number:>3} {what}: {worst} seeds of {limit}, {}, {small}", by.join(", ")));

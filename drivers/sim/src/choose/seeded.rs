@@ -73,10 +73,10 @@ impl Seeded {
             self.begin(who);
         }
         let coins = mix(self.base ^ 0x5357_4152_4d00);
-        self.families = Family::Workload.bit();
+        self.families = 0;
         for family in Family::ALL {
-            if faults.families & family.bit() != 0 && (!faults.swarm || coins & u64::from(family.bit()) != 0)
-            {
+            let coin = !faults.swarm || family == Family::Workload || coins & u64::from(family.bit()) != 0;
+            if coin && faults.families & family.bit() != 0 {
                 self.families |= family.bit();
             }
         }

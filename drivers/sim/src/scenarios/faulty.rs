@@ -61,7 +61,7 @@ pub const PLANTED: [PlantedBug; 16] = [
         "accepts a stale completion of an earlier connection",
         "server",
         2000,
-        &["misuse", "conservation", "counts"],
+        &["misuse", "conservation", "counts", "stuck"],
     ),
     bug(15, "a forward jump of the clock disarms the idle limit", "echo", 500, &["idle"]),
     bug(
