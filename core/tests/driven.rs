@@ -317,3 +317,25 @@ mod release_builds_reset {
         assert_eq!(driven.step(NOW), Step::Close { how: Teardown::Reset, outcome: 7 });
     }
 }
+
+/// What fits is taken in the same step, and reported; what does not is pending as ever.
+#[test]
+fn a_write_is_taken_in_its_step_if_there_is_room() {
+    let mut driven = driven([write(b"four"), write(b"fives"), wait(1, 0)]);
+    assert_eq!(driven.step_taking(NOW, 4), Ok(Bytes::from_static(b"four")));
+    assert_eq!((driven.pending(), heard(&driven)), (&b""[..], vec![Input::Wrote(4)]));
+    assert_eq!(driven.step_taking(NOW, 4), Err(Step::Write));
+    assert_eq!((driven.pending(), heard(&driven).len()), (&b"fives"[..], 1));
+}
+
+#[test]
+fn data_beyond_the_credit_is_handed_back_whole() {
+    let mut driven = driven([wait(4, 0)]);
+    assert!(driven.data_within_credit(NOW, Bytes::from_static(b"a")).is_err());
+    let _ = driven.step(NOW);
+    let five = Bytes::from_static(b"fives");
+    assert_eq!(driven.data_within_credit(NOW, five.clone()), Err(five));
+    assert_eq!(driven.data_within_credit(NOW, Bytes::from_static(b"abc")), Ok(()));
+    assert_eq!((driven.credit(), heard(&driven)), (1, vec![Input::Data(Bytes::from_static(b"abc"))]));
+    assert!(driven.data_within_credit(NOW, Bytes::new()).is_err());
+}

@@ -192,7 +192,7 @@ struct Lane {
 const REACH: usize = 8;
 
 /// Taken keys that are kept until they are cleared away together.
-const GAP: usize = 256;
+const GAP: usize = 512;
 
 impl Lane {
     /// Puts a key where it belongs; false if that is too far from the back.

@@ -7,7 +7,7 @@
 mod ping;
 
 use ping::PingPong;
-use roundtrip_sim::choose::{Faults, Seeded};
+use roundtrip_sim::choose::{Family, Faults, Seeded};
 use roundtrip_sim::scenarios::Echo;
 use roundtrip_sim::{Runner, Scenario};
 
@@ -21,8 +21,23 @@ fn same_when_recorded(scenario: &impl Scenario, faults: Faults, seeds: u64) {
     }
 }
 
+/// Of the faults those that leave the short way open.
+fn short() -> Faults {
+    let long = [
+        Family::Slow,
+        Family::ShortIo,
+        Family::Split,
+        Family::Stall,
+        Family::Reset,
+        Family::Stop,
+        Family::Abort,
+    ];
+    long.into_iter().fold(Faults::SWARM, Faults::without)
+}
+
 #[test]
 fn a_recorded_run_is_the_same() {
+    same_when_recorded(&Echo, short(), 2000);
     same_when_recorded(&Echo, Faults::SWARM, 500);
     same_when_recorded(&Echo, Faults::ALL, 50);
     same_when_recorded(&Echo, Faults::NONE, 100);
