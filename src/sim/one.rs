@@ -1,6 +1,6 @@
 //! `sim replay`, `sim shrink` and `sim explain`: one schedule.
 
-use roundtrip_sim::choose::Seeded;
+use roundtrip_sim::choose::{self, Seeded};
 use roundtrip_sim::{Divergence, Recording, Runner, Scenario, Trace, diagram, html, shrink};
 
 use super::args::{Name, OneArgs};
@@ -36,14 +36,26 @@ fn trace(args: &OneArgs) -> Result<Option<Trace>, Problem> {
     }
 }
 
+/// What was run, and how it compares with what was recorded.
+struct Ran {
+    recording: Recording,
+    seed: Option<u64>,
+    divergence: Option<Box<Divergence>>,
+}
+
 /// Runs the trace or the seed.
-fn record<S: Scenario>(scenario: &S, args: &OneArgs) -> Result<(Recording, Option<Trace>), Problem> {
-    if let Some(trace) = trace(args)? {
-        let recording = trace.replay(scenario).unwrap_or_else(|divergence| divergence.recording);
-        return Ok((recording, Some(trace)));
-    }
-    let chooser = Seeded::new(args.seed.unwrap_or_default(), args.faults.faults());
-    Ok((Runner::new(scenario).record(chooser), None))
+fn record<S: Scenario>(scenario: &S, args: &OneArgs) -> Result<Ran, Problem> {
+    let Some(trace) = trace(args)? else {
+        let chooser = Seeded::new(args.seed.unwrap_or_default(), args.faults.faults());
+        let recording = Runner::new(scenario).record(chooser);
+        return Ok(Ran { recording, seed: args.seed, divergence: None });
+    };
+    Ok(match trace.replay(scenario) {
+        Ok(recording) => Ran { recording, seed: trace.seed, divergence: None },
+        Err(divergence) => {
+            Ran { recording: divergence.recording.clone(), seed: trace.seed, divergence: Some(divergence) }
+        }
+    })
 }
 
 /// Writes the files that were asked for.
@@ -87,19 +99,17 @@ pub(super) struct Replay<'a>(pub(super) &'a OneArgs);
 impl Task for Replay<'_> {
     fn with<S: Scenario>(self, scenario: &S) -> Result<Exit, Problem> {
         let args = self.0;
-        let (recording, trace) = record(scenario, args)?;
-        let again = record(scenario, args)?.0;
+        let Ran { recording, seed, divergence } = record(scenario, args)?;
+        // Its decisions are the whole run, so they have to give it once more.
+        let again = Runner::new(scenario).record(choose::Replay::new(&recording.decisions));
         if again != recording {
-            let at = again.lines.iter().zip(&recording.lines).take_while(|(one, other)| one == other).count();
-            let then = recording.lines.get(at).copied();
-            let now = again.lines.get(at).copied();
-            let difference = Divergence { at, then, now, recording: again };
+            let difference = Divergence::between(&recording.lines, again);
             out::say(format!("FAIL  two runs in one process are not the same\n{difference}"))?;
             return Ok(Exit::Internal);
         }
-        keep(scenario, args, trace.as_ref().and_then(|trace| trace.seed).or(args.seed), &recording)?;
+        keep(scenario, args, seed, &recording)?;
         out::say(outcome(&recording))?;
-        if let Some(Err(divergence)) = trace.map(|trace| trace.replay(scenario)) {
+        if let Some(divergence) = divergence {
             out::say(format!("it goes another way than it was recorded:\n{divergence}"))?;
         }
         Ok(exit(&recording))
@@ -112,7 +122,7 @@ pub(super) struct Shrink<'a>(pub(super) &'a OneArgs);
 impl Task for Shrink<'_> {
     fn with<S: Scenario>(self, scenario: &S) -> Result<Exit, Problem> {
         let args = self.0;
-        let (recording, trace) = record(scenario, args)?;
+        let Ran { recording, seed, .. } = record(scenario, args)?;
         if recording.run.verdict.is_pass() {
             out::say(outcome(&recording))?;
             return Ok(Exit::Ok);
@@ -120,7 +130,7 @@ impl Task for Shrink<'_> {
         let (events, decisions) = (recording.run.events, recording.decisions.len());
         let shrunk = shrink(scenario, recording);
         let small = &shrunk.recording;
-        keep(scenario, args, trace.and_then(|trace| trace.seed).or(args.seed), small)?;
+        keep(scenario, args, seed, small)?;
         out::say(format!(
             "{}\nshrunk from {} events and {} choices to {} and {}, in {} runs{}\n\n{}",
             outcome(small),
@@ -142,8 +152,8 @@ pub(super) struct Explain<'a>(pub(super) &'a OneArgs);
 impl Task for Explain<'_> {
     fn with<S: Scenario>(self, scenario: &S) -> Result<Exit, Problem> {
         let args = self.0;
-        let (recording, trace) = record(scenario, args)?;
-        keep(scenario, args, trace.and_then(|trace| trace.seed).or(args.seed), &recording)?;
+        let Ran { recording, seed, .. } = record(scenario, args)?;
+        keep(scenario, args, seed, &recording)?;
         out::say(format!("{}\n\n{}", outcome(&recording), diagram(&recording).trim_end()))?;
         Ok(exit(&recording))
     }

@@ -64,9 +64,7 @@ impl Task for Determinism<'_> {
             let alone = Runner::new(scenario).record(Seeded::new(seed, Faults::SWARM));
             if run != alone.run {
                 let again = one_after_the_other.record(Seeded::new(seed, Faults::SWARM));
-                let at = again.lines.iter().zip(&alone.lines).take_while(|(one, other)| one == other).count();
-                let (then, now) = (alone.lines.get(at).copied(), again.lines.get(at).copied());
-                let difference = Divergence { at, then, now, recording: again };
+                let difference = Divergence::between(&alone.lines, again);
                 out::say(format!(
                     "FAIL seed {seed}: alone and after others it is not the same\n{difference}"
                 ))?;

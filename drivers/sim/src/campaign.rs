@@ -148,6 +148,28 @@ impl Totals {
             *mine += others;
         }
     }
+
+    fn report(
+        self,
+        scenario: &str,
+        seeds: (u64, u64),
+        shard: (u64, u64),
+        goals: impl Iterator<Item = String>,
+    ) -> Report {
+        Report {
+            version: 1,
+            scenario: scenario.to_owned(),
+            seeds,
+            shards: vec![shard],
+            runs: self.runs,
+            events: self.events,
+            time: self.time,
+            hash: format!("{:016x}", self.hash),
+            failed: self.failed,
+            failures: self.failures,
+            goals: goals.zip(self.goals).collect(),
+        }
+    }
 }
 
 /// Runs a campaign to its end, or until `progress` is cancelled.
@@ -213,20 +235,8 @@ pub fn run<S: Scenario>(scenario: &S, campaign: &Campaign, progress: &Progress) 
         work();
     });
     let totals = totals.into_inner().unwrap_or_else(PoisonError::into_inner);
-    let names = scenario.goals().iter().map(|name| (*name).to_owned());
-    Report {
-        version: 1,
-        scenario: scenario.name().to_owned(),
-        seeds: (campaign.seeds.start, campaign.seeds.end),
-        shards: vec![(shard, of)],
-        runs: totals.runs,
-        events: totals.events,
-        time: totals.time,
-        hash: format!("{:016x}", totals.hash),
-        failed: totals.failed,
-        failures: totals.failures,
-        goals: names.zip(totals.goals).collect(),
-    }
+    let goals = scenario.goals().iter().map(|name| (*name).to_owned());
+    totals.report(scenario.name(), (campaign.seeds.start, campaign.seeds.end), (shard, of), goals)
 }
 
 impl Report {
@@ -301,19 +311,8 @@ impl Report {
         if let Some(missing) = (0..of).find(|shard| !shards.contains(&(*shard, of))) {
             return Err(MergeError::Missing(missing, of));
         }
-        Ok(Self {
-            version: 1,
-            scenario: first.scenario.clone(),
-            seeds: first.seeds,
-            shards: vec![(0, 1)],
-            runs: totals.runs,
-            events: totals.events,
-            time: totals.time,
-            hash: format!("{:016x}", totals.hash),
-            failed: totals.failed,
-            failures: totals.failures,
-            goals: first.goals.iter().map(|goal| goal.0.clone()).zip(totals.goals).collect(),
-        })
+        let goals = first.goals.iter().map(|goal| goal.0.clone());
+        Ok(totals.report(&first.scenario, first.seeds, (0, 1), goals))
     }
 }
 

@@ -82,8 +82,6 @@ pub(crate) struct Pipe {
     pub(crate) arrivals: u32,
     /// Nanoseconds that a byte takes on the line.
     pub(crate) per_byte: u64,
-    /// Bytes that were written and never reached the reader: only resets and closed readers lose any.
-    pub(crate) lost: u64,
 }
 
 impl Pipe {
@@ -113,7 +111,6 @@ impl Pipe {
             last: 0,
             arrivals: 0,
             per_byte: 0,
-            lost: 0,
         }
     }
 
@@ -142,7 +139,7 @@ impl Pipe {
     /// Whether so many bytes would leave at once, whole.
     #[inline(always)]
     pub(crate) const fn is_clear_for(&self, bytes: usize) -> bool {
-        self.unsent_bytes == 0 && self.sent_bytes + bytes <= self.window
+        self.unsent_bytes == 0 && bytes <= self.clear_room()
     }
 
     /// How many bytes would leave at once, whole, if nothing is unsent.
@@ -201,7 +198,6 @@ impl Pipe {
 
     /// A reset, which nothing follows and which drops what was not sent; it may overtake what is on its way.
     pub(crate) fn send_reset(&mut self, at: u64, overtakes: bool) {
-        self.lost += self.unsent_bytes as u64;
         self.unsent.clear();
         self.unsent_bytes = 0;
         self.fin = true;
@@ -272,7 +268,6 @@ impl Pipe {
     /// The connection is reset: nothing travels any more. What was received is kept, or not.
     pub(crate) fn break_off(&mut self, discard: bool) {
         self.broken = true;
-        self.lost += (self.sent_bytes - self.received_bytes + self.unsent_bytes) as u64;
         self.chunks.truncate(self.arrived);
         self.sent_bytes = self.received_bytes;
         self.fin_at = NEVER;
@@ -289,7 +284,6 @@ impl Pipe {
 
     /// Drops what nobody will read.
     pub(crate) fn discard(&mut self) {
-        self.lost += self.received_bytes as u64;
         self.sent_bytes -= self.received_bytes;
         self.received_bytes = 0;
         for _ in 0..std::mem::take(&mut self.arrived) {

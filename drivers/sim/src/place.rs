@@ -60,7 +60,6 @@ pub(crate) struct Rest<'a> {
 /// A side in the world of a scenario.
 pub(crate) trait Of<S: Scenario>: Place + Sized {
     type Hub: Hub;
-    type Opposite: Of<S>;
 
     fn end_mut(connection: &mut ConnectionOf<S>) -> &mut End<<Self::Hub as Hub>::Session>;
     fn node<'w, C>(world: &'w World<'_, S, C>) -> &'w Node<Self::Hub>;
@@ -81,10 +80,9 @@ pub(crate) trait Of<S: Scenario>: Place + Sized {
 }
 
 macro_rules! of {
-    ($place:ident, $opposite:ident, $hub:ident, $end:ident, $node:ident, $peer:ident, $tx:ident, $rx:ident) => {
+    ($place:ident, $hub:ident, $end:ident, $node:ident, $peer:ident, $tx:ident, $rx:ident) => {
         impl<S: Scenario> Of<S> for $place {
             type Hub = S::$hub;
-            type Opposite = $opposite;
 
             #[inline(always)]
             fn end_mut(connection: &mut ConnectionOf<S>) -> &mut End<<S::$hub as Hub>::Session> {
@@ -138,5 +136,5 @@ macro_rules! of {
     };
 }
 
-of!(AtClient, AtServer, Client, client, clients, server, up, down);
-of!(AtServer, AtClient, Server, server, server, client, down, up);
+of!(AtClient, Client, client, clients, server, up, down);
+of!(AtServer, Server, server, server, client, down, up);

@@ -235,20 +235,10 @@ impl Trace {
     /// Where the run goes another way: the machine, the scenario or the simulator is not what it was.
     pub fn replay<S: Scenario>(&self, scenario: &S) -> Result<Recording, Box<Divergence>> {
         let recording = Runner::new(scenario).record(Replay::new(&self.decisions));
-        let same = self.lines.iter().zip(&recording.lines).take_while(|(then, now)| then == now).count();
-        let is_same = same == self.lines.len()
-            && same == recording.lines.len()
+        let is_same = self.lines == recording.lines
             && self.verdict == recording.run.verdict.id()
             && self.hash == recording.run.hash;
-        if is_same {
-            return Ok(recording);
-        }
-        Err(Box::new(Divergence {
-            at: same,
-            then: self.lines.get(same).copied(),
-            now: recording.lines.get(same).copied(),
-            recording,
-        }))
+        if is_same { Ok(recording) } else { Err(Box::new(Divergence::between(&self.lines, recording))) }
     }
 }
 
@@ -263,6 +253,14 @@ pub struct Divergence {
     pub now: Option<Line>,
     /// What happens now, as a whole.
     pub recording: Recording,
+}
+
+impl Divergence {
+    /// The first line in which `recording` is not what happened `then`.
+    pub fn between(then: &[Line], recording: Recording) -> Self {
+        let at = then.iter().zip(&recording.lines).take_while(|(then, now)| then == now).count();
+        Self { at, then: then.get(at).copied(), now: recording.lines.get(at).copied(), recording }
+    }
 }
 
 impl fmt::Display for Divergence {

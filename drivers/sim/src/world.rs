@@ -819,18 +819,8 @@ impl<'s, S: Scenario, C: Told> World<'s, S, C> {
     /// What follows from what a driver did.
     #[inline(always)]
     fn settle<P: Of<S>>(&mut self, slot: u32, did: Did) -> Result<(), Halt> {
-        let connection = &self.connections[slot as usize];
-        let moment = Moment {
-            side: P::SIDE,
-            connection,
-            clients: &self.clients.hub,
-            server: &self.server.hub,
-            setup: &self.setup,
-        };
-        self.scenario.check(&moment, &mut self.reached)?;
-        self.scenario.state(&moment, &mut self.cx.hash);
+        let order = self.observe::<P>(slot)?;
         self.wake_receivers();
-        let order = self.scenario.order(&mut self.clients.hub, &mut self.server.hub);
         if did.has(Did::CLOSED) {
             if P::SIDE == Side::Server {
                 self.connections[slot as usize].door = Door::Gone;
@@ -847,18 +837,23 @@ impl<'s, S: Scenario, C: Told> World<'s, S, C> {
     /// The same after the short way: nobody closed, and nobody got mail.
     #[inline(always)]
     fn settle_calmly<P: Of<S>>(&mut self, slot: u32) -> Result<(), Halt> {
-        let connection = &self.connections[slot as usize];
+        let order = self.observe::<P>(slot)?;
+        self.follow(order)
+    }
+
+    /// Lets the scenario look at what happened; what its application wants now.
+    #[inline(always)]
+    fn observe<P: Of<S>>(&mut self, slot: u32) -> Result<Option<Order>, Halt> {
         let moment = Moment {
             side: P::SIDE,
-            connection,
+            connection: &self.connections[slot as usize],
             clients: &self.clients.hub,
             server: &self.server.hub,
             setup: &self.setup,
         };
         self.scenario.check(&moment, &mut self.reached)?;
         self.scenario.state(&moment, &mut self.cx.hash);
-        let order = self.scenario.order(&mut self.clients.hub, &mut self.server.hub);
-        self.follow(order)
+        Ok(self.scenario.order(&mut self.clients.hub, &mut self.server.hub))
     }
 
     #[inline(always)]

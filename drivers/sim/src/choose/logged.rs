@@ -13,11 +13,7 @@ pub struct Logged<C> {
 impl<C: Chooser> Logged<C> {
     /// Records what `chooser` chooses.
     pub fn new(chooser: C) -> Self {
-        let mut counts = Counts::default();
-        for who in [Entity::WORLD, Entity::CLIENTS, Entity::SERVER] {
-            counts.begin(who);
-        }
-        Self { chooser, counts, decisions: Vec::new() }
+        Self { chooser, counts: Counts::new(), decisions: Vec::new() }
     }
 
     /// What was chosen, sorted.

@@ -91,10 +91,15 @@ pub struct Decision {
 }
 
 /// How often each site was asked for each entity.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 struct Counts(Vec<[u32; Site::COUNT]>);
 
 impl Counts {
+    /// Nobody was asked yet; those of the run as a whole have begun.
+    fn new() -> Self {
+        Self(vec![[0; Site::COUNT]; Entity::OF_THE_RUN.len()])
+    }
+
     fn begin(&mut self, who: Entity) {
         let index = who.index() as usize;
         if index < self.0.len() {

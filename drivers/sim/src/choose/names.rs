@@ -244,7 +244,7 @@ enum Kind {
     Server,
 }
 
-/// Entities of the run as a whole; those of connections follow.
+/// Those of connections follow the entities of the run as a whole.
 const FIXED: u32 = 3;
 
 impl Entity {
@@ -254,6 +254,9 @@ impl Entity {
     pub const CLIENTS: Self = Self::named(Kind::Clients, 0, 0, 1);
     /// The node on which the server runs.
     pub const SERVER: Self = Self::named(Kind::Servers, 0, 0, 2);
+
+    /// These three: they have always begun, and their indices are the first.
+    pub(crate) const OF_THE_RUN: [Self; FIXED as usize] = [Self::WORLD, Self::CLIENTS, Self::SERVER];
 
     const fn named(kind: Kind, number: u32, round: u16, index: u32) -> Self {
         Self { key: (kind as u64) << 48 | (round as u64) << 32 | number as u64, index }

@@ -13,11 +13,7 @@ impl<'a> Replay<'a> {
     /// The choices in `decisions`, which must be sorted.
     pub fn new(decisions: &'a [Decision]) -> Self {
         debug_assert!(decisions.is_sorted(), "decisions are looked up by name");
-        let mut counts = Counts::default();
-        for who in [Entity::WORLD, Entity::CLIENTS, Entity::SERVER] {
-            counts.begin(who);
-        }
-        Self { decisions, counts }
+        Self { decisions, counts: Counts::new() }
     }
 }
 

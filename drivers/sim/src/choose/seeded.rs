@@ -69,7 +69,7 @@ impl Seeded {
     pub fn reseed(&mut self, seed: u64, faults: Faults) {
         self.base = mix(seed.wrapping_add(GAMMA));
         self.streams.clear();
-        for who in [Entity::WORLD, Entity::CLIENTS, Entity::SERVER] {
+        for who in Entity::OF_THE_RUN {
             self.begin(who);
         }
         let coins = mix(self.base ^ 0x5357_4152_4d00);
