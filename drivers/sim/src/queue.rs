@@ -211,14 +211,8 @@ impl Lane {
         if reach > self.first && self.keys[reach] > key {
             return false;
         }
-        self.keys.push(key);
-        let near = &mut self.keys[reach..];
-        for place in (1..near.len()).rev() {
-            if near[place - 1] < key {
-                break;
-            }
-            near.swap(place - 1, place);
-        }
+        let before = self.keys[reach..].iter().rposition(|other| *other < key);
+        self.keys.insert(before.map_or(reach, |before| reach + before + 1), key);
         true
     }
 
