@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
 use roundtrip_sim::campaign::{self, Campaign, Progress, Report};
-use roundtrip_sim::choose::Seeded;
+use roundtrip_sim::choose::{Family, Seeded};
 use roundtrip_sim::{Runner, Scenario, Trace, diagram, shrink};
 use roundtrip_std::{Clock, SystemClock};
 
@@ -82,7 +82,10 @@ fn summary(report: &Report, took: Duration, missed: &[&str]) -> String {
 
 /// Shrinks the first failure, keeps its trace, and shows it.
 fn tell_failure<S: Scenario>(scenario: &S, args: &RunArgs, seed: u64) -> Result<(), Problem> {
-    let recording = Runner::new(scenario).record(Seeded::new(seed, args.faults.faults()));
+    let mut seeded = Seeded::new(seed, args.faults.faults());
+    let recording = Runner::new(scenario).record(&mut seeded);
+    let on: Vec<_> = seeded.mask().map(Family::name).collect();
+    let on = if on.is_empty() { "none".to_owned() } else { on.join(", ") };
     let events = recording.run.events;
     let shrunk = shrink(scenario, recording).recording;
     let verdict = &shrunk.run.verdict;
@@ -97,7 +100,7 @@ fn tell_failure<S: Scenario>(scenario: &S, args: &RunArgs, seed: u64) -> Result<
     let picture = diagram(&shrunk);
     write(&path, &Trace::new(scenario.name(), Some(seed), shrunk).to_string())?;
     out::say(format!(
-        "{headline}\n\n{picture}\nagain: roundtrip sim replay {path}\n  all of it: roundtrip sim explain {} --seed {seed}{}",
+        "{headline}\nfaults drawn: {on}\n\n{picture}\nagain: roundtrip sim replay {path}\n  all of it: roundtrip sim explain {} --seed {seed}{}",
         scenario.name(),
         args.faults.again()
     ))
