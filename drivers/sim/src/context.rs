@@ -14,7 +14,7 @@ pub(crate) struct Context<C> {
     pub(crate) chooser: C,
     /// Sites at which there is anything to choose; none once all is healed.
     pub(crate) active: Active,
-    /// The [short way](crate::calm) may be taken.
+    /// The [short way](crate::world) may be taken.
     pub(crate) calm: bool,
     pub(crate) now: u64,
     /// Events that happened.
@@ -90,7 +90,7 @@ impl<C: Told> Context<C> {
     /// From now on there is something to choose at these sites only.
     pub(crate) fn activate(&mut self, active: Active) {
         self.active = active;
-        self.calm = !C::LISTENS && !active.has_any(crate::calm::LONG);
+        self.calm = !C::LISTENS && !active.has_any(crate::world::LONG);
     }
 
     /// Makes a choice; once all is healed, the benign one.

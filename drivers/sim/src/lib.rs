@@ -58,7 +58,6 @@
     reason = "one path is run for every event of every schedule, and its cost is counted"
 )]
 
-mod calm;
 pub mod campaign;
 mod check;
 pub mod choose;

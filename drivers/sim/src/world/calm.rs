@@ -9,6 +9,7 @@
 
 use roundtrip_core::{Driven, Machine, Step};
 
+use super::traffic::After;
 use crate::choose::{Active, Site};
 use crate::connection::{Connection, Did, End};
 use crate::context::{Context, Told};
@@ -18,7 +19,6 @@ use crate::node::Node;
 use crate::pipe::NEVER;
 use crate::place::{Of, Place};
 use crate::scenario::{ConnectionOf, Scenario};
-use crate::world::After;
 
 /// Choices that belong to the long way; the others on this one are asked for here as well.
 pub(crate) const LONG: Active = Active::NONE
