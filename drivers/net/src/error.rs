@@ -18,6 +18,8 @@ pub enum Stage {
     Listen,
     /// connect(2), on every address.
     Connect,
+    /// Taking over what the service manager passed: `sd_listen_fds(3)`.
+    Passed,
 }
 
 /// A socket could not be had.
@@ -43,6 +45,7 @@ impl fmt::Display for NetError {
             Stage::Bind => "cannot bind",
             Stage::Listen => "cannot listen",
             Stage::Connect => "cannot connect",
+            Stage::Passed => "cannot take over",
         };
         write!(f, "{what}: {}", self.source)
     }

@@ -3,43 +3,11 @@
 use std::error::Error;
 use std::fmt;
 use std::io;
-use std::net::{IpAddr, SocketAddr};
 
 use roundtrip_core::admission::Tally;
 use roundtrip_core::{Machine, Time};
 
-use crate::Control;
-
-/// What [`Admission`](roundtrip_core::admission::Admission) counts connections by: the peer's address, without
-/// its port.
-pub type Source = IpAddr;
-
-/// Who is at the other end.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Peer(SocketAddr);
-
-impl Peer {
-    /// The peer at this address; an IPv4 address mapped into IPv6 (`::ffff:a.b.c.d`) becomes IPv4 again.
-    pub const fn new(address: SocketAddr) -> Self {
-        Self(SocketAddr::new(address.ip().to_canonical(), address.port()))
-    }
-
-    /// Its address.
-    pub const fn address(&self) -> SocketAddr {
-        self.0
-    }
-
-    /// What connections are counted by.
-    pub const fn source(&self) -> Source {
-        self.0.ip()
-    }
-}
-
-impl fmt::Display for Peer {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
-    }
-}
+use crate::{Control, Peer};
 
 /// A server's side of every connection: the machine, and who hears of it.
 ///

@@ -28,7 +28,7 @@
 //! use std::sync::Arc;
 //!
 //! let listener = roundtrip_std::bind(&"127.0.0.1:0".parse()?, &BindOptions::default())?;
-//! let endpoint = listener.local_address()?.to_string().parse()?;
+//! let endpoint = listener.local_endpoint()?;
 //! let handle = ServerHandle::new()?;
 //! std::thread::scope(|scope| {
 //!     scope.spawn(|| {
@@ -60,9 +60,11 @@ mod wake;
 
 pub use clock::{Clock, SystemClock};
 pub use connection::{Driver, drive};
+#[cfg(unix)]
+pub use roundtrip_net::passed_listeners;
 pub use roundtrip_net::{
     BindOptions, Call, CallFailed, ConnectOptions, Control, Ended, Endpoint, EndpointError, Family, Listener,
-    NetError, Peer, PostError, Served, Service, Stage, Stream, bind, connect,
+    NetError, Peer, PostError, Served, Service, Source, Stage, Stream, bind, connect,
 };
 pub use server::{ServerHandle, serve, serve_by};
 

@@ -254,6 +254,6 @@ fn a_busy_listener_does_not_starve_the_others() {
     let limits = Limits { connections: 1, total: Some(6), ..Limits::default() };
     roundtrip_std::serve(vec![busy, other], limits, &ServerHandle::new().unwrap(), &service).unwrap();
     let order = order.into_inner().unwrap();
-    let place = order.iter().position(|&address| address == lonely.local_addr().unwrap());
+    let place = order.iter().position(|&address| address == lonely.local_addr().ok());
     assert!(place.unwrap() <= 1, "{order:?}");
 }

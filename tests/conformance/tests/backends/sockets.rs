@@ -318,7 +318,7 @@ impl<M: Session, W: Fn(EchoServer) -> M + Send + Sync> Service for House<W> {
     }
 
     fn ended(&self, peer: &Peer, ended: Ended<ServerOutcome>) {
-        self.stage.seen().sessions.insert(peer.address(), ended.outcome);
+        self.stage.seen().sessions.extend(peer.address().map(|address| (address, ended.outcome)));
         self.stage.session_ended.notify_all();
     }
 }

@@ -1,0 +1,108 @@
+//! What can be wrong with the text of an endpoint.
+
+use std::error::Error;
+use std::fmt;
+
+use super::parse::SCHEMES;
+
+/// Why a text is no endpoint.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum EndpointError {
+    /// The scheme is not known.
+    Scheme(String),
+    /// No host can be called that.
+    Host(String),
+    /// The port is no number from 0 to 65535.
+    Port(String),
+    /// An IPv6 address with a port needs brackets.
+    Brackets(String),
+    /// No socket's file can be called that.
+    Path(String),
+    /// What was given of this scheme takes no address.
+    Address(String),
+    /// The scheme has no such option, or it was given twice.
+    Option(String),
+    /// The option does not take this value.
+    Value(String),
+}
+
+impl EndpointError {
+    /// What to write instead.
+    pub fn advice(&self) -> String {
+        match self {
+            Self::Scheme(scheme) => match nearest(scheme) {
+                Some(near) => format!("did you mean `{near}:`?"),
+                None => format!("known schemes: {}", SCHEMES.join(", ")),
+            },
+            Self::Host(host) if !host.is_empty() && host.bytes().all(|byte| byte.is_ascii_digit()) => {
+                format!("for a port, write HOST:PORT, as in localhost:{host}")
+            }
+            Self::Host(_) => "write HOST:PORT, as in localhost:27015".to_owned(),
+            Self::Port(_) => "a port is a number from 0 to 65535".to_owned(),
+            Self::Brackets(_) => "write an IPv6 address with a port as [ADDRESS]:PORT".to_owned(),
+            Self::Path(_) => {
+                "write unix:PATH, or unix:@NAME on Linux; a comma in a path is %2C, a percent sign %25"
+                    .to_owned()
+            }
+            Self::Address(_) => "write stdio: or systemd: and nothing behind it".to_owned(),
+            Self::Option(_) => {
+                "options are v6only=yes or v6only=no for tcp, mode=0660 for unix:PATH".to_owned()
+            }
+            Self::Value(_) => "write v6only=yes, v6only=no, or mode= and up to 0777 in octal".to_owned(),
+        }
+    }
+}
+
+/// The scheme that was probably meant: one wrong, missing, superfluous or swapped letter away.
+fn nearest(word: &str) -> Option<&'static str> {
+    SCHEMES.into_iter().find(|scheme| is_one_off(word.as_bytes(), scheme.as_bytes()))
+}
+
+fn is_one_off(a: &[u8], b: &[u8]) -> bool {
+    let same = a.iter().zip(b).take_while(|(a, b)| a == b).count();
+    let (a, b) = (&a[same..], &b[same..]);
+    let behind = |text: &[u8], n: usize| text.get(n..).map(<[u8]>::to_vec);
+    let is_swapped = a.len() >= 2 && b.len() >= 2 && a[0] == b[1] && a[1] == b[0] && a[2..] == b[2..];
+    is_swapped
+        || behind(a, 1).is_some_and(|rest| rest == b || Some(&rest) == behind(b, 1).as_ref())
+        || behind(b, 1).is_some_and(|rest| rest == a)
+}
+
+impl fmt::Display for EndpointError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Scheme(scheme) => write!(f, "unknown scheme `{}`", scheme.escape_debug()),
+            Self::Host(host) if host.is_empty() => f.write_str("the host is missing"),
+            Self::Host(host) => write!(f, "`{}` is no host", host.escape_debug()),
+            Self::Port(port) if port.is_empty() => f.write_str("the port after the colon is missing"),
+            Self::Port(port) => write!(f, "`{}` is no port", port.escape_debug()),
+            Self::Brackets(text) => write!(f, "`{}` has too many colons", text.escape_debug()),
+            Self::Path(path) if path.is_empty() => f.write_str("the path is missing"),
+            Self::Path(path) => write!(f, "`{}` is no path of a socket", path.escape_debug()),
+            Self::Address(address) => {
+                write!(f, "`{}` is an address where none belongs", address.escape_debug())
+            }
+            Self::Option(option) if option.is_empty() => f.write_str("the option after the comma is missing"),
+            Self::Option(option) => write!(f, "`{}` is no option here", option.escape_debug()),
+            Self::Value(option) => write!(f, "`{}` has no such value", option.escape_debug()),
+        }
+    }
+}
+
+impl Error for EndpointError {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_slip_is_guessed() {
+        for (slip, meant) in
+            [("tpc", "tcp"), ("tc", "tcp"), ("tcpp", "tcp"), ("unx", "unix"), ("UNIX", ""), ("http", "")]
+        {
+            assert_eq!(nearest(slip).unwrap_or_default(), meant, "{slip}");
+        }
+        assert_eq!(EndpointError::Scheme("http".into()).advice(), "known schemes: tcp, unix, stdio, systemd");
+    }
+}

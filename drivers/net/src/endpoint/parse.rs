@@ -1,0 +1,251 @@
+//! From text to an endpoint.
+
+use std::net::Ipv6Addr;
+use std::str::FromStr;
+
+use super::{DEFAULT_PORT, Endpoint, EndpointError};
+
+pub(super) const SCHEMES: [&str; 4] = ["tcp", "unix", "stdio", "systemd"];
+
+impl FromStr for Endpoint {
+    type Err = EndpointError;
+
+    fn from_str(text: &str) -> Result<Self, EndpointError> {
+        let (text, options) = match text.split_once(',') {
+            Some((text, options)) => (text, Some(options)),
+            None => (text, None),
+        };
+        let (scheme, address) = scheme_of(text)?;
+        let mut endpoint = match scheme {
+            "tcp" => parse_tcp(address)?,
+            "unix" => parse_unix(address)?,
+            scheme if address.is_empty() => {
+                if scheme == "stdio" {
+                    Self::Stdio
+                } else {
+                    Self::Systemd
+                }
+            }
+            _ => return Err(EndpointError::Address(address.to_owned())),
+        };
+        let mut seen = Vec::new();
+        for option in options.into_iter().flat_map(|options| options.split(',')) {
+            let (name, value) = option.split_once('=').unwrap_or((option, ""));
+            if seen.contains(&name) {
+                return Err(EndpointError::Option(option.to_owned()));
+            }
+            seen.push(name);
+            set(&mut endpoint, option, name, value)?;
+        }
+        Ok(endpoint)
+    }
+}
+
+/// The scheme, `tcp` if there is none, and what follows it.
+fn scheme_of(text: &str) -> Result<(&str, &str), EndpointError> {
+    let Some((word, rest)) = text.split_once(':') else { return Ok(("tcp", text)) };
+    if SCHEMES.contains(&word) {
+        return Ok((word, rest.strip_prefix("//").unwrap_or(rest)));
+    }
+    if rest.starts_with("//") {
+        return Err(EndpointError::Scheme(word.to_owned()));
+    }
+    // `word:host:port`: two colons and no IPv6 address.
+    if rest.contains(':') && !text.starts_with('[') && text.parse::<Ipv6Addr>().is_err() {
+        let is_word = word.starts_with(|c: char| c.is_ascii_alphabetic());
+        return Err(if is_word {
+            EndpointError::Scheme(word.to_owned())
+        } else {
+            EndpointError::Brackets(text.to_owned())
+        });
+    }
+    Ok(("tcp", text))
+}
+
+/// Sets an option.
+fn set(endpoint: &mut Endpoint, option: &str, name: &str, value: &str) -> Result<(), EndpointError> {
+    let bad_value = || EndpointError::Value(option.to_owned());
+    match (endpoint, name) {
+        (Endpoint::Tcp { dual_stack, .. }, "v6only") => {
+            *dual_stack = match value {
+                "yes" => false,
+                "no" => true,
+                _ => return Err(bad_value()),
+            };
+        }
+        (Endpoint::Unix { mode, .. }, "mode") => {
+            let is_octal = (1..=4).contains(&value.len()) && value.bytes().all(|byte| byte.is_ascii_digit());
+            let bits = u32::from_str_radix(value, 8).ok().filter(|bits| is_octal && *bits <= 0o777);
+            *mode = Some(bits.ok_or_else(bad_value)?);
+        }
+        _ => return Err(EndpointError::Option(option.to_owned())),
+    }
+    Ok(())
+}
+
+fn parse_tcp(text: &str) -> Result<Endpoint, EndpointError> {
+    let (host, port) = if let Some(rest) = text.strip_prefix('[') {
+        let Some((host, port)) = rest.split_once(']') else {
+            return Err(EndpointError::Brackets(text.to_owned()));
+        };
+        if address_of(host).parse::<Ipv6Addr>().is_err() {
+            return Err(EndpointError::Host(host.to_owned()));
+        }
+        match port.strip_prefix(':') {
+            Some(port) => (host, Some(port)),
+            None if port.is_empty() => (host, None),
+            None => return Err(EndpointError::Port(port.to_owned())),
+        }
+    } else if text.parse::<Ipv6Addr>().is_ok() {
+        (text, None)
+    } else {
+        match text.rsplit_once(':') {
+            Some((host, _)) if host.contains(':') => return Err(EndpointError::Brackets(text.to_owned())),
+            Some((host, port)) => (host, Some(port)),
+            None => (text, None),
+        }
+    };
+    let port = match port {
+        None => DEFAULT_PORT,
+        Some(digits) if !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit()) => {
+            digits.parse().map_err(|_| EndpointError::Port(digits.to_owned()))?
+        }
+        Some(other) => return Err(EndpointError::Port(other.to_owned())),
+    };
+    Endpoint::tcp(host, port)
+}
+
+/// An IPv6 address without its zone (RFC 6874): `fe80::1%eth0`.
+fn address_of(host: &str) -> &str {
+    host.split_once('%').map_or(host, |(address, _)| address)
+}
+
+pub(super) fn check_host(host: &str) -> Result<(), EndpointError> {
+    let is_address = address_of(host).parse::<Ipv6Addr>().is_ok();
+    let is_name = !host.is_empty()
+        && host.len() <= 253
+        && host.chars().all(|c| c.is_alphanumeric() || matches!(c, '.' | '-' | '_'));
+    // A number would be taken for an IPv4 address written as one (inet_aton(3)); a port was meant.
+    let is_number = host.bytes().all(|byte| byte.is_ascii_digit());
+    if is_address || (is_name && !is_number) { Ok(()) } else { Err(EndpointError::Host(host.to_owned())) }
+}
+
+fn parse_unix(text: &str) -> Result<Endpoint, EndpointError> {
+    let name = text.strip_prefix('@');
+    let path = decode(name.unwrap_or(text)).ok_or_else(|| EndpointError::Path(text.to_owned()))?;
+    if name.is_some() { Endpoint::abstract_unix(&path) } else { Endpoint::unix(&path) }
+}
+
+pub(super) fn check_path(path: &str) -> Result<(), EndpointError> {
+    if path.is_empty() || path.contains('\0') { Err(EndpointError::Path(path.to_owned())) } else { Ok(()) }
+}
+
+/// What a percent-encoded text says; none if that is no text.
+fn decode(text: &str) -> Option<String> {
+    let mut parts = text.split('%');
+    let mut bytes = parts.next()?.as_bytes().to_vec();
+    for part in parts {
+        let digits = part.get(..2).filter(|digits| digits.bytes().all(|byte| byte.is_ascii_hexdigit()))?;
+        bytes.push(u8::from_str_radix(digits, 16).ok()?);
+        bytes.extend_from_slice(&part.as_bytes()[2..]);
+    }
+    String::from_utf8(bytes).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tcp(host: &str, port: u16) -> Endpoint {
+        Endpoint::Tcp { host: host.to_owned(), port, dual_stack: false }
+    }
+
+    fn unix(path: &str, mode: Option<u32>) -> Endpoint {
+        Endpoint::Unix { path: path.to_owned(), mode }
+    }
+
+    #[test]
+    fn what_people_write_is_understood() {
+        for (text, endpoint) in [
+            ("localhost", tcp("localhost", DEFAULT_PORT)),
+            ("localhost:7", tcp("localhost", 7)),
+            ("tcp:localhost:7", tcp("localhost", 7)),
+            ("tcp://localhost:7", tcp("localhost", 7)),
+            ("tcp:localhost", tcp("localhost", DEFAULT_PORT)),
+            ("127.0.0.1:0", tcp("127.0.0.1", 0)),
+            ("[::1]:65535", tcp("::1", 65535)),
+            ("[::1]", tcp("::1", DEFAULT_PORT)),
+            ("::1", tcp("::1", DEFAULT_PORT)),
+            ("tcp:[fe80::1%eth0]:80", tcp("fe80::1%eth0", 80)),
+            ("a-b_c.example:80", tcp("a-b_c.example", 80)),
+            ("a:80,v6only=yes", tcp("a", 80)),
+            ("[::]:80,v6only=no", Endpoint::Tcp { host: "::".into(), port: 80, dual_stack: true }),
+            ("unix:/run/a b.sock", unix("/run/a b.sock", None)),
+            ("unix:///run/a.sock", unix("/run/a.sock", None)),
+            ("unix:/run/a://b", unix("/run/a://b", None)),
+            ("unix:a%2Cb%25c%2c", unix("a,b%c,", None)),
+            ("unix:a.sock,mode=0600", unix("a.sock", Some(0o600))),
+            ("unix:a.sock,mode=777", unix("a.sock", Some(0o777))),
+            ("unix:%40a", unix("@a", None)),
+            ("unix:@a", Endpoint::Abstract { name: "a".into() }),
+            ("unix://@a", Endpoint::Abstract { name: "a".into() }),
+            ("stdio:", Endpoint::Stdio),
+            ("systemd://", Endpoint::Systemd),
+        ] {
+            assert_eq!(text.parse(), Ok(endpoint), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_wrong_is_named() {
+        use EndpointError::{Address, Brackets, Host, Option, Path, Port, Scheme, Value};
+        for (text, error) in [
+            ("localhost:", Port(String::new())),
+            ("localhost:http", Port("http".into())),
+            ("localhost:65536", Port("65536".into())),
+            ("localhost:+80", Port("+80".into())),
+            ("localhost:-1", Port("-1".into())),
+            ("[::1]80", Port("80".into())),
+            ("[::1", Brackets("[::1".into())),
+            ("::1:zz:80", Brackets("::1:zz:80".into())),
+            ("tcp:::1:zz", Brackets("::1:zz".into())),
+            ("[localhost]:80", Host("localhost".into())),
+            ("tpc:localhost:80", Scheme("tpc".into())),
+            ("http://localhost", Scheme("http".into())),
+            ("http://localhost:80", Scheme("http".into())),
+            ("", Host(String::new())),
+            (":80", Host(String::new())),
+            ("tcp:", Host(String::new())),
+            ("8080", Host("8080".into())),
+            ("tcp:8080", Host("8080".into())),
+            ("a b:80", Host("a b".into())),
+            ("a:80,", Option(String::new())),
+            ("a:80,b:80", Option("b:80".into())),
+            ("a:80,mode=0600", Option("mode=0600".into())),
+            ("a:80,v6only=no,v6only=no", Option("v6only=no".into())),
+            ("a:80,v6only", Value("v6only".into())),
+            ("a:80,v6only=1", Value("v6only=1".into())),
+            ("unix:", Path(String::new())),
+            ("unix:@", Path(String::new())),
+            ("unix:a%2", Path("a%2".into())),
+            ("unix:a%zz", Path("a%zz".into())),
+            ("unix:a%+1", Path("a%+1".into())),
+            ("unix:a%ff", Path("a%ff".into())),
+            ("unix:a%00", Path("a\0".into())),
+            ("unix:a%é", Path("a%é".into())),
+            ("unix:a,mode=rw", Value("mode=rw".into())),
+            ("unix:a,mode=1000", Value("mode=1000".into())),
+            ("unix:a,mode=08", Value("mode=08".into())),
+            ("unix:a,mode=+7", Value("mode=+7".into())),
+            ("unix:@a,mode=0600", Option("mode=0600".into())),
+            ("stdio:1", Address("1".into())),
+            ("systemd:echo", Address("echo".into())),
+            ("stdio:,mode=0600", Option("mode=0600".into())),
+        ] {
+            let refused = text.parse::<Endpoint>();
+            assert_eq!(refused, Err(error), "{text}");
+            let error = refused.unwrap_err();
+            assert!(!error.to_string().contains('\n') && !error.advice().contains('\n'));
+        }
+    }
+}

@@ -1,0 +1,141 @@
+//! A listening socket.
+
+use std::io;
+use std::net::SocketAddr;
+#[cfg(unix)]
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use socket2::Socket;
+
+use crate::{Endpoint, NetError, Peer, Stage, Stream};
+
+/// A listening socket: non-blocking, with the longest backlog that the system gives.
+#[derive(Debug)]
+pub struct Listener {
+    socket: Socket,
+    #[cfg(unix)]
+    #[expect(dead_code, reason = "dropping it removes the file")]
+    file: Option<super::unix::SocketFile>,
+}
+
+impl Listener {
+    /// Listens on a socket that is bound.
+    pub(super) fn listen(socket: Socket) -> Result<Self, NetError> {
+        // Every system cuts this to its own maximum; the standard library's 128 makes a burst of 2,000
+        // clients wait for retransmitted SYNs.
+        socket.listen(i32::MAX).map_err(NetError::at(Stage::Listen))?;
+        Self::of(socket).map_err(NetError::at(Stage::Socket))
+    }
+
+    fn of(socket: Socket) -> io::Result<Self> {
+        socket.set_nonblocking(true)?;
+        Ok(Self {
+            socket,
+            #[cfg(unix)]
+            file: None,
+        })
+    }
+
+    /// Removes that file once it is dropped.
+    #[cfg(unix)]
+    pub(super) fn with_file(self, file: Option<super::unix::SocketFile>) -> Self {
+        Self { file, ..self }
+    }
+
+    /// The internet address that was bound: what a port of 0 became.
+    ///
+    /// # Errors
+    ///
+    /// What getsockname(2) says; `Unsupported` if it has none.
+    pub fn local_address(&self) -> io::Result<SocketAddr> {
+        let no_address = || io::Error::new(io::ErrorKind::Unsupported, "the socket has no internet address");
+        self.socket.local_addr()?.as_socket().ok_or_else(no_address)
+    }
+
+    /// Where to connect to it: what a name and a port of 0 became.
+    ///
+    /// # Errors
+    ///
+    /// What getsockname(2) says; `Unsupported` for a path that is no text, and for a socket of another kind.
+    pub fn local_endpoint(&self) -> io::Result<Endpoint> {
+        let endpoint = match self.socket.local_addr()? {
+            #[cfg(unix)]
+            address if address.is_unix() => super::unix::endpoint_of(&address),
+            address => address.as_socket().map(|address| Endpoint::Tcp {
+                host: address.ip().to_string(),
+                port: address.port(),
+                dual_stack: address.is_ipv6() && self.socket.only_v6().is_ok_and(|only| !only),
+            }),
+        };
+        endpoint.ok_or_else(|| io::Error::new(io::ErrorKind::Unsupported, "the socket's address is no text"))
+    }
+
+    /// Accepts one connection, without blocking.
+    ///
+    /// # Errors
+    ///
+    /// What accept(2) says; [`classify::accept`](crate::classify::accept) tells what follows.
+    pub fn accept(&self) -> io::Result<(Stream, Peer)> {
+        let (socket, address) = self.socket.accept()?;
+        let peer = Peer::of(&socket, &address)?;
+        #[cfg(unix)]
+        if peer.address().is_none() {
+            return Ok((Stream::of_unix(socket)?, peer));
+        }
+        Ok((Stream::of_tcp(socket)?, peer))
+    }
+}
+
+impl From<std::net::TcpListener> for Listener {
+    /// Takes a listening socket as it is, made non-blocking.
+    fn from(listener: std::net::TcpListener) -> Self {
+        // It fails for no descriptor that is open.
+        let _ = listener.set_nonblocking(true);
+        Self {
+            socket: listener.into(),
+            #[cfg(unix)]
+            file: None,
+        }
+    }
+}
+
+#[cfg(unix)]
+impl AsFd for Listener {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
+    }
+}
+
+/// The listeners that the service manager passed to this process, in its order (`sd_listen_fds(3)`). They are handed out
+/// once.
+///
+/// # Errors
+///
+/// [`NetError`] at [`Stage::Passed`] if there are none, or if one of them is no listening stream socket.
+#[cfg(unix)]
+pub fn passed_listeners() -> Result<Vec<Listener>, NetError> {
+    let fail =
+        |words: String| NetError::at(Stage::Passed)(io::Error::new(io::ErrorKind::InvalidInput, words));
+    let mut passed = listenfd::ListenFd::from_env();
+    if passed.len() == 0 {
+        return Err(fail("no socket was passed".to_owned()));
+    }
+    let mut listeners = Vec::new();
+    for index in 0..passed.len() {
+        let tcp = passed.take_tcp_listener(index).ok().flatten().map(OwnedFd::from);
+        let unix = || passed.take_unix_listener(index).ok().flatten().map(OwnedFd::from);
+        // Both check family and type; a connection that was passed is of the right ones as well.
+        let socket = tcp.or_else(unix).map(Socket::from).filter(|socket| {
+            rustix::net::sockopt::socket_acceptconn(socket).is_ok_and(|is_listening| is_listening)
+        });
+        let Some(socket) = socket else {
+            return Err(fail(format!("descriptor {} is no listening stream socket", FIRST_PASSED + index)));
+        };
+        listeners.push(Listener::of(socket).map_err(NetError::at(Stage::Passed))?);
+    }
+    Ok(listeners)
+}
+
+/// The first descriptor that is passed: `SD_LISTEN_FDS_START`.
+#[cfg(unix)]
+const FIRST_PASSED: usize = 3;

@@ -1,0 +1,304 @@
+//! Sockets with the options that a server and a client want, set the same on every platform.
+
+mod listener;
+mod stream;
+#[cfg(unix)]
+mod unix;
+
+use std::io;
+use std::net::{SocketAddr, ToSocketAddrs};
+use std::time::Duration;
+
+use socket2::{Domain, Protocol, Socket, Type};
+
+use crate::{Endpoint, NetError, Stage};
+
+pub use listener::Listener;
+#[cfg(unix)]
+pub use listener::passed_listeners;
+pub use stream::Stream;
+
+/// Which of a name's addresses to use.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Family {
+    /// All of them.
+    #[default]
+    Any,
+    /// IPv4 addresses only.
+    V4,
+    /// IPv6 addresses only.
+    V6,
+}
+
+impl Family {
+    const fn has(self, address: &SocketAddr) -> bool {
+        match self {
+            Self::Any => true,
+            Self::V4 => address.is_ipv4(),
+            Self::V6 => address.is_ipv6(),
+        }
+    }
+}
+
+/// How to listen.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct BindOptions {
+    /// Which of the name's addresses to try.
+    pub family: Family,
+    /// Bytes that the kernel holds for a connection in each direction, as `SO_SNDBUF` and `SO_RCVBUF` take them
+    /// (socket(7): Linux doubles them for its own use); none leaves it to the system, which lets them grow.
+    pub socket_buffer: Option<usize>,
+}
+
+/// How to connect.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct ConnectOptions {
+    /// Which of the name's addresses to try.
+    pub family: Family,
+    /// The longest time for one address; none leaves it to the system, minutes for one that does not answer.
+    pub timeout: Option<Duration>,
+    /// As of [`BindOptions`].
+    pub socket_buffer: Option<usize>,
+}
+
+/// Listens on the first of the endpoint's addresses that can be bound.
+///
+/// A Unix socket's file that nobody listens behind any more is replaced; a listener removes its own when it is dropped.
+/// `systemd:` is the one listener that the service manager passed: [`passed_listeners`] has all of them.
+///
+/// # Errors
+///
+/// [`NetError`] of the last address, with the step that failed; `Unsupported` for what cannot be listened on here.
+pub fn bind(endpoint: &Endpoint, options: &BindOptions) -> Result<Listener, NetError> {
+    match endpoint {
+        Endpoint::Tcp { host, port, dual_stack } => {
+            first_of(resolve(host, *port, options.family)?, Stage::Bind, |address| {
+                let socket =
+                    tcp_socket(&address, options.socket_buffer).map_err(NetError::at(Stage::Socket))?;
+                prepare_to_bind(&socket, &address, *dual_stack).map_err(NetError::at(Stage::Socket))?;
+                socket.bind(&address.into()).map_err(NetError::at(Stage::Bind))?;
+                Listener::listen(socket)
+            })
+        }
+        #[cfg(unix)]
+        Endpoint::Unix { path, mode } => unix::bind(path, *mode, options.socket_buffer),
+        #[cfg(any(target_os = "linux", target_os = "android"))]
+        Endpoint::Abstract { name } => unix::bind_abstract(name, options.socket_buffer),
+        #[cfg(unix)]
+        Endpoint::Systemd => {
+            let mut passed = passed_listeners()?;
+            match (passed.pop(), passed.is_empty()) {
+                (Some(listener), true) => Ok(listener),
+                _ => Err(NetError::at(Stage::Passed)(io::Error::other("not exactly one socket was passed"))),
+            }
+        }
+        endpoint => Err(unsupported(endpoint, Stage::Bind, "listened on")),
+    }
+}
+
+/// Connects to the first of the endpoint's addresses that answers, in the resolver's order.
+///
+/// # Errors
+///
+/// [`NetError`] of the last address, with the step that failed; `Unsupported` for what cannot be connected to here.
+pub fn connect(endpoint: &Endpoint, options: &ConnectOptions) -> Result<Stream, NetError> {
+    match endpoint {
+        Endpoint::Tcp { host, port, .. } => {
+            first_of(resolve(host, *port, options.family)?, Stage::Connect, |address| {
+                let socket =
+                    tcp_socket(&address, options.socket_buffer).map_err(NetError::at(Stage::Socket))?;
+                let connected = match options.timeout {
+                    Some(timeout) => socket.connect_timeout(&address.into(), timeout),
+                    None => socket.connect(&address.into()),
+                };
+                connected.map_err(NetError::at(Stage::Connect))?;
+                Stream::of_tcp(socket).map_err(NetError::at(Stage::Socket))
+            })
+        }
+        #[cfg(unix)]
+        Endpoint::Unix { path, .. } => unix::connect(path.as_ref(), options),
+        #[cfg(any(target_os = "linux", target_os = "android"))]
+        Endpoint::Abstract { name } => unix::connect(&unix::abstract_path(name), options),
+        endpoint => Err(unsupported(endpoint, Stage::Connect, "connected to")),
+    }
+}
+
+fn unsupported(endpoint: &Endpoint, stage: Stage, what: &str) -> NetError {
+    let words = format!("{endpoint} cannot be {what} on this platform, or not at all");
+    NetError::at(stage)(io::Error::new(io::ErrorKind::Unsupported, words))
+}
+
+fn resolve(host: &str, port: u16, family: Family) -> Result<Vec<SocketAddr>, NetError> {
+    let found = (host, port).to_socket_addrs().map_err(NetError::at(Stage::Resolve))?;
+    let mut addresses: Vec<_> = found.filter(|address| family.has(address)).collect();
+    addresses.dedup();
+    Ok(addresses)
+}
+
+fn first_of<T>(
+    addresses: Vec<SocketAddr>,
+    stage: Stage,
+    mut attempt: impl FnMut(SocketAddr) -> Result<T, NetError>,
+) -> Result<T, NetError> {
+    let mut last = NetError {
+        stage: Stage::Resolve,
+        source: io::Error::new(io::ErrorKind::AddrNotAvailable, "no address of the family asked for"),
+    };
+    for address in addresses {
+        match attempt(address) {
+            Ok(got) => return Ok(got),
+            // What the step itself said of one address says more than that another family has no sockets.
+            Err(error) if error.stage == stage || last.stage != stage => last = error,
+            Err(_) => {}
+        }
+    }
+    Err(last)
+}
+
+fn tcp_socket(address: &SocketAddr, buffer: Option<usize>) -> io::Result<Socket> {
+    let socket = Socket::new(Domain::for_address(*address), Type::STREAM, Some(Protocol::TCP))?;
+    set_buffers(&socket, buffer)?;
+    Ok(socket)
+}
+
+/// Before listening or connecting: TCP decides then how large a window it can ever offer (RFC 7323, section 2.2).
+fn set_buffers(socket: &Socket, buffer: Option<usize>) -> io::Result<()> {
+    if let Some(bytes) = buffer {
+        socket.set_send_buffer_size(bytes)?;
+        socket.set_recv_buffer_size(bytes)?;
+    }
+    Ok(())
+}
+
+fn prepare_to_bind(socket: &Socket, address: &SocketAddr, dual_stack: bool) -> io::Result<()> {
+    // On Unix this only lets a server back onto its port while old connections are in TIME_WAIT. On Windows it
+    // would let another process take the port.
+    #[cfg(unix)]
+    socket.set_reuse_address(true)?;
+    // Defaults differ from system to system.
+    if address.is_ipv6() {
+        socket.set_only_v6(!dual_stack)?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Peer;
+
+    fn loopback() -> Listener {
+        bind(&"127.0.0.1:0".parse().unwrap(), &BindOptions::default()).unwrap()
+    }
+
+    fn endpoint(listener: &Listener) -> Endpoint {
+        listener.local_endpoint().unwrap()
+    }
+
+    #[test]
+    fn a_port_in_use_is_refused_at_bind() {
+        let taken = loopback();
+        let error = bind(&endpoint(&taken), &BindOptions::default()).unwrap_err();
+        assert_eq!(error.stage, Stage::Bind);
+        assert_eq!(error.source.kind(), io::ErrorKind::AddrInUse);
+    }
+
+    #[test]
+    fn nobody_listening_is_refused_at_connect() {
+        let gone = endpoint(&loopback());
+        let error = connect(&gone, &ConnectOptions::default()).unwrap_err();
+        assert_eq!(error.stage, Stage::Connect);
+        assert_eq!(error.source.kind(), io::ErrorKind::ConnectionRefused);
+    }
+
+    #[test]
+    fn every_address_is_tried_in_turn() {
+        let tried = std::cell::RefCell::new(Vec::new());
+        let addresses: Vec<SocketAddr> = vec!["[::1]:1".parse().unwrap(), "127.0.0.1:1".parse().unwrap()];
+        let got = first_of(addresses, Stage::Connect, |address| {
+            tried.borrow_mut().push(address);
+            if address.is_ipv4() {
+                Ok(())
+            } else {
+                Err(NetError::at(Stage::Connect)(io::ErrorKind::Other.into()))
+            }
+        });
+        assert!(got.is_ok());
+        assert_eq!(tried.borrow().len(), 2);
+    }
+
+    #[test]
+    fn a_family_without_addresses_says_so() {
+        let options = ConnectOptions { family: Family::V6, ..Default::default() };
+        let error = connect(&"127.0.0.1:1".parse().unwrap(), &options).unwrap_err();
+        assert_eq!((error.stage, error.source.kind()), (Stage::Resolve, io::ErrorKind::AddrNotAvailable));
+    }
+
+    #[test]
+    fn both_sides_send_without_nagles_delay() {
+        let listener = loopback();
+        let client = connect(&endpoint(&listener), &ConnectOptions::default()).unwrap();
+        let (server, _peer) = listener.accept().unwrap();
+        assert!(client.socket.tcp_nodelay().unwrap() && server.socket.tcp_nodelay().unwrap());
+    }
+
+    /// With the standard library's backlog of 128 the last of these would wait for a SYN sent again.
+    #[test]
+    fn a_burst_of_two_hundred_fits_the_backlog() {
+        let listener = loopback();
+        let options = ConnectOptions { timeout: Some(Duration::from_millis(500)), ..Default::default() };
+        let clients: Vec<_> = (0..200).map(|_| connect(&endpoint(&listener), &options)).collect();
+        assert!(clients.iter().all(Result::is_ok));
+    }
+
+    #[test]
+    fn a_mapped_peer_is_shown_as_ipv4() {
+        let mapped = Peer::new("[::ffff:192.0.2.1]:80".parse().unwrap());
+        assert_eq!(mapped.to_string(), "192.0.2.1:80");
+    }
+
+    #[test]
+    fn a_listener_for_both_families_takes_both() {
+        let listener = bind(&"[::]:0,v6only=no".parse().unwrap(), &BindOptions::default()).unwrap();
+        let printed = listener.local_endpoint().unwrap().to_string();
+        assert!(printed.starts_with("tcp:[::]:") && printed.ends_with(",v6only=no"), "{printed}");
+        let port = listener.local_address().unwrap().port();
+        for host in ["127.0.0.1", "::1"] {
+            let _client = connect(&Endpoint::tcp(host, port).unwrap(), &ConnectOptions::default()).unwrap();
+            let (_stream, peer) = listener.accept().unwrap();
+            assert_eq!(peer.address().unwrap().ip().to_string(), host);
+        }
+        let only = bind(&"[::]:0".parse().unwrap(), &BindOptions::default()).unwrap();
+        let port = only.local_address().unwrap().port();
+        let refused = connect(&Endpoint::tcp("127.0.0.1", port).unwrap(), &ConnectOptions::default());
+        assert_eq!(refused.unwrap_err().source.kind(), io::ErrorKind::ConnectionRefused);
+    }
+
+    #[test]
+    fn buffers_are_as_large_as_asked_for_at_both_ends() {
+        let buffered = BindOptions { socket_buffer: Some(8192), ..Default::default() };
+        let listener = bind(&"127.0.0.1:0".parse().unwrap(), &buffered).unwrap();
+        let options = ConnectOptions { socket_buffer: Some(8192), ..Default::default() };
+        let client = connect(&endpoint(&listener), &options).unwrap();
+        let (server, _peer) = listener.accept().unwrap();
+        for Stream { socket, .. } in [&client, &server] {
+            // Linux doubles them.
+            for size in [socket.send_buffer_size().unwrap(), socket.recv_buffer_size().unwrap()] {
+                assert!((8192..=16384).contains(&size), "{size}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_no_socket_is_neither_bound_nor_connected_to() {
+        let bound = bind(&Endpoint::Stdio, &BindOptions::default()).unwrap_err();
+        assert_eq!((bound.stage, bound.source.kind()), (Stage::Bind, io::ErrorKind::Unsupported));
+        for endpoint in [Endpoint::Stdio, Endpoint::Systemd] {
+            let connected = connect(&endpoint, &ConnectOptions::default()).unwrap_err();
+            assert_eq!(
+                (connected.stage, connected.source.kind()),
+                (Stage::Connect, io::ErrorKind::Unsupported)
+            );
+        }
+    }
+}

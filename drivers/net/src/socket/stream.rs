@@ -1,0 +1,190 @@
+//! A connected stream.
+
+use std::io;
+#[cfg(unix)]
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::time::Duration;
+
+use socket2::Socket;
+
+use crate::{Peer, classify};
+
+/// A connected stream socket: non-blocking, and over TCP without Nagle's delay (RFC 896), which holds back the second
+/// piece of an echoed message until the peer's delayed acknowledgement.
+#[derive(Debug)]
+pub struct Stream {
+    pub(super) socket: Socket,
+    is_tcp: bool,
+}
+
+impl Stream {
+    pub(super) fn of_tcp(socket: Socket) -> io::Result<Self> {
+        let stream = Self { socket, is_tcp: true };
+        // Some systems refuse options on a connection that was reset already: reading it will say so.
+        match stream.set_options() {
+            Err(error) if error.kind() != io::ErrorKind::InvalidInput => Err(error),
+            _ => Ok(stream),
+        }
+    }
+
+    #[cfg(unix)]
+    pub(super) fn of_unix(socket: Socket) -> io::Result<Self> {
+        let stream = Self { socket, is_tcp: false };
+        stream.set_options()?;
+        Ok(stream)
+    }
+
+    /// The connection that a super-server passed as standard input (inetd(8)); none if that is no socket.
+    ///
+    /// # Errors
+    ///
+    /// If it is a socket, but no stream socket of a kind that is known.
+    #[cfg(unix)]
+    pub fn of_stdin() -> io::Result<Option<Self>> {
+        let fd = io::stdin().as_fd().try_clone_to_owned()?;
+        let Ok(kind) = rustix::net::sockopt::socket_type(&fd) else { return Ok(None) };
+        let socket = Socket::from(fd);
+        match (kind, socket.local_addr()?) {
+            (rustix::net::SocketType::STREAM, address) if address.as_socket().is_some() => {
+                Self::of_tcp(socket).map(Some)
+            }
+            (rustix::net::SocketType::STREAM, address) if address.is_unix() => {
+                Self::of_unix(socket).map(Some)
+            }
+            _ => Err(io::Error::new(io::ErrorKind::Unsupported, "standard input is no stream socket")),
+        }
+    }
+
+    fn set_options(&self) -> io::Result<()> {
+        self.socket.set_nonblocking(true)?;
+        #[cfg(target_vendor = "apple")]
+        self.socket.set_nosigpipe(true)?;
+        if self.is_tcp {
+            self.socket.set_tcp_nodelay(true)?;
+            // Urgent bytes are bytes (RFC 6093 section 4): left out of line, they would be lost unseen.
+            self.socket.set_out_of_band_inline(true)?;
+        }
+        Ok(())
+    }
+
+    /// Who is at the other end.
+    ///
+    /// # Errors
+    ///
+    /// What getpeername(2) says: a connection that was reset has nobody there.
+    pub fn peer(&self) -> io::Result<Peer> {
+        Peer::of(&self.socket, &self.socket.peer_addr()?)
+    }
+
+    /// Reads what is there, without blocking; 0 is the peer's end.
+    ///
+    /// # Errors
+    ///
+    /// What recv(2) says; [`classify::transfer`] tells what follows.
+    pub fn read(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        io::Read::read(&mut &self.socket, buffer)
+    }
+
+    /// Writes what the kernel takes, without blocking.
+    ///
+    /// # Errors
+    ///
+    /// What send(2) says; [`classify::transfer`] tells what follows.
+    pub fn write(&self, bytes: &[u8]) -> io::Result<usize> {
+        // A peer that is gone must be an error, whatever the process does about SIGPIPE.
+        #[cfg(all(unix, not(target_vendor = "apple")))]
+        return Ok(rustix::net::send(&self.socket, bytes, rustix::net::SendFlags::NOSIGNAL)?);
+        #[cfg(not(all(unix, not(target_vendor = "apple"))))]
+        return io::Write::write(&mut &self.socket, bytes);
+    }
+
+    /// Half-closes: FIN follows what was written, and reading goes on. A peer that closed first is no error.
+    ///
+    /// # Errors
+    ///
+    /// What shutdown(2) says otherwise.
+    pub fn half_close(&self) -> io::Result<()> {
+        match self.socket.shutdown(std::net::Shutdown::Write) {
+            Err(error) if !classify::is_peer_gone(&error) => Err(error),
+            _ => Ok(()),
+        }
+    }
+
+    /// From here on, closing (dropping it) sends RST: what the kernel still holds is dropped, and the peer
+    /// knows that this was not the end. A Unix socket has no such thing: what was written stays readable, and the peer
+    /// is told of a reset only if there was something left to read here (unix(7)).
+    pub fn reset_on_close(&self) {
+        // Where that cannot be set, the connection is gone already.
+        let _ = self.socket.set_linger(Some(Duration::ZERO));
+    }
+
+    /// Bytes that could be read right now.
+    pub fn unread(&self) -> u64 {
+        #[cfg(unix)]
+        return rustix::io::ioctl_fionread(&self.socket).unwrap_or(0);
+        #[cfg(not(unix))]
+        return 0;
+    }
+
+    /// Bytes that were written and that the peer's TCP has not acknowledged yet: what a reset now would destroy,
+    /// at the most. 0 on a Unix socket, where it destroys nothing.
+    pub fn unacknowledged(&self) -> u64 {
+        #[cfg(unix)]
+        if self.is_tcp {
+            return outq::bytes(&self.socket).unwrap_or(0);
+        }
+        0
+    }
+}
+
+/// `TIOCOUTQ`, which has no safe wrapper: tcp(7), `SIOCOUTQ`.
+#[cfg(unix)]
+mod outq {
+    use std::os::fd::AsFd;
+
+    use rustix::ioctl::{Getter, Opcode, ioctl};
+
+    /// Its number differs between systems and between processors, and so does the type of the number.
+    #[allow(
+        trivial_numeric_casts,
+        clippy::cast_possible_truncation,
+        clippy::cast_lossless,
+        reason = "see above"
+    )]
+    const TIOCOUTQ: Opcode = libc::TIOCOUTQ as Opcode;
+
+    #[allow(unsafe_code, reason = "the one system call that rustix leaves to its users")]
+    pub(super) fn bytes(socket: impl AsFd) -> rustix::io::Result<u64> {
+        // SAFETY: the operation writes one C `int`, which is what the getter provides.
+        let queued = unsafe { ioctl(socket, Getter::<TIOCOUTQ, i32>::new())? };
+        Ok(u64::try_from(queued).unwrap_or(0))
+    }
+}
+
+#[cfg(unix)]
+impl AsFd for Stream {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
+    }
+}
+
+impl From<std::net::TcpStream> for Stream {
+    /// Takes a connected stream as it is, made non-blocking.
+    fn from(stream: std::net::TcpStream) -> Self {
+        let stream = Self { socket: stream.into(), is_tcp: true };
+        // A stream that cannot be set up is one that was reset: reading it will say so.
+        let _ = stream.set_options();
+        stream
+    }
+}
+
+#[cfg(unix)]
+impl From<std::os::unix::net::UnixStream> for Stream {
+    /// Takes a connected stream as it is, made non-blocking.
+    fn from(stream: std::os::unix::net::UnixStream) -> Self {
+        let stream = Self { socket: OwnedFd::from(stream).into(), is_tcp: false };
+        // It fails for no descriptor that is open.
+        let _ = stream.set_options();
+        stream
+    }
+}
