@@ -43,12 +43,11 @@ fn check_loopback(args: &CheckArgs) -> Result<Exit, Problem> {
 }
 
 fn own_listener(args: &CheckArgs) -> Result<(Listener, Endpoint), Problem> {
-    let options = BindOptions { family: args.client.family() };
-    let endpoint = Endpoint::Tcp { host: "localhost".to_owned(), port: 0 };
-    let listener = roundtrip_std::bind(&endpoint, &options)
-        .map_err(|error| Problem::net(&endpoint.to_string(), &error))?;
-    let address = listener.local_address().map_err(|error| Problem::system("cannot serve", &error))?;
-    let endpoint = Endpoint::Tcp { host: address.ip().to_string(), port: address.port() };
+    let options = BindOptions { family: args.client.family(), ..BindOptions::default() };
+    let name = "localhost:0";
+    let listener =
+        roundtrip_std::bind(&cli::endpoint(name)?, &options).map_err(|error| Problem::net(name, &error))?;
+    let endpoint = listener.local_endpoint().map_err(|error| Problem::system("cannot serve", &error))?;
     Ok((listener, endpoint))
 }
 

@@ -56,7 +56,7 @@ pub(crate) enum Driver {
 
 #[derive(Debug, Args)]
 pub(crate) struct ServeArgs {
-    /// Where to listen, HOST:PORT; port 0 is a free one
+    /// Where to listen: HOST:PORT (port 0 is a free one), unix:PATH, unix:@NAME, systemd:, or stdio:
     #[arg(value_name = "ENDPOINT", default_value = "127.0.0.1:27015")]
     pub(crate) endpoints: Vec<String>,
     /// What drives the connections
@@ -71,12 +71,15 @@ pub(crate) struct ServeArgs {
     /// Connections at one time; more wait in the backlog [default: what the descriptors allow]
     #[arg(long, value_name = "N", value_parser = parse_count)]
     pub(crate) max_conns: Option<u64>,
-    /// Connections at one time from one address; more are refused
+    /// Connections at one time from one address, or one user of a Unix socket; more are refused
     #[arg(long, value_name = "N", value_parser = parse_count)]
     pub(crate) max_per_source: Option<u64>,
     /// Bytes held for one connection
     #[arg(long, value_name = "SIZE", default_value = "256KiB", value_parser = parse_memory)]
     pub(crate) buffer: usize,
+    /// Bytes that the kernel holds for a connection in each direction [default: as it sees fit]
+    #[arg(long, value_name = "SIZE", value_parser = parse_memory)]
+    pub(crate) socket_buffer: Option<usize>,
     /// Close a connection on which no byte moved for so long [default: never]
     #[arg(long, value_name = "TIME", value_parser = parse_duration)]
     pub(crate) idle: Option<Duration>,
@@ -95,7 +98,7 @@ pub(crate) struct ServeArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct SendArgs {
-    /// Where to connect, HOST:PORT
+    /// Where to connect: HOST:PORT, unix:PATH or unix:@NAME
     #[arg(value_name = "ENDPOINT", required_unless_present = "transcript")]
     pub(crate) endpoint: Option<String>,
     /// What to send
@@ -110,7 +113,7 @@ pub(crate) struct SendArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct CheckArgs {
-    /// Where to connect, HOST:PORT [default: a server of its own on the loopback]
+    /// Where to connect: HOST:PORT, unix:PATH or unix:@NAME [default: a server of its own on the loopback]
     #[arg(value_name = "ENDPOINT")]
     pub(crate) endpoint: Option<String>,
     /// Bytes to send
@@ -134,6 +137,9 @@ pub(crate) struct ClientArgs {
     /// Give up when no byte moved for so long
     #[arg(long, value_name = "TIME", default_value = "30s", value_parser = parse_duration)]
     pub(crate) timeout: Duration,
+    /// Bytes that the kernel holds for the connection in each direction [default: as it sees fit]
+    #[arg(long, value_name = "SIZE", value_parser = parse_memory)]
+    pub(crate) socket_buffer: Option<usize>,
     #[command(flatten)]
     family: FamilyArgs,
 }

@@ -10,7 +10,11 @@ use crate::problem::Problem;
 use crate::signals;
 
 pub(crate) fn connect(endpoint: &Endpoint, args: &ClientArgs) -> Result<Stream, NetError> {
-    let options = ConnectOptions { family: args.family(), timeout: Some(args.connect_timeout) };
+    let options = ConnectOptions {
+        family: args.family(),
+        timeout: Some(args.connect_timeout),
+        socket_buffer: args.socket_buffer,
+    };
     roundtrip_std::connect(endpoint, &options)
 }
 

@@ -10,6 +10,7 @@ mod serve;
 mod service;
 mod signals;
 mod sim;
+mod stdio;
 mod transcript;
 mod units;
 mod verdict;

@@ -59,10 +59,22 @@ impl Problem {
 
     /// No socket for `endpoint`.
     pub(crate) fn net(endpoint: &str, error: &NetError) -> Self {
-        use io::ErrorKind::{AddrInUse, AddrNotAvailable, ConnectionRefused, PermissionDenied, TimedOut};
+        use io::ErrorKind::{
+            AddrInUse, AddrNotAvailable, ConnectionRefused, NotFound, PermissionDenied, TimedOut, Unsupported,
+        };
+        // A known scheme wins over a host of that name.
+        let is_file = endpoint.starts_with("unix:");
         let (verb, advice) = match (error.stage, error.source.kind()) {
+            (Stage::Bind, Unsupported) => ("listen on", "listen on HOST:PORT or unix:PATH"),
+            (Stage::Connect, Unsupported) => ("connect to", "connect to HOST:PORT or unix:PATH"),
+            (Stage::Bind | Stage::Listen, AddrInUse) if is_file => {
+                ("listen on", "something is there that is no dead socket: choose another path")
+            }
             (Stage::Bind | Stage::Listen, AddrInUse) => {
                 ("listen on", "another program listens there: choose another port, or 0 for a free one")
+            }
+            (Stage::Bind, _) if is_file => {
+                ("listen on", "choose a path of at most 107 bytes in a folder that you may write to")
             }
             (Stage::Bind, PermissionDenied) => {
                 ("listen on", "ports below 1024 are reserved: choose one from 1024 on")
@@ -72,18 +84,22 @@ impl Problem {
                 "this machine has no such address: 127.0.0.1 is for itself, 0.0.0.0 for everybody",
             ),
             (Stage::Bind | Stage::Listen, _) => ("listen on", "choose another address"),
-            (Stage::Connect, ConnectionRefused) => {
+            (Stage::Connect, ConnectionRefused | NotFound) => {
                 ("connect to", "nobody listens there: start a server with `roundtrip serve`")
             }
             (Stage::Connect, TimedOut) => (
                 "connect to",
                 "nobody answers: check the address and the firewalls, or raise --connect-timeout",
             ),
+            (Stage::Connect, _) if is_file => ("connect to", "check the path, and that you may write to it"),
             (Stage::Connect, _) => ("connect to", "check the address and the route to it"),
             (Stage::Resolve, AddrNotAvailable) => {
                 ("use", "leave out -4 and -6, or give an address of that family")
             }
             (Stage::Resolve, _) => ("resolve", "check the name, or give an address"),
+            (Stage::Passed, _) => {
+                ("take over", "start it from a socket unit, with ListenStream= and without Accept=yes")
+            }
             _ => ("use", "check the limits that `ulimit -a` shows"),
         };
         let cause = format!("cannot {verb} {endpoint}: {}", plain(&error.source));

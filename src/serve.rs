@@ -6,13 +6,13 @@ use std::time::Duration;
 use roundtrip_core::Observe;
 use roundtrip_core::admission::Limits;
 use roundtrip_core::echo::{EchoServer, ServerConfig};
-use roundtrip_std::{BindOptions, Listener, ServerHandle, bind};
+use roundtrip_std::{BindOptions, Endpoint, Listener, ServerHandle, bind};
 
 use crate::cli::{self, Driver, ServeArgs};
 use crate::problem::{Exit, Problem};
 use crate::service::Echo;
 use crate::transcript::{self, BUFFER, ServerLines};
-use crate::{out, signals};
+use crate::{out, signals, stdio};
 
 /// Descriptors that are not connections': standard streams, listeners, the wake-ups of waiting threads.
 const RESERVED_DESCRIPTORS: u64 = 32;
@@ -45,11 +45,20 @@ pub(crate) fn run(args: &ServeArgs) -> Result<Exit, Problem> {
         total: args.once.then_some(1),
         drain: args.drain,
     };
+    let endpoints = endpoints(args)?;
+    if endpoints.contains(&Endpoint::Stdio) {
+        return stdio::serve(config, args.drain);
+    }
+    let options = BindOptions { family: args.family(), socket_buffer: args.socket_buffer };
     let mut listeners = Vec::new();
-    for name in &args.endpoints {
-        let endpoint = cli::endpoint(name)?;
-        match bind(&endpoint, &BindOptions { family: args.family() }) {
-            Ok(listener) => listeners.push(listener),
+    for (endpoint, name) in endpoints.iter().zip(&args.endpoints) {
+        let found = if *endpoint == Endpoint::Systemd {
+            roundtrip_std::passed_listeners()
+        } else {
+            bind(endpoint, &options).map(|listener| vec![listener])
+        };
+        match found {
+            Ok(found) => listeners.extend(found),
             Err(error) if args.transcript => {
                 transcript::no_socket(&error);
                 return Ok(Exit::Failed);
@@ -68,6 +77,21 @@ pub(crate) fn run(args: &ServeArgs) -> Result<Exit, Problem> {
     }
 }
 
+/// Where to listen; standard input is one connection, and so it is alone.
+fn endpoints(args: &ServeArgs) -> Result<Vec<Endpoint>, Problem> {
+    let endpoints = args.endpoints.iter().map(|name| cli::endpoint(name)).collect::<Result<Vec<_>, _>>()?;
+    if endpoints.contains(&Endpoint::Stdio) && (endpoints.len() > 1 || args.transcript) {
+        return Err(Problem::usage(
+            "stdio: is one connection, and neither listens nor prints",
+            "leave out the other endpoints and --transcript, or stdio:",
+        ));
+    }
+    if endpoints.iter().filter(|endpoint| **endpoint == Endpoint::Systemd).count() > 1 {
+        return Err(Problem::usage("systemd: stands for all sockets that were passed", "name it once"));
+    }
+    Ok(endpoints)
+}
+
 fn echo<O>(config: ServerConfig, observer: O) -> Result<Arc<Echo<O>>, Problem> {
     Echo::new(config, observer).map_err(|error| Problem::system("cannot serve", &error))
 }
@@ -80,8 +104,8 @@ fn share(usual: Duration, drain: Duration, part: u32) -> Duration {
 /// One line a listener, at once: scripts that asked for port 0 wait for it.
 fn announce(listeners: &[Listener], transcript: bool) -> Result<(), Problem> {
     for listener in listeners {
-        let address = listener.local_address().map_err(|error| Problem::system("cannot listen", &error))?;
-        let line = format!("listening tcp {address}");
+        let endpoint = listener.local_endpoint().map_err(|error| Problem::system("cannot listen", &error))?;
+        let line = format!("listening {}", endpoint.to_string().replacen(':', " ", 1));
         // The tutorial's server prints no such line.
         if transcript {
             out::complain(line);

@@ -1,5 +1,6 @@
 //! The echo service: a session for each connection, and a sum of what came of them.
 
+use std::fmt::Display;
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -85,20 +86,17 @@ impl Totals {
     }
 }
 
-impl<O: Observe<EchoServer> + Clone + Sync> Service for Echo<O> {
-    type Machine = Tap<EchoServer, O>;
-
-    fn open(
-        &self,
-        now: Time,
-        _peer: &Peer,
-        _control: &Control<<EchoServer as Machine>::Command>,
-    ) -> Self::Machine {
+impl<O: Observe<EchoServer> + Clone> Echo<O> {
+    /// A connection begins: the session for it.
+    pub(crate) fn begin(&self, now: Time) -> Tap<EchoServer, O> {
         self.totals().opened += 1;
         Tap::new(EchoServer::new(Arc::clone(&self.config), now), self.observer.clone())
     }
+}
 
-    fn ended(&self, peer: &Peer, ended: Ended<ServerOutcome>) {
+impl<O> Echo<O> {
+    /// A connection is over: what came of it.
+    pub(crate) fn end(&self, peer: &dyn Display, ended: Ended<ServerOutcome>) {
         let ServerOutcome { end, dropped, .. } = ended.outcome;
         // Nobody is left to be told who reset the connection, or vanished.
         let lost = if matches!(end, End::Failed(_)) { 0 } else { dropped + ended.unread + ended.destroyed };
@@ -111,6 +109,23 @@ impl<O: Observe<EchoServer> + Clone + Sync> Service for Echo<O> {
         if lost > 0 {
             self.complaints.complain(format!("{peer}: {}, {} lost", words(end), units::bytes(lost)));
         }
+    }
+}
+
+impl<O: Observe<EchoServer> + Clone + Sync> Service for Echo<O> {
+    type Machine = Tap<EchoServer, O>;
+
+    fn open(
+        &self,
+        now: Time,
+        _peer: &Peer,
+        _control: &Control<<EchoServer as Machine>::Command>,
+    ) -> Self::Machine {
+        self.begin(now)
+    }
+
+    fn ended(&self, peer: &Peer, ended: Ended<ServerOutcome>) {
+        self.end(peer, ended);
     }
 
     fn accept_failed(&self, error: &io::Error) {

@@ -64,6 +64,29 @@ fn verbs_and_options_that_do_not_exist() {
 }
 
 #[test]
+fn endpoints_that_cannot_be_used() {
+    let long = format!("unix:{}", "a".repeat(200));
+    table(&[
+        (
+            &["serve", "unix:/no/such/folder/socket"],
+            UNREACHABLE,
+            "No such file",
+            "a folder that you may write to",
+        ),
+        (&["serve", &long], UNREACHABLE, "path", "107 bytes"),
+        (&["serve", "unix:/dev/null"], UNREACHABLE, "in use", "choose another path"),
+        (&["check", &long], UNREACHABLE, "path", "check the path"),
+        (&["check", "unix:/no/such/socket"], UNREACHABLE, "No such file", "nobody listens"),
+        (&["check", "unix:/dev/null"], UNREACHABLE, "refused", "nobody listens"),
+        (&["check", "stdio:"], UNREACHABLE, "stdio: cannot be connected to", "HOST:PORT"),
+        (&["check", "systemd:"], UNREACHABLE, "systemd: cannot be connected to", "HOST:PORT"),
+        (&["serve", "stdio:", "127.0.0.1:0"], USAGE, "stdio: is one connection", "leave out"),
+        (&["serve", "stdio:", "--once", "--transcript"], USAGE, "stdio: is one connection", "leave out"),
+        (&["serve", "systemd:", "systemd:"], USAGE, "all sockets that were passed", "once"),
+    ]);
+}
+
+#[test]
 fn endpoints_that_are_none() {
     for verb in ["serve", "send", "check"] {
         table(&[
@@ -76,6 +99,11 @@ fn endpoints_that_are_none() {
             (&[verb, "http://localhost"], USAGE, "unknown scheme `http`", "tcp"),
             (&[verb, "8080"], USAGE, "`8080` is no host", "localhost:8080"),
             (&[verb, ""], USAGE, "the host is missing", "HOST:PORT"),
+            (&[verb, "unix:"], USAGE, "the path is missing", "unix:PATH"),
+            (&[verb, "unix:a%zz"], USAGE, "`a%zz` is no path", "%25"),
+            (&[verb, "unix:a,mode=rwx"], USAGE, "`mode=rwx` has no such value", "octal"),
+            (&[verb, "localhost:7,mode=0600"], USAGE, "`mode=0600` is no option here", "v6only"),
+            (&[verb, "stdio:0"], USAGE, "`0` is an address where none belongs", "stdio:"),
             (&[verb, ":7"], USAGE, "the host is missing", "HOST:PORT"),
             (&[verb, "tcp:"], USAGE, "the host is missing", "HOST:PORT"),
             (&[verb, "[::1"], USAGE, "`[::1`", "[ADDRESS]:PORT"),

@@ -78,11 +78,20 @@ impl Running {
         Self::spawn(command.stdin(Stdio::null()).stdout(Stdio::piped()))
     }
 
+    /// Starts `command` with the standard input that it has.
+    pub(crate) fn start_with_input(command: &mut Command) -> Self {
+        Self::spawn(command.stdout(Stdio::piped()))
+    }
+
     fn spawn(command: &mut Command) -> Self {
         let child = command.stderr(Stdio::piped()).spawn();
-        let mut child = child.unwrap_or_else(|error| panic!("{command:?}: {error}"));
+        Self::of(child.unwrap_or_else(|error| panic!("{command:?}: {error}")))
+    }
+
+    /// Watches a program that was started.
+    pub(crate) fn of(mut child: Child) -> Self {
         let out = child.stdout.take().map_or_else(|| Output::of(std::io::empty()), Output::of);
-        let err = Output::of(child.stderr.take().unwrap());
+        let err = child.stderr.take().map_or_else(|| Output::of(std::io::empty()), Output::of);
         Self { child, out, err }
     }
 

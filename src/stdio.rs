@@ -1,0 +1,70 @@
+//! `serve stdio:`: one session over standard input and output, as a super-server (inetd, systemd) starts it, or a pipe.
+
+use std::fs::File;
+use std::io;
+use std::os::fd::AsFd;
+use std::sync::Arc;
+use std::time::Duration;
+
+use roundtrip_core::echo::{EchoServer, ServerConfig};
+use roundtrip_core::{Observe, Tap};
+use roundtrip_std::{Driver, Stream, SystemClock, plain};
+
+use crate::problem::{Exit, Problem};
+use crate::service::Echo;
+use crate::signals;
+
+pub(crate) fn serve(config: ServerConfig, drain: Duration) -> Result<Exit, Problem> {
+    let unusable = |error| Problem::system("cannot use standard input", &error);
+    let stream = Stream::of_stdin().map_err(unusable)?;
+    if stream.is_some() {
+        spare_the_stream().map_err(unusable)?;
+    }
+    let echo = Echo::new(config, ()).map_err(|error| Problem::system("cannot serve", &error))?;
+    match stream {
+        Some(stream) => over_socket(&echo, stream, drain)?,
+        None => over_pipes(&echo).map_err(unusable)?,
+    }
+    echo.say_goodbye();
+    Ok(if echo.totals().is_whole() { Exit::Ok } else { Exit::Incomplete })
+}
+
+/// A super-server's child may have the connection for its standard error as well: what it complains of there would be
+/// taken for an echo.
+fn spare_the_stream() -> io::Result<()> {
+    if rustix::net::sockopt::socket_type(io::stderr().as_fd()).is_ok() {
+        rustix::stdio::dup2_stderr(File::options().write(true).open("/dev/null")?)?;
+    }
+    Ok(())
+}
+
+/// A socket can be half-closed and reset, and signals reach the session.
+fn over_socket(echo: &Arc<Echo<()>>, stream: Stream, drain: Duration) -> Result<(), Problem> {
+    let peer = stream.peer().map_or_else(|_| "standard input".to_owned(), |peer| peer.to_string());
+    let driver = Driver::new(SystemClock::new()).map_err(|error| Problem::system("cannot wait", &error))?;
+    let control = driver.control();
+    let stopped = Arc::clone(echo);
+    signals::watch(move |count| {
+        if count == 1 {
+            stopped.draining(drain);
+            control.stop();
+        } else {
+            control.abort();
+        }
+    })
+    .map_err(|error| Problem::system("cannot watch for signals", &error))?;
+    let ended = driver.drive(stream, |now| echo.begin(now), |never| match never {});
+    echo.end(&peer, ended);
+    Ok(())
+}
+
+/// Anything else is read and written until it ends; a signal ends the process.
+fn over_pipes<O: Observe<EchoServer> + Clone>(echo: &Echo<O>) -> io::Result<()> {
+    // The descriptors themselves: the standard library's buffers would only copy.
+    let reader = File::from(io::stdin().as_fd().try_clone_to_owned()?);
+    let writer = File::from(io::stdout().as_fd().try_clone_to_owned()?);
+    let machine = |now| -> Tap<EchoServer, O> { echo.begin(now) };
+    let ended = plain::drive(reader, writer, &SystemClock::new(), machine, |never| match never {});
+    echo.end(&"standard input", ended);
+    Ok(())
+}
