@@ -1,0 +1,90 @@
+//! Clients that count: what they sent, what was acknowledged, and what came back.
+
+use std::io::{self, Read, Write};
+use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::thread;
+use std::time::Duration;
+
+/// The longest wait for a byte: a server that holds a client longer has deadlocked.
+pub(crate) const STALLED: Duration = Duration::from_secs(10);
+
+/// A connection on which no wait is endless.
+pub(crate) fn connect(address: SocketAddr) -> io::Result<TcpStream> {
+    let stream = TcpStream::connect_timeout(&address, STALLED)?;
+    stream.set_nodelay(true)?;
+    stream.set_read_timeout(Some(STALLED))?;
+    stream.set_write_timeout(Some(STALLED))?;
+    Ok(stream)
+}
+
+/// Sends a byte and has it back.
+pub(crate) fn ping(stream: &mut TcpStream) -> io::Result<()> {
+    stream.write_all(b"x")?;
+    let mut byte = [0];
+    stream.read_exact(&mut byte)?;
+    if byte == *b"x" { Ok(()) } else { Err(io::ErrorKind::InvalidData.into()) }
+}
+
+/// The byte at this place of a payload in which no two blocks of 64 KiB are the same.
+pub(crate) const fn byte_at(offset: u64) -> u8 {
+    let [low, middle, high, ..] = offset.to_le_bytes();
+    low ^ middle ^ high.wrapping_mul(167)
+}
+
+/// What came back of a payload.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Back {
+    /// Bytes that came back, right and in order.
+    pub(crate) right: u64,
+    /// Whether they were followed by the end, rather than by a reset, silence or wrong bytes.
+    pub(crate) ended: bool,
+}
+
+/// Reads what comes back, to the end.
+pub(crate) fn read_back(mut stream: &TcpStream) -> Back {
+    let mut block = vec![0; 1 << 16];
+    let mut right = 0;
+    loop {
+        match stream.read(&mut block) {
+            Ok(0) => return Back { right, ended: true },
+            Ok(read) => {
+                let expected = (right..).map(byte_at);
+                let same =
+                    block[..read].iter().zip(expected).take_while(|(got, wanted)| **got == *wanted).count();
+                right += same as u64;
+                if same < read {
+                    return Back { right, ended: false };
+                }
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(_) => return Back { right, ended: false },
+        }
+    }
+}
+
+/// Sends so many bytes and half-closes, while what comes back is not read for a while.
+pub(crate) fn round_trip(address: SocketAddr, bytes: u64, stall: Duration) -> io::Result<Back> {
+    let stream = connect(address)?;
+    let mut writer = stream.try_clone()?;
+    // Nobody reads while the stall lasts.
+    writer.set_write_timeout(Some(STALLED + stall))?;
+    let sending = thread::spawn(move || {
+        let mut sent = 0;
+        while sent < bytes {
+            let block: Vec<_> = (sent..bytes.min(sent + (1 << 16))).map(byte_at).collect();
+            if writer.write_all(&block).is_err() {
+                return;
+            }
+            sent += block.len() as u64;
+        }
+        let _ = writer.shutdown(Shutdown::Write);
+    });
+    if !stall.is_zero() {
+        thread::park_timeout(stall);
+    }
+    let back = read_back(&stream);
+    // Where it has stalled, so has the writer.
+    let _ = stream.shutdown(Shutdown::Both);
+    let _ = sending.join();
+    Ok(back)
+}

@@ -1,0 +1,108 @@
+//! A server is told to stop while a hundred clients send: what it has acknowledged by then, it has to echo.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread;
+use std::time::Instant;
+
+use roundtrip_net::Stream;
+use rustix::event::{PollFd, PollFlags, Timespec};
+use rustix::process::Signal;
+
+use crate::client::{STALLED, byte_at, connect};
+use crate::process::{PATIENCE, poll};
+use crate::server::Server;
+use crate::{Cell, Failed, Scale};
+
+const CLIENTS: usize = 100;
+
+/// What one client saw.
+#[derive(Clone, Copy, Debug, Default)]
+struct Seen {
+    /// Bytes that the server's TCP has acknowledged, at the least.
+    acknowledged: u64,
+    /// Bytes that came back, right and in order.
+    right: u64,
+}
+
+pub(crate) fn trial(server: &Server, scale: Scale) -> Result<Cell, Failed> {
+    let each = scale.of(10 << 20) as u64;
+    let mut running = server.start(&[])?;
+    let streams =
+        (0..CLIENTS).map(|_| connect(running.address).map(Stream::from)).collect::<Result<Vec<_>, _>>()?;
+    let back = AtomicU64::new(0);
+    let (seen, status, took) = thread::scope(|scope| {
+        let clients: Vec<_> =
+            streams.iter().map(|stream| scope.spawn(|| client(stream, each, &back))).collect();
+        // In the middle: a tenth of it is back.
+        poll(PATIENCE, || (back.load(Ordering::Relaxed) > each * CLIENTS as u64 / 10).then_some(()));
+        let start = Instant::now();
+        running.process.signal(Signal::TERM);
+        let status = running.process.wait();
+        let took = start.elapsed();
+        let seen: Vec<_> = clients.into_iter().map(|client| client.join().unwrap_or_default()).collect();
+        (seen, status, took)
+    });
+    let lost: u64 = seen.iter().map(|seen| seen.acknowledged.saturating_sub(seen.right)).sum();
+    let code = status.map(|status| status.code());
+    let how = match code {
+        None => "does not end".to_owned(),
+        Some(None) => "killed by it".to_owned(),
+        Some(Some(code)) => format!("exit {code}"),
+    };
+    let is_good = lost == 0 && code == Some(Some(0));
+    Ok(Cell::new(is_good, format!("{lost} bytes lost, {how} after {:.1} s", took.as_secs_f64())))
+}
+
+/// Sends, half-closes, and reads all the while, until the end or an error.
+fn client(stream: &Stream, bytes: u64, back: &AtomicU64) -> Seen {
+    let mut seen = Seen::default();
+    let mut written = 0;
+    let mut shut = false;
+    let mut block = vec![0; 1 << 16];
+    loop {
+        let mut flags = PollFlags::IN;
+        flags.set(PollFlags::OUT, written < bytes);
+        let mut fds = [PollFd::new(stream, flags)];
+        let patience = Timespec::try_from(STALLED).ok();
+        match rustix::event::poll(&mut fds, patience.as_ref()) {
+            Ok(0) => return seen,
+            Ok(_) => {}
+            Err(_) => continue,
+        }
+        // A connection that broke has forgotten what was acknowledged: what it says counts only if it is whole after.
+        let acknowledged = written - stream.unacknowledged().min(written);
+        match stream.read(&mut block) {
+            Ok(0) => {
+                if shut {
+                    seen.acknowledged = written;
+                }
+                return seen;
+            }
+            Ok(read) => {
+                let expected = (seen.right..).map(byte_at);
+                let same =
+                    block[..read].iter().zip(expected).take_while(|(got, wanted)| **got == *wanted).count();
+                seen.right += same as u64;
+                back.fetch_add(same as u64, Ordering::Relaxed);
+                if same < read {
+                    return seen;
+                }
+            }
+            Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {}
+            Err(_) => return seen,
+        }
+        seen.acknowledged = acknowledged;
+        if written < bytes {
+            let piece: Vec<_> = (written..bytes.min(written + (16 << 10))).map(byte_at).collect();
+            match stream.write(&piece) {
+                Ok(wrote) => written += wrote as u64,
+                Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {}
+                // What was sent to us before is still there: reading tells the rest.
+                Err(_) => {}
+            }
+        } else if !shut {
+            shut = true;
+            let _ = stream.half_close();
+        }
+    }
+}
