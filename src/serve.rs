@@ -7,6 +7,7 @@ use roundtrip_core::Observe;
 use roundtrip_core::admission::Limits;
 use roundtrip_core::echo::{EchoServer, ServerConfig};
 use roundtrip_std::{BindOptions, Endpoint, Listener, ServerHandle, bind};
+use sd_notify::NotifyState;
 
 use crate::cli::{self, Driver, ServeArgs};
 use crate::problem::{Exit, Problem};
@@ -132,6 +133,7 @@ where
         move |count| {
             if count == 1 {
                 echo.draining(drain);
+                notify(NotifyState::Stopping);
                 handle.stop();
             } else {
                 handle.force();
@@ -141,6 +143,7 @@ where
     .map_err(|error| Problem::system("cannot watch for signals", &error))?;
     // Whoever reads this may send a signal at once.
     announce(&listeners, transcript)?;
+    notify(NotifyState::Ready);
     let served = roundtrip_std::serve(listeners, limits, &handle, &**echo)
         .map_err(|error| Problem::system("cannot serve", &error))?;
     echo.say_goodbye();
@@ -149,6 +152,11 @@ where
         return Err(Problem::new(Exit::Internal, cause, "report it, with what is printed above"));
     }
     Ok(if echo.totals().is_whole() { Exit::Ok } else { Exit::Incomplete })
+}
+
+/// Tells the service manager, if one asked to be told (`sd_notify(3)`): one that cannot be told is not waited for.
+fn notify(state: NotifyState<'_>) {
+    let _ = sd_notify::notify(&[state]);
 }
 
 /// How many connections the descriptors allow, or as many as were asked for if that is less.

@@ -207,6 +207,23 @@ fn what_was_passed_on_and_is_no_listener_is_refused() {
     assert!(stderr.contains("no socket was passed"), "{stderr}");
 }
 
+#[test]
+fn a_service_manager_is_told_when_it_is_ready_and_when_it_stops() {
+    let path = SocketPath::new("notify");
+    let manager = std::os::unix::net::UnixDatagram::bind(&path.0).unwrap();
+    manager.set_read_timeout(Some(common::PATIENCE)).unwrap();
+    let told = || {
+        let mut buffer = [0; 256];
+        let size = manager.recv(&mut buffer).unwrap();
+        String::from_utf8(buffer[..size].to_vec()).unwrap()
+    };
+    let running = Running::start(roundtrip(["serve", "127.0.0.1:0"]).env("NOTIFY_SOCKET", &path.0));
+    assert_eq!(told().trim_end(), "READY=1");
+    running.signal(Signal::TERM);
+    assert_eq!(told().trim_end(), "STOPPING=1");
+    assert_eq!(running.wait().code, Some(0));
+}
+
 /// The real thing, where it is there.
 #[test]
 fn the_service_managers_own_tool_passes_what_is_understood() {
