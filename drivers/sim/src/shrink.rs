@@ -12,6 +12,8 @@ const MAX_RUNS: u64 = 50_000;
 const ATTEMPTS: u32 = 8;
 /// Events of a run that is small enough: no other descent is tried.
 const SMALL: u64 = 12;
+/// Runs of a walk about before another descent.
+const SHAKES: u32 = 500;
 /// Runs without a smaller one after which varying gives up.
 const PATIENCE: u64 = 2000;
 
@@ -32,8 +34,8 @@ pub struct Shrunk {
 /// debugging: Zeller and Hildebrandt, TSE 2002). What is left is all needed, and yet often large: a smaller workload
 /// needs its faults earlier, or other faults, and only both together fail. So it goes on with a walk: a few changes at
 /// random, kept where the run is no larger for them, until nothing helps any more. What was decided is made small at the
-/// end. A walk may end in a valley of its own: where the run is still large, it starts again, with other draws. They are
-/// the same for the same failure, and so is what comes of it.
+/// end. A walk may end in a valley of its own: where the run is still large, it starts again, after some steps that may
+/// lead uphill. The draws are the same for the same failure, and so is what comes of it.
 pub fn shrink<S: Scenario>(scenario: &S, failure: Recording) -> Shrunk {
     let mut search = Search {
         runner: Runner::new(scenario),
@@ -53,6 +55,7 @@ pub fn shrink<S: Scenario>(scenario: &S, failure: Recording) -> Shrunk {
         }
         let (smallest, least) = (std::mem::replace(&mut search.best, start.clone()), search.cost);
         search.cost = cost(&start);
+        search.shake();
         search.descend();
         if least <= search.cost {
             (search.best, search.cost) = (smallest, least);
@@ -118,11 +121,11 @@ impl<S: Scenario> Search<'_, S> {
 
     /// Takes `decisions` for the best if they fail in the same way and cost less.
     fn try_out(&mut self, decisions: Vec<Decision>) -> bool {
-        self.try_as(decisions, Cost::lt)
+        self.try_within(decisions, None)
     }
 
-    /// The same, if their cost compares so to that of the best.
-    fn try_as(&mut self, mut decisions: Vec<Decision>, compares: fn(&Cost, &Cost) -> bool) -> bool {
+    /// The same if they cost no more than `most`, whatever the best costs.
+    fn try_within(&mut self, mut decisions: Vec<Decision>, most: Option<u64>) -> bool {
         if self.is_spent() {
             return false;
         }
@@ -131,12 +134,13 @@ impl<S: Scenario> Search<'_, S> {
         let run = self.runner.run(Replay::new(&decisions));
         self.events += run.events;
         // An equal number of decisions may turn out as fewer: some are never asked for.
-        if run.verdict.id() != self.id || run.events > self.cost.0 {
+        if run.verdict.id() != self.id || run.events > most.unwrap_or(self.cost.0) {
             return false;
         }
         let recording = self.runner.record(Replay::new(&decisions));
         let found = cost(&recording);
-        let is_better = compares(&found, &self.cost) && recording.run.verdict.id() == self.id;
+        let is_cheap = most.map_or(found < self.cost, |most| found.0 <= most);
+        let is_better = is_cheap && recording.run.verdict.id() == self.id;
         if is_better {
             self.cost = found;
             self.best = recording;
@@ -250,19 +254,34 @@ impl<S: Scenario> Search<'_, S> {
         let mut progress = self.runs;
         while self.runs < progress + PATIENCE && !self.is_spent() {
             let before = self.cost.0;
-            let mut varied = self.best.decisions.clone();
-            for _ in 0..=self.below(6) {
-                self.change(&mut varied);
-                varied.sort_unstable();
-                varied.dedup_by_key(|decision| (decision.who, decision.site, decision.k));
-            }
-            if self.try_as(varied, |found, best| found.0 <= best.0) && self.cost.0 < before {
+            let varied = self.varied();
+            if self.try_within(varied, Some(before)) && self.cost.0 < before {
                 progress = self.runs;
             }
         }
         if self.cost.0 == cost.0 {
             (self.best, self.cost) = (kept, cost);
         }
+    }
+
+    /// Walks about, and uphill as well: up to half as much again.
+    fn shake(&mut self) {
+        let most = self.cost.0 * 3 / 2;
+        for _ in 0..SHAKES {
+            let varied = self.varied();
+            self.try_within(varied, Some(most));
+        }
+    }
+
+    /// The best with a few changes.
+    fn varied(&mut self) -> Vec<Decision> {
+        let mut varied = self.best.decisions.clone();
+        for _ in 0..=self.below(6) {
+            self.change(&mut varied);
+            varied.sort_unstable();
+            varied.dedup_by_key(|decision| (decision.who, decision.site, decision.k));
+        }
+        varied
     }
 
     /// Drops, changes or adds something.
