@@ -27,7 +27,7 @@ pub(crate) enum SimVerb {
 /// The scenarios that come with the simulator.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Name {
-    /// One to four clients, a session each
+    /// One to six clients, a session each
     Echo,
     /// Clients that come again, admission, drain, crash and restart
     Server,

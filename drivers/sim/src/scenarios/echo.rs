@@ -14,7 +14,7 @@ use super::workload::Workload;
 use crate::choose::mix;
 use crate::scenario::{Draw, Moment, Reached, Scenario, Setup, Violation, client_and_round};
 
-/// One to four echo clients, a session each on one server.
+/// One to six echo clients, a session each on one server.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Echo;
 
@@ -107,7 +107,7 @@ impl Scenario for Echo {
 
     fn build(&self, draw: &mut Draw<'_>) -> (Setup, EchoClients, EchoServers) {
         let workload = Workload::draw(draw);
-        let setup = workload.setup(1 + draw.below(16, 4));
+        let setup = workload.setup(1 + draw.below(16, 6));
         (setup, EchoClients(workload.clone()), EchoServers::new(workload, 1))
     }
 

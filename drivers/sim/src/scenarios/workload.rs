@@ -65,23 +65,26 @@ mod site {
 }
 
 impl Workload {
-    /// Bytes that a client sends.
-    const LENGTHS: [u64; 8] = [32, 1, 5, 17, 64, 100, 150, 300];
+    /// Bytes that a client sends. Few: what goes wrong in long runs goes wrong in short ones, of which there are more.
+    const LENGTHS: [u64; 8] = [32, 1, 9, 17, 32, 64, 64, 128];
 
     pub(super) fn draw(draw: &mut Draw<'_>) -> Self {
-        let buffer = draw.one_of(site::BUFFER, &[64 << 10, 1, 2, 7, 16, 64, 200]);
+        let buffer = draw.one_of(site::BUFFER, &[64 << 10, 1, 2, 4, 8, 16, 64]);
         let chunk = draw.one_of(site::CHUNK, &[64 << 10, 1, 3, 16, 64]);
         let limits = TimeLimits {
-            idle: draw.one_of(site::IDLE, &[None, None, Some(ms(10)), Some(ms(40)), Some(ms(150))]),
+            idle: draw.one_of(site::IDLE, &[None, None, None, Some(ms(10)), Some(ms(20)), Some(ms(50))]),
             half_close_idle: draw.one_of(site::HALF_CLOSE_IDLE, &[None, None, Some(ms(15)), Some(ms(60))]),
-            max_age: draw.one_of(site::MAX_AGE, &[None, None, None, Some(ms(30)), Some(ms(200))]),
-            quiet: draw.one_of(site::QUIET, &[ms(1000), ms(3), ms(10)]),
-            drain: draw.one_of(site::DRAIN, &[ms(5000), ms(5), ms(20), ms(100)]),
+            max_age: draw.one_of(site::MAX_AGE, &[None, None, None, None, Some(ms(30)), Some(ms(200))]),
+            quiet: draw.one_of(site::QUIET, &[ms(1000), ms(1), ms(2), ms(10)]),
+            drain: draw.one_of(site::DRAIN, &[ms(5000), ms(3), ms(6), ms(50)]),
             linger: draw.one_of(site::LINGER, &[ms(2000), ms(4), ms(30)]),
         };
         let max_chunks = draw.one_of(site::MAX_CHUNKS, &[16, 1, 2, 3]);
+        let len = draw.one_of(site::LEN, &Self::LENGTHS);
+        // Sixteen times round full windows is enough: more makes a run longer, not harder.
+        let least = usize::try_from(len / 16).unwrap_or(usize::MAX);
         let client = ClientConfig::builder()
-            .window(draw.one_of(site::CLIENT_WINDOW, &[64 << 10, 1, 5, 64, 300]))
+            .window(draw.one_of(site::CLIENT_WINDOW, &[64 << 10, 64 << 10, 64 << 10, 1, 16, 64]).max(least))
             .chunk(draw.one_of(site::CLIENT_CHUNK, &[64 << 10, 1, 7, 64]))
             .timeout(draw.one_of(site::TIMEOUT, &[None, None, Some(ms(50)), Some(ms(300)), Some(ms(2000))]))
             .build();
@@ -90,9 +93,9 @@ impl Workload {
             limits,
             client: Arc::new(client.unwrap_or_default()),
             seed: u64::from(draw.below(site::SEED, u32::MAX)),
-            len: draw.one_of(site::LEN, &Self::LENGTHS),
-            window: draw.one_of(site::WINDOW, &[64 << 10, 1, 4, 16, 64]),
-            send_buffer: draw.one_of(site::SEND_BUFFER, &[64 << 10, 1, 4, 16, 64]),
+            len,
+            window: draw.one_of(site::WINDOW, &[64 << 10, 1, 4, 8, 16]).max(least),
+            send_buffer: draw.one_of(site::SEND_BUFFER, &[64 << 10, 1, 4, 8, 16]).max(least),
         }
     }
 
