@@ -1,5 +1,5 @@
 //! What the socket drivers share: where to listen and connect, sockets set up right, what the errors of an
-//! operating system mean, and the ways into a running session. No loop, no thread, no protocol.
+//! operating system mean, the ways into a running session, and what driving one takes. No wait, no thread, no protocol.
 //!
 //! | module | what it holds |
 //! | --- | --- |
@@ -9,16 +9,24 @@
 //! | [`classify`] | errors by operating-system code, as the core's own enums |
 //! | [`Control`], [`Mailbox`], [`Bell`] | stop, abort and commands from any thread, bounded |
 //! | [`Service`], [`Peer`], [`Ended`] | what a server does for each connection |
+//! | [`Clock`], [`SystemClock`] | the one place where a clock is read |
+//! | [`Connection`], [`Block`] | the calls that carry out what one machine wants |
 
+mod block;
 pub mod classify;
+mod clock;
+mod connection;
 mod endpoint;
 mod error;
 mod mailbox;
 mod service;
 mod socket;
 
+pub use block::Block;
+pub use clock::{Clock, SystemClock, until};
+pub use connection::Connection;
 pub use endpoint::{DEFAULT_PORT, Endpoint, EndpointError};
 pub use error::{NetError, Stage};
-pub use mailbox::{Bell, Control, Mail, Mailbox, PostError};
+pub use mailbox::{Bell, Control, MAILBOX, Mail, Mailbox, PostError};
 pub use service::{Call, CallFailed, Ended, Peer, Served, Service, Source};
 pub use socket::{BindOptions, ConnectOptions, Family, Listener, Stream, bind, connect};

@@ -274,6 +274,12 @@ impl From<std::net::TcpListener> for Listener {
     }
 }
 
+impl AsRef<Self> for Stream {
+    fn as_ref(&self) -> &Self {
+        self
+    }
+}
+
 #[cfg(unix)]
 impl AsFd for Listener {
     fn as_fd(&self) -> BorrowedFd<'_> {

@@ -51,18 +51,15 @@
 
 #![forbid(unsafe_code)]
 
-mod block;
-mod clock;
 mod connection;
 pub mod plain;
 mod server;
 mod wake;
 
-pub use clock::{Clock, SystemClock};
 pub use connection::{Driver, drive};
 pub use roundtrip_net::{
-    BindOptions, Call, CallFailed, ConnectOptions, Control, Ended, Endpoint, EndpointError, Family, Listener,
-    NetError, Peer, PostError, Served, Service, Stage, Stream, bind, connect,
+    BindOptions, Call, CallFailed, Clock, ConnectOptions, Control, Ended, Endpoint, EndpointError, Family,
+    Listener, NetError, Peer, PostError, Served, Service, Stage, Stream, SystemClock, bind, connect,
 };
 pub use server::{ServerHandle, serve, serve_by};
 

@@ -15,10 +15,11 @@ use std::thread;
 
 use roundtrip_core::admission::{Accept, AcceptError, Admission, AdmissionAction, AdmissionInput, Limits};
 use roundtrip_core::{Machine, Time};
-use roundtrip_net::{Bell, Control, Listener, Peer, Served, Service, Source, Stream, classify};
+use roundtrip_net::{
+    Bell, Block, Clock, Control, Listener, Peer, Served, Service, Source, Stream, SystemClock, classify,
+    until,
+};
 
-use crate::block::Block;
-use crate::clock::{Clock, SystemClock, until};
 use crate::connection::Driver;
 use crate::wake::{Wake, wait_any};
 
