@@ -101,7 +101,7 @@ fn serve<O>(
 where
     O: Observe<EchoServer> + Clone + Send + Sync + 'static,
 {
-    let handle = ServerHandle::new().map_err(|error| Problem::system("cannot serve", &error))?;
+    let handle = ServerHandle::new();
     let drain = limits.drain;
     signals::watch({
         let (handle, echo) = (handle.clone(), Arc::clone(echo));

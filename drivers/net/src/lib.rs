@@ -9,6 +9,7 @@
 //! | [`classify`] | errors by operating-system code, as the core's own enums |
 //! | [`Control`], [`Mailbox`], [`Bell`] | stop, abort and commands from any thread, bounded |
 //! | [`Service`], [`Peer`], [`Ended`] | what a server does for each connection |
+//! | [`Door`], [`ServerHandle`] | the admission policy, obeyed, and the way to stop it |
 //! | [`Clock`], [`SystemClock`] | the one place where a clock is read |
 //! | [`Connection`], [`Block`] | the calls that carry out what one machine wants |
 
@@ -16,6 +17,7 @@ mod block;
 pub mod classify;
 mod clock;
 mod connection;
+mod door;
 mod endpoint;
 mod error;
 mod mailbox;
@@ -25,6 +27,7 @@ mod socket;
 pub use block::Block;
 pub use clock::{Clock, SystemClock, until};
 pub use connection::Connection;
+pub use door::{Door, ServerHandle};
 pub use endpoint::{DEFAULT_PORT, Endpoint, EndpointError};
 pub use error::{NetError, Stage};
 pub use mailbox::{Bell, Control, MAILBOX, Mail, Mailbox, PostError};

@@ -156,6 +156,18 @@ impl Listener {
         let (socket, address) = self.0.accept()?;
         Ok((Stream::new(socket)?, Peer::new(address_of(&address)?)))
     }
+
+    /// Accepts the connection that waits first, if there is one, without blocking.
+    ///
+    /// # Errors
+    ///
+    /// What accept(2) says, other than that there is none.
+    pub fn accept_waiting(&self) -> io::Result<Option<(Stream, Peer)>> {
+        match self.accept() {
+            Err(error) if classify::is_again(&error) => Ok(None),
+            accepted => accepted.map(Some),
+        }
+    }
 }
 
 impl Stream {

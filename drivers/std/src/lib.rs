@@ -29,7 +29,7 @@
 //!
 //! let listener = roundtrip_std::bind(&"127.0.0.1:0".parse()?, &BindOptions::default())?;
 //! let endpoint = listener.local_address()?.to_string().parse()?;
-//! let handle = ServerHandle::new()?;
+//! let handle = ServerHandle::new();
 //! std::thread::scope(|scope| {
 //!     scope.spawn(|| {
 //!         let config = Arc::new(ServerConfig::default());
@@ -59,9 +59,10 @@ mod wake;
 pub use connection::{Driver, drive};
 pub use roundtrip_net::{
     BindOptions, Call, CallFailed, Clock, ConnectOptions, Control, Ended, Endpoint, EndpointError, Family,
-    Listener, NetError, Peer, PostError, Served, Service, Stage, Stream, SystemClock, bind, connect,
+    Listener, NetError, Peer, PostError, Served, ServerHandle, Service, Stage, Stream, SystemClock, bind,
+    connect,
 };
-pub use server::{ServerHandle, serve, serve_by};
+pub use server::{serve, serve_by};
 
 /// The README's examples are compiled and run as this crate's tests, because it has all they need.
 #[cfg(doctest)]

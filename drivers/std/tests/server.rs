@@ -215,7 +215,7 @@ fn more_than_a_sources_share_is_refused() {
 fn a_panicking_service_resets_its_connection_and_the_others_go_on() {
     let listener = roundtrip_std::bind(&"127.0.0.1:0".parse().unwrap(), &BindOptions::default()).unwrap();
     let address = listener.local_address().unwrap();
-    let handle = ServerHandle::new().unwrap();
+    let handle = ServerHandle::new();
     let first = AtomicBool::new(true);
     let service = |now, _peer: &Peer| {
         assert!(!first.swap(false, Ordering::SeqCst), "planted");
@@ -252,7 +252,7 @@ fn a_busy_listener_does_not_starve_the_others() {
         EchoServer::new(ServerConfig::default().into(), now)
     };
     let limits = Limits { connections: 1, total: Some(6), ..Limits::default() };
-    roundtrip_std::serve(vec![busy, other], limits, &ServerHandle::new().unwrap(), &service).unwrap();
+    roundtrip_std::serve(vec![busy, other], limits, &ServerHandle::new(), &service).unwrap();
     let order = order.into_inner().unwrap();
     let place = order.iter().position(|&address| address == lonely.local_addr().unwrap());
     assert!(place.unwrap() <= 1, "{order:?}");

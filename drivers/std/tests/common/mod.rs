@@ -48,7 +48,7 @@ impl Service for Echo {
 pub(crate) fn echo(config: ServerConfig, limits: Limits) -> Running {
     let listener = roundtrip_std::bind(&"127.0.0.1:0".parse().unwrap(), &BindOptions::default()).unwrap();
     let address = listener.local_address().unwrap();
-    let handle = ServerHandle::new().unwrap();
+    let handle = ServerHandle::new();
     let (sender, ended) = channel();
     let service = Echo { config: config.into(), ended: sender };
     let served = spawn({

@@ -72,7 +72,7 @@ impl<M: Session, W: Fn(EchoServer) -> M + Clone + Send + Sync + 'static> Backend
         let listener =
             roundtrip_std::bind(&"127.0.0.1:0".parse().map_err(io::Error::other)?, &BindOptions::default())?;
         let endpoint = listener.local_address()?.to_string().parse().map_err(io::Error::other)?;
-        let handle = ServerHandle::new()?;
+        let handle = ServerHandle::new();
         let stage = Stage::new(script, handle.clone());
         let house =
             House { stage: Arc::clone(&stage), config: script.config(), session: self.session.clone() };
