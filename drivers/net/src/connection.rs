@@ -7,15 +7,14 @@ use std::io;
 use roundtrip_core::{Driven, Machine, Step, Teardown, Time};
 
 use crate::classify::{self, Transfer};
-use crate::{Block, Call, CallFailed, Ended, Mail, Mailbox, Stream};
+use crate::{Block, Call, CallFailed, Ended, Guarded, Mail, Mailbox, Stream};
 
 /// A machine on its stream. No call of it waits.
 ///
 /// A driver [advances](Self::advance) it, waits for what [`session`](Self::session) says, tells it the time of its
-/// [waking](Self::wake), and makes the calls that were waited for. Dropped before the machine has closed, by a
-/// panic or by whoever gives up, the connection is reset: that must not look like an orderly end.
-pub struct Connection<M, S: AsRef<Stream>> {
-    guarded: Guarded<S>,
+/// [waking](Self::wake), and makes the calls that were waited for.
+pub struct Connection<M, S: AsRef<Guarded>> {
+    transport: S,
     session: Driven<M>,
     /// Read once a wake-up.
     now: Time,
@@ -29,19 +28,11 @@ pub struct Connection<M, S: AsRef<Stream>> {
     failure: Option<CallFailed>,
 }
 
-/// A transport that is reset if it is dropped before it was torn down.
-struct Guarded<S: AsRef<Stream>> {
-    transport: S,
-    torn_down: bool,
-}
-
-impl<M: Machine, S: AsRef<Stream>> Connection<M, S> {
-    /// A machine that begins now, on a stream that is non-blocking.
+impl<M: Machine, S: AsRef<Guarded>> Connection<M, S> {
+    /// A machine that begins now.
     pub fn new(transport: S, now: Time, machine: impl FnOnce(Time) -> M) -> Self {
-        // First: making the machine may panic.
-        let guarded = Guarded { transport, torn_down: false };
         Self {
-            guarded,
+            transport,
             session: Driven::new(machine(now)),
             now,
             more: false,
@@ -54,7 +45,7 @@ impl<M: Machine, S: AsRef<Stream>> Connection<M, S> {
 
     /// What it is driven on.
     pub const fn transport(&self) -> &S {
-        &self.guarded.transport
+        &self.transport
     }
 
     /// What it waits for: its credit, what is pending, its deadline.
@@ -70,6 +61,11 @@ impl<M: Machine, S: AsRef<Stream>> Connection<M, S> {
     /// The driver woke at `now`: what is told from here on is told with that time.
     pub const fn wake(&mut self, now: Time) {
         self.now = now;
+    }
+
+    /// Reading is worth a try before anything is waited for.
+    pub const fn expect_more(&mut self) {
+        self.more = true;
     }
 
     /// Whether the last read filled all it was allowed: there may be more, and nothing need be waited for.
@@ -168,7 +164,7 @@ impl<M: Machine, S: AsRef<Stream>> Connection<M, S> {
     }
 
     fn stream(&self) -> &Stream {
-        self.guarded.transport.as_ref()
+        self.transport.as_ref().stream()
     }
 
     fn half_close(&mut self) {
@@ -192,7 +188,7 @@ impl<M: Machine, S: AsRef<Stream>> Connection<M, S> {
     }
 
     fn close(&mut self, how: Teardown, outcome: M::Outcome) -> Ended<M::Outcome> {
-        self.guarded.torn_down = true;
+        self.transport.as_ref().disarm();
         let stream = self.stream();
         let unread = if self.finished { 0 } else { stream.unread() };
         let destroyed = if how == Teardown::Reset {
@@ -205,19 +201,11 @@ impl<M: Machine, S: AsRef<Stream>> Connection<M, S> {
     }
 }
 
-impl<S: AsRef<Stream>> Drop for Guarded<S> {
-    fn drop(&mut self) {
-        if !self.torn_down {
-            self.transport.as_ref().reset_on_close();
-        }
-    }
-}
-
-impl<M, S: AsRef<Stream> + fmt::Debug> fmt::Debug for Connection<M, S> {
+impl<M, S: AsRef<Guarded> + fmt::Debug> fmt::Debug for Connection<M, S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { guarded, written, failure, .. } = self;
+        let Self { transport, written, failure, .. } = self;
         f.debug_struct("Connection")
-            .field("transport", &guarded.transport)
+            .field("transport", transport)
             .field("written", written)
             .field("failure", failure)
             .finish_non_exhaustive()

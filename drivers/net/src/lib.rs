@@ -11,7 +11,7 @@
 //! | [`Service`], [`Peer`], [`Ended`] | what a server does for each connection |
 //! | [`Door`], [`ServerHandle`] | the admission policy, obeyed, and the way to stop it |
 //! | [`Clock`], [`SystemClock`] | the one place where a clock is read |
-//! | [`Connection`], [`Block`] | the calls that carry out what one machine wants |
+//! | [`Connection`], [`Guarded`], [`Block`] | the calls that carry out what one machine wants |
 
 mod block;
 pub mod classify;
@@ -20,6 +20,7 @@ mod connection;
 mod door;
 mod endpoint;
 mod error;
+mod guarded;
 mod mailbox;
 mod service;
 mod socket;
@@ -30,6 +31,7 @@ pub use connection::Connection;
 pub use door::{Door, ServerHandle};
 pub use endpoint::{DEFAULT_PORT, Endpoint, EndpointError};
 pub use error::{NetError, Stage};
+pub use guarded::Guarded;
 pub use mailbox::{Bell, Control, MAILBOX, Mail, Mailbox, PostError};
 pub use service::{Call, CallFailed, Ended, Peer, Served, Service, Source};
 pub use socket::{BindOptions, ConnectOptions, Family, Listener, Stream, bind, connect};

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use roundtrip_core::{Machine, Time};
 use roundtrip_net::{
-    Block, Call, Clock, Connection, Control, Ended, MAILBOX, Mailbox, Stream, SystemClock, until,
+    Block, Call, Clock, Connection, Control, Ended, Guarded, MAILBOX, Mailbox, Stream, SystemClock, until,
 };
 
 use crate::wake::{Interest, Wake, wait};
@@ -69,6 +69,7 @@ impl<C, T: Clock> Driver<C, T> {
         machine: impl FnOnce(Time) -> M,
         mut events: impl FnMut(M::Event),
     ) -> Ended<M::Outcome> {
+        let stream = Guarded::new(stream);
         let now = self.clock.now();
         let mut connection = Connection::new(stream, now, machine);
         loop {
@@ -80,7 +81,7 @@ impl<C, T: Clock> Driver<C, T> {
     }
 
     /// Sleeps until something happens, and tells the session of it.
-    fn wait<M: Machine<Command = C>>(&self, connection: &mut Connection<M, Stream>, block: &mut Block) {
+    fn wait<M: Machine<Command = C>>(&self, connection: &mut Connection<M, Guarded>, block: &mut Block) {
         let more = connection.may_have_more();
         // A peer that always has more to read must not keep mail from being seen.
         if more {
