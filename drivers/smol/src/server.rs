@@ -78,27 +78,31 @@ pub fn serve_on<S: Service<Machine: Send>>(
     // Tasks spawn tasks, so they hold it.
     let executor = Arc::new(Executor::new());
     let accepting = executor.spawn(server.accept(Arc::clone(&executor), listeners));
-    let others: Vec<_> = (1..threads.get()).map(|_| Ring::default()).collect();
     thread::scope(|scope| {
-        // However this ends, nobody is left waiting.
-        let over = Over(&others);
-        for ring in &others {
-            let thread = thread::Builder::new().name("roundtrip".into());
-            thread.spawn_scoped(scope, || block_on(executor.run(ring.heard())))?;
+        // However this ends, no thread is left waiting.
+        let mut others = Others::default();
+        for _ in 1..threads.get() {
+            let over = Arc::new(Ring::default());
+            let work = {
+                let (executor, over) = (Arc::clone(&executor), Arc::clone(&over));
+                move || block_on(executor.run(over.heard()))
+            };
+            thread::Builder::new().name("roundtrip".into()).spawn_scoped(scope, work)?;
+            others.0.push(over);
         }
         block_on(executor.run(accepting));
-        drop(over);
         Ok::<_, io::Error>(())
     })?;
     Ok(server.door().served())
 }
 
-/// Rings for all threads but the first when the server is over.
-struct Over<'a>(&'a [Ring]);
+/// The threads but the first. They end when this is dropped.
+#[derive(Default)]
+struct Others(Vec<Arc<Ring>>);
 
-impl Drop for Over<'_> {
+impl Drop for Others {
     fn drop(&mut self) {
-        self.0.iter().for_each(Bell::ring);
+        self.0.iter().for_each(|over| over.ring());
     }
 }
 
