@@ -90,11 +90,10 @@ impl<C> Door<C> {
     ///
     /// A driver clears its bell first.
     pub fn obey(&mut self, now: Time) -> Option<(Accept, Option<Time>)> {
-        let requests = Arc::clone(&self.handle.0);
-        if requests.stop.swap(false, Ordering::Acquire) {
+        if self.handle.0.stop.swap(false, Ordering::Acquire) {
             self.tell(now, AdmissionInput::Stop);
         }
-        if requests.force.swap(false, Ordering::Acquire) {
+        if self.handle.0.force.swap(false, Ordering::Acquire) {
             self.tell(now, AdmissionInput::Force);
         }
         loop {
@@ -167,5 +166,61 @@ impl<C> Door<C> {
 impl<C> fmt::Debug for Door<C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Door").field("served", &self.served()).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Mail, Mailbox};
+    use std::net::SocketAddr;
+    use std::sync::atomic::AtomicUsize;
+
+    #[derive(Debug, Default)]
+    struct Count(AtomicUsize);
+
+    impl Bell for Count {
+        fn ring(&self) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    fn peer() -> Peer {
+        Peer::new(SocketAddr::from(([192, 0, 2, 1], 80)))
+    }
+
+    #[test]
+    fn what_was_asked_before_the_server_ran_is_done_when_it_does() {
+        let handle = ServerHandle::new();
+        handle.stop();
+        let bell = Arc::new(Count::default());
+        handle.ring_with(bell.clone());
+        let mut door = Door::<u8>::new(Limits::default(), &handle);
+        assert!(matches!(door.obey(Time::ZERO), Some((Accept::Sweep, Some(_)))));
+        assert_eq!(bell.0.load(Ordering::Relaxed), 0);
+        handle.clone().force();
+        assert_eq!(bell.0.load(Ordering::Relaxed), 1);
+        assert_eq!(door.obey(Time::ZERO), None);
+    }
+
+    #[test]
+    fn a_session_that_comes_during_a_drain_is_stopped_and_its_end_is_waited_for() {
+        let handle = ServerHandle::new();
+        let mut door = Door::<u8>::new(Limits::default(), &handle);
+        let (first, way_in) = Mailbox::new(1, Arc::new(Count::default()));
+        let number = door.admit(Time::ZERO, &peer(), &way_in).unwrap();
+        assert!(door.obey(Time::ZERO).is_some() && first.is_empty());
+        handle.stop();
+        assert!(door.obey(Time::ZERO).is_some());
+        assert_eq!(first.take(false), Some(Mail::Stop));
+        let (second, way_in) = Mailbox::new(1, Arc::new(Count::default()));
+        let another = door.admit(Time::ZERO, &peer(), &way_in).unwrap();
+        assert_eq!(second.take(false), Some(Mail::Stop));
+        door.swept(Time::ZERO);
+        assert!(matches!(door.obey(Time::ZERO), Some((Accept::Closed, _))));
+        assert!(door.ended(Time::ZERO, number, &peer()), "a drain waits for it");
+        assert!(door.ended(Time::ZERO, another, &peer()));
+        assert_eq!(door.obey(Time::ZERO), None);
+        assert_eq!((door.served().tally.admitted, door.served().tally.live), (2, 0));
     }
 }

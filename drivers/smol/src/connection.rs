@@ -219,3 +219,17 @@ fn fail<M: Machine>(
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use roundtrip_core::echo::{EchoServer, End, ServerConfig};
+
+    #[test]
+    fn a_stream_that_cannot_be_waited_for_is_a_failed_transport() {
+        let machine = |now| EchoServer::new(ServerConfig::default().into(), now);
+        let ended = fail(Time::ZERO, machine, io::ErrorKind::StorageFull.into(), |never| match never {});
+        assert_eq!(ended.outcome.end, End::Failed(Failure::Io));
+        assert_eq!(ended.failure.unwrap().call, Call::Wait);
+    }
+}
