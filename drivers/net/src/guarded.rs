@@ -13,7 +13,7 @@ use crate::Stream;
 #[derive(Debug)]
 pub struct Guarded {
     stream: Stream,
-    /// A cell, for what waits for a stream lends it out by shared reference only.
+    /// A cell, because whatever a driver registers the stream with gives it back by shared reference only.
     armed: Cell<bool>,
 }
 

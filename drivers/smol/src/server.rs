@@ -60,6 +60,9 @@ pub fn serve_by<S: Service<Machine: Send>>(
 /// Does what [`serve_by`] does, on so many threads, of which the calling one is the first. A session runs on one of
 /// them at a time, now on this one and now on that.
 ///
+/// All threads wait in one poller. More than one pays where sessions compute; where they do little but move bytes, the
+/// threads mostly wake each other.
+///
 /// # Errors
 ///
 /// If the listeners cannot be waited for, or a thread cannot be made.
