@@ -24,7 +24,7 @@ pub(crate) fn run(args: &CheckArgs) -> Result<Exit, Problem> {
 /// Checks a server of our own, so that nothing else is needed.
 fn check_loopback(args: &CheckArgs) -> Result<Exit, Problem> {
     let (listener, endpoint) = own_listener(args)?;
-    let handle = ServerHandle::new().map_err(|error| Problem::system("cannot serve", &error))?;
+    let handle = ServerHandle::new();
     let config = Arc::new(ServerConfig::default());
     let echo = |now, _peer: &Peer| EchoServer::new(Arc::clone(&config), now);
     thread::scope(|scope| {

@@ -1,5 +1,6 @@
 //! The command line: what may be written, and what is said of what may not.
 
+use std::num::NonZeroUsize;
 use std::time::Duration;
 
 use clap::error::ErrorKind;
@@ -9,7 +10,7 @@ use roundtrip_std::{Endpoint, Family};
 use crate::out;
 use crate::problem::Problem;
 use crate::sim::SimVerb;
-use crate::units::{parse_count, parse_duration, parse_memory, parse_size};
+use crate::units::{parse_count, parse_duration, parse_memory, parse_size, parse_threads};
 
 /// Does a path carry bytes faithfully, both ways, to the end?
 #[derive(Debug, Parser)]
@@ -52,6 +53,8 @@ pub(crate) enum Verb {
 pub(crate) enum Driver {
     /// Blocking, one thread a connection
     Std,
+    /// One task a connection, on a few threads
+    Smol,
 }
 
 #[derive(Debug, Args)]
@@ -62,6 +65,9 @@ pub(crate) struct ServeArgs {
     /// What drives the connections
     #[arg(long, value_enum, default_value = "std")]
     pub(crate) driver: Driver,
+    /// Threads that run the connections; with --driver smol only [default: one a core]
+    #[arg(long, value_name = "N", value_parser = parse_threads)]
+    pub(crate) threads: Option<NonZeroUsize>,
     /// Serve one client, then exit; a second one is refused
     #[arg(long)]
     pub(crate) once: bool,

@@ -3,6 +3,7 @@
 mod check;
 mod cli;
 mod client;
+mod driver;
 mod out;
 mod problem;
 mod send;

@@ -9,7 +9,8 @@ use roundtrip_core::echo::{EchoServer, ServerConfig};
 use roundtrip_std::{BindOptions, Endpoint, Listener, ServerHandle, bind};
 use sd_notify::NotifyState;
 
-use crate::cli::{self, Driver, ServeArgs};
+use crate::cli::{self, ServeArgs};
+use crate::driver::Driver;
 use crate::problem::{Exit, Problem};
 use crate::service::Echo;
 use crate::transcript::{self, BUFFER, ServerLines};
@@ -17,8 +18,6 @@ use crate::{out, signals, stdio};
 
 /// Descriptors that are not connections': standard streams, listeners, the wake-ups of waiting threads.
 const RESERVED_DESCRIPTORS: u64 = 32;
-/// Descriptors that a connection takes: its socket and its wake-up.
-const DESCRIPTORS_EACH: u64 = 2;
 /// After a stop: how long a session goes on echoing at the most; half of `--drain` if that is less.
 const SESSION_DRAIN: Duration = Duration::from_secs(5);
 /// And how long it then waits for the peer's end; a quarter of `--drain` if that is less.
@@ -27,7 +26,7 @@ const SESSION_LINGER: Duration = Duration::from_secs(2);
 const SESSION_QUIET: Duration = Duration::from_secs(1);
 
 pub(crate) fn run(args: &ServeArgs) -> Result<Exit, Problem> {
-    let Driver::Std = args.driver;
+    let driver = Driver::new(args.driver, args.threads)?;
     let chunk = if args.transcript { BUFFER } else { ServerConfig::default().chunk().min(args.buffer) };
     let config = ServerConfig::builder()
         .buffer(if args.transcript { BUFFER } else { args.buffer })
@@ -41,7 +40,7 @@ pub(crate) fn run(args: &ServeArgs) -> Result<Exit, Problem> {
         .quiet(share(SESSION_QUIET, args.drain, 4))
         .build()?;
     let limits = Limits {
-        connections: connections(args.max_conns)?,
+        connections: connections(args.max_conns, driver)?,
         per_source: args.max_per_source.map(in_memory),
         total: args.once.then_some(1),
         drain: args.drain,
@@ -69,12 +68,12 @@ pub(crate) fn run(args: &ServeArgs) -> Result<Exit, Problem> {
     }
     if args.transcript {
         let echo = echo(config, ServerLines::default())?;
-        let exit = serve(&echo, listeners, limits, true)?;
+        let exit = serve(driver, &echo, listeners, limits, true)?;
         // The tutorial's server ends with what its one client came to.
         let failed = echo.totals().last.as_ref().and_then(transcript::connection_failed).is_some();
         Ok(if failed { Exit::Failed } else { exit })
     } else {
-        serve(&echo(config, ())?, listeners, limits, false)
+        serve(driver, &echo(config, ())?, listeners, limits, false)
     }
 }
 
@@ -118,6 +117,7 @@ fn announce(listeners: &[Listener], transcript: bool) -> Result<(), Problem> {
 }
 
 fn serve<O>(
+    driver: Driver,
     echo: &Arc<Echo<O>>,
     listeners: Vec<Listener>,
     limits: Limits,
@@ -126,7 +126,7 @@ fn serve<O>(
 where
     O: Observe<EchoServer> + Clone + Send + Sync + 'static,
 {
-    let handle = ServerHandle::new().map_err(|error| Problem::system("cannot serve", &error))?;
+    let handle = ServerHandle::new();
     let drain = limits.drain;
     signals::watch({
         let (handle, echo) = (handle.clone(), Arc::clone(echo));
@@ -144,7 +144,8 @@ where
     // Whoever reads this may send a signal at once.
     announce(&listeners, transcript)?;
     notify(NotifyState::Ready);
-    let served = roundtrip_std::serve(listeners, limits, &handle, &**echo)
+    let served = driver
+        .serve(listeners, limits, &handle, &**echo)
         .map_err(|error| Problem::system("cannot serve", &error))?;
     echo.say_goodbye();
     if served.panicked > 0 {
@@ -160,15 +161,15 @@ fn notify(state: NotifyState<'_>) {
 }
 
 /// How many connections the descriptors allow, or as many as were asked for if that is less.
-fn connections(asked: Option<u64>) -> Result<usize, Problem> {
+fn connections(asked: Option<u64>, driver: Driver) -> Result<usize, Problem> {
     let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
     let Some(limit) = limit else { return Ok(asked.map_or(usize::MAX, in_memory)) };
-    let allowed = (limit.saturating_sub(RESERVED_DESCRIPTORS) / DESCRIPTORS_EACH).max(1);
+    let allowed = (limit.saturating_sub(RESERVED_DESCRIPTORS) / driver.descriptors_each()).max(1);
     match asked {
         Some(asked) if asked > allowed => Err(Problem::usage(
             format!(
                 "--max-conns {asked} needs {} file descriptors, the limit is {limit}",
-                asked.saturating_mul(DESCRIPTORS_EACH).saturating_add(RESERVED_DESCRIPTORS)
+                asked.saturating_mul(driver.descriptors_each()).saturating_add(RESERVED_DESCRIPTORS)
             ),
             format!("raise it with `ulimit -n`, or ask for at most {allowed}"),
         )),

@@ -1,6 +1,10 @@
 //! Numbers with units, read from the command line and shown to people.
 
+use std::num::NonZeroUsize;
 use std::time::Duration;
+
+/// Threads that are still of use on the largest machines.
+const MAX_THREADS: usize = 1024;
 
 /// `10,000,000`
 pub(crate) fn grouped(number: u64) -> String {
@@ -47,6 +51,14 @@ pub(crate) fn parse_count(text: &str) -> Result<u64, String> {
         0 => Err("it must not be 0\nleave the option out for its default".to_owned()),
         count => Ok(count),
     }
+}
+
+/// A number of threads, at least 1.
+pub(crate) fn parse_threads(text: &str) -> Result<NonZeroUsize, String> {
+    let threads = usize::try_from(parse_count(text)?).ok().filter(|threads| *threads <= MAX_THREADS);
+    threads
+        .and_then(NonZeroUsize::new)
+        .ok_or_else(|| format!("{MAX_THREADS} threads are the most\nmore than there are cores are of no use"))
 }
 
 /// A time that must not be zero: `250ms`, `10s`, `1m 30s`.

@@ -59,6 +59,10 @@ fn verbs_and_options_that_do_not_exist() {
         (&["send", "localhost", "text", "extra"], USAGE, "'extra'", ""),
         (&["serve", "--driver", "magic"], USAGE, "'magic'", ""),
         (&["serve", "--driver"], USAGE, "--driver", ""),
+        (&["serve", "--threads", "2"], USAGE, "--threads makes no sense with --driver std", "--driver smol"),
+        (&["serve", "--driver", "smol", "--threads", "0"], USAGE, "must not be 0", "leave the option out"),
+        (&["serve", "--driver", "smol", "--threads", "18446744073709551615"], USAGE, "1024 threads", "cores"),
+        (&["serve", "--driver", "smol", "--threads", "-1"], USAGE, "'-1'", ""),
         (&["check", "--seed"], USAGE, "--seed", ""),
     ]);
 }

@@ -26,12 +26,14 @@ fn comes_back_through(tool: &str, bytes: &[u8]) {
     if !have(&[tool]) {
         return;
     }
-    let server = Server::start(&[]);
-    let client = run_with(&mut client(tool, &server), bytes.to_vec());
-    assert_eq!(client.code, Some(0), "{}", client.stderr);
-    assert!(client.bytes == bytes, "{} of {} bytes came back", client.bytes.len(), bytes.len());
-    let served = server.stop();
-    assert!(served.code == Some(0) && served.stderr.contains(" 0 bytes lost"), "{served:?}");
+    for driver in ["std", "smol"] {
+        let server = Server::start(&["--driver", driver]);
+        let client = run_with(&mut client(tool, &server), bytes.to_vec());
+        assert_eq!(client.code, Some(0), "{driver}: {}", client.stderr);
+        assert!(client.bytes == bytes, "{driver}: {} of {} bytes came back", client.bytes.len(), bytes.len());
+        let served = server.stop();
+        assert!(served.code == Some(0) && served.stderr.contains(" 0 bytes lost"), "{driver}: {served:?}");
+    }
 }
 
 #[test]

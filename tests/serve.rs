@@ -13,6 +13,40 @@ use std::time::Duration;
 use common::{Server, Signal, after, bounded, noise, ping, poll, reset, round_trip};
 use rustix::process::{Pid, Resource, Rlimit, prlimit};
 
+/// Tests, each with every driver of sockets.
+macro_rules! with_every_driver {
+    ($on:ident $driver:literal $($test:ident)*) => {
+        mod $on {
+            $(#[test]
+            fn $test() {
+                super::$test($driver);
+            })*
+        }
+    };
+    ($($test:ident)*) => {
+        with_every_driver!(on_std "std" $($test)*);
+        with_every_driver!(on_smol "smol" $($test)*);
+    };
+}
+
+with_every_driver! {
+    fifty_clients_at_once_each_have_every_byte_back
+    every_endpoint_is_listened_on_and_announced_on_its_own_line
+    a_reset_ends_one_connection_only
+    a_client_that_never_reads_is_held_back_in_bounded_memory
+    once_serves_one_client_and_ends
+    a_second_client_from_one_source_is_refused_while_the_first_is_there
+    clients_over_max_conns_wait_for_a_place
+    two_hundred_clients_share_sixty_four_descriptors
+    a_server_out_of_descriptors_goes_on_and_recovers
+    a_signal_ends_an_idle_server_well
+    a_signal_amid_twenty_transfers_costs_no_byte
+    a_second_signal_forces_the_end
+    a_drain_ends_at_its_deadline_and_counts_what_is_lost
+    an_idle_client_is_closed_and_a_busy_one_is_not
+    a_standard_error_that_nobody_reads_holds_up_neither_clients_nor_signals
+}
+
 /// Whether this client was turned away: its connection ends before a byte comes back.
 fn is_refused(stream: TcpStream) -> bool {
     match ping(&mut bounded(stream)) {
@@ -24,9 +58,8 @@ fn is_refused(stream: TcpStream) -> bool {
     }
 }
 
-#[test]
-fn fifty_clients_at_once_each_have_every_byte_back() {
-    let server = Server::start(&[]);
+fn fifty_clients_at_once_each_have_every_byte_back(driver: &str) {
+    let server = Server::start(&["--driver", driver]);
     let bytes = noise(200_000 + 50);
     thread::scope(|scope| {
         for client in 0..50 {
@@ -39,11 +72,11 @@ fn fifty_clients_at_once_each_have_every_byte_back() {
     assert!(finished.stderr.contains(" 0 bytes lost"), "{}", finished.stderr);
 }
 
-#[test]
-fn every_endpoint_is_listened_on_and_announced_on_its_own_line() {
-    let args = ["serve", "127.0.0.1:0", "localhost:0", "tcp://127.0.0.1:0"];
+fn every_endpoint_is_listened_on_and_announced_on_its_own_line(driver: &str) {
+    let endpoints = ["127.0.0.1:0", "localhost:0", "tcp://127.0.0.1:0"];
+    let args = ["serve", "--driver", driver].into_iter().chain(endpoints);
     let mut running = common::Running::start(&mut common::roundtrip(args));
-    for _ in 1..args.len() {
+    for _ in endpoints {
         let line = running.line();
         let address = line.strip_prefix("listening tcp ").unwrap().parse().unwrap();
         ping(&mut common::connect(address)).unwrap();
@@ -53,9 +86,8 @@ fn every_endpoint_is_listened_on_and_announced_on_its_own_line() {
     assert_eq!((finished.code, finished.stdout.lines().count()), (Some(0), 3));
 }
 
-#[test]
-fn a_reset_ends_one_connection_only() {
-    let server = Server::start(&[]);
+fn a_reset_ends_one_connection_only(driver: &str) {
+    let server = Server::start(&["--driver", driver]);
     let [mut first, mut second] = [(); 2].map(|()| server.connect());
     ping(&mut first).unwrap();
     ping(&mut second).unwrap();
@@ -78,9 +110,8 @@ fn stuck(server: &Server) -> (TcpStream, usize) {
     (client, sent)
 }
 
-#[test]
-fn a_client_that_never_reads_is_held_back_in_bounded_memory() {
-    let server = Server::start(&[]);
+fn a_client_that_never_reads_is_held_back_in_bounded_memory(driver: &str) {
+    let server = Server::start(&["--driver", driver]);
     let (_held, sent) = stuck(&server);
     ping(&mut server.connect()).unwrap();
     // Its peak: proc_pid_status(5).
@@ -90,9 +121,8 @@ fn a_client_that_never_reads_is_held_back_in_bounded_memory() {
     assert!(peak < 16 << 10, "{peak} KiB after {sent} bytes");
 }
 
-#[test]
-fn once_serves_one_client_and_ends() {
-    let server = Server::start(&["--once"]);
+fn once_serves_one_client_and_ends(driver: &str) {
+    let server = Server::start(&["--driver", driver, "--once"]);
     let mut first = server.connect();
     ping(&mut first).unwrap();
     poll("a second client is refused", || TcpStream::connect(server.address).err());
@@ -101,9 +131,8 @@ fn once_serves_one_client_and_ends() {
     assert_eq!((finished.code, finished.stdout.lines().count()), (Some(0), 1));
 }
 
-#[test]
-fn a_second_client_from_one_source_is_refused_while_the_first_is_there() {
-    let server = Server::start(&["--max-per-source", "1"]);
+fn a_second_client_from_one_source_is_refused_while_the_first_is_there(driver: &str) {
+    let server = Server::start(&["--driver", driver, "--max-per-source", "1"]);
     let mut first = server.connect();
     ping(&mut first).unwrap();
     assert!(is_refused(server.connect()));
@@ -112,9 +141,8 @@ fn a_second_client_from_one_source_is_refused_while_the_first_is_there() {
     poll("a place is free again", || (!is_refused(server.connect())).then_some(()));
 }
 
-#[test]
-fn clients_over_max_conns_wait_for_a_place() {
-    let server = Server::start(&["--max-conns", "2"]);
+fn clients_over_max_conns_wait_for_a_place(driver: &str) {
+    let server = Server::start(&["--driver", driver, "--max-conns", "2"]);
     let [mut first, mut second, mut third, mut fourth] = [(); 4].map(|()| server.connect());
     third.write_all(b"y").unwrap();
     // Time enough for an answer, if there were one.
@@ -134,9 +162,9 @@ fn clients_over_max_conns_wait_for_a_place() {
 }
 
 /// Where the limit is known, no more are accepted than there are descriptors for.
-#[test]
-fn two_hundred_clients_share_sixty_four_descriptors() {
-    let mut server = Server::of(&mut after("ulimit -n 64;", &["serve", "127.0.0.1:0"], ""));
+fn two_hundred_clients_share_sixty_four_descriptors(driver: &str) {
+    let mut server =
+        Server::of(&mut after("ulimit -n 64;", &["serve", "127.0.0.1:0", "--driver", driver], ""));
     let clients: Vec<_> = (0..200).map(|_| server.connect()).collect();
     share(clients);
     assert!(server.running.is_running());
@@ -146,9 +174,8 @@ fn two_hundred_clients_share_sixty_four_descriptors() {
 }
 
 /// The limit falls while the server runs, so that accept(2) does fail.
-#[test]
-fn a_server_out_of_descriptors_goes_on_and_recovers() {
-    let mut server = Server::start(&[]);
+fn a_server_out_of_descriptors_goes_on_and_recovers(driver: &str) {
+    let mut server = Server::start(&["--driver", driver]);
     let fewer = Rlimit { current: Some(24), maximum: Some(1024) };
     prlimit(Pid::from_raw(server.running.id().cast_signed()), Resource::Nofile, fewer).unwrap();
     let clients: Vec<_> = (0..200).map(|_| server.connect()).collect();
@@ -176,10 +203,9 @@ fn share(mut clients: Vec<TcpStream>) {
 }
 
 /// From its announcement on: scripts wait for nothing else.
-#[test]
-fn a_signal_ends_an_idle_server_well() {
+fn a_signal_ends_an_idle_server_well(driver: &str) {
     for signal in [Signal::TERM, Signal::INT].repeat(10) {
-        let server = Server::start(&[]);
+        let server = Server::start(&["--driver", driver]);
         server.running.signal(signal);
         let finished = server.running.wait();
         assert_eq!(finished.code, Some(0), "{signal:?}: {}", finished.stderr);
@@ -189,11 +215,10 @@ fn a_signal_ends_an_idle_server_well() {
 
 /// What the server's TCP has acknowledged is echoed: clients that are cut off while they send, and keep
 /// reading, have back what they sent.
-#[test]
-fn a_signal_amid_twenty_transfers_costs_no_byte() {
+fn a_signal_amid_twenty_transfers_costs_no_byte(driver: &str) {
     const BLOCK: usize = 8 << 10;
     const AHEAD: usize = 8;
-    let mut server = Server::start(&["--drain", "60s"]);
+    let mut server = Server::start(&["--driver", driver, "--drain", "60s"]);
     let mut clients: Vec<_> = (0..20).map(|_| server.connect()).collect();
     let bytes = noise(4 << 20);
     let blocks: Vec<_> = bytes.chunks(BLOCK).collect();
@@ -232,9 +257,8 @@ fn a_signal_amid_twenty_transfers_costs_no_byte() {
     assert!(last.starts_with("drained in ") && last.ends_with(": 20 closed, 0 bytes lost"), "{last}");
 }
 
-#[test]
-fn a_second_signal_forces_the_end() {
-    let mut server = Server::start(&["--drain", "1h"]);
+fn a_second_signal_forces_the_end(driver: &str) {
+    let mut server = Server::start(&["--driver", driver, "--drain", "1h"]);
     let (_held, _sent) = stuck(&server);
     server.running.signal(Signal::TERM);
     assert!(server.running.error_line().starts_with("draining"));
@@ -246,9 +270,8 @@ fn a_second_signal_forces_the_end() {
     assert!(!finished.stderr.contains(" 0 bytes lost"), "{}", finished.stderr);
 }
 
-#[test]
-fn a_drain_ends_at_its_deadline_and_counts_what_is_lost() {
-    let server = Server::start(&["--drain", "300ms"]);
+fn a_drain_ends_at_its_deadline_and_counts_what_is_lost(driver: &str) {
+    let server = Server::start(&["--driver", driver, "--drain", "300ms"]);
     let (_held, _sent) = stuck(&server);
     let finished = server.stop();
     assert_eq!(finished.code, Some(3), "{}", finished.stderr);
@@ -257,9 +280,8 @@ fn a_drain_ends_at_its_deadline_and_counts_what_is_lost() {
     assert!(!last.contains(", 0 bytes lost"), "{last}");
 }
 
-#[test]
-fn an_idle_client_is_closed_and_a_busy_one_is_not() {
-    let server = Server::start(&["--idle", "1s"]);
+fn an_idle_client_is_closed_and_a_busy_one_is_not(driver: &str) {
+    let server = Server::start(&["--driver", driver, "--idle", "1s"]);
     let (mut idle, mut busy) = (server.connect(), server.connect());
     idle.set_nonblocking(true).unwrap();
     let end = poll("the idle one is closed", || {
@@ -274,14 +296,13 @@ fn an_idle_client_is_closed_and_a_busy_one_is_not() {
 }
 
 /// Whoever runs a server with its standard error on a pipe may stop reading it.
-#[test]
-fn a_standard_error_that_nobody_reads_holds_up_neither_clients_nor_signals() {
+fn a_standard_error_that_nobody_reads_holds_up_neither_clients_nor_signals(driver: &str) {
     let (_unread, stalled) = std::io::pipe().unwrap();
     rustix::io::ioctl_fionbio(&stalled, true).unwrap();
     while (&stalled).write(&[b'x'; 512]).is_ok() {}
     rustix::io::ioctl_fionbio(&stalled, false).unwrap();
     // Each of the first three clients is evicted, and complained about.
-    let args = ["serve", "127.0.0.1:0", "--idle", "200ms", "--max-conns", "3"];
+    let args = ["serve", "127.0.0.1:0", "--driver", driver, "--idle", "200ms", "--max-conns", "3"];
     let mut child =
         common::roundtrip(args).stdout(std::process::Stdio::piped()).stderr(stalled).spawn().unwrap();
     let mut line = String::new();

@@ -1,5 +1,5 @@
 //! What the socket drivers share: where to listen and connect, sockets set up right, what the errors of an
-//! operating system mean, and the ways into a running session. No loop, no thread, no protocol.
+//! operating system mean, the ways into a running session, and what driving one takes. No wait, no thread, no protocol.
 //!
 //! | module | what it holds |
 //! | --- | --- |
@@ -10,18 +10,31 @@
 //! | [`Control`], [`Mailbox`], [`Bell`] | stop, abort and commands from any thread, bounded |
 //! | [`Peer`], [`Source`] | who is at the other end, and what connections are counted by |
 //! | [`Service`], [`Ended`] | what a server does for each connection |
+//! | [`Door`], [`ServerHandle`] | the admission policy, obeyed, and the way to stop it |
+//! | [`Clock`], [`SystemClock`] | the one place where a clock is read |
+//! | [`Connection`], [`Guarded`], [`Block`] | the calls that carry out what one machine wants |
 
+mod block;
 pub mod classify;
+mod clock;
+mod connection;
+mod door;
 mod endpoint;
 mod error;
+mod guarded;
 mod mailbox;
 mod peer;
 mod service;
 mod socket;
 
+pub use block::Block;
+pub use clock::{Clock, SystemClock, until};
+pub use connection::Connection;
+pub use door::{Door, ServerHandle};
 pub use endpoint::{DEFAULT_PORT, Endpoint, EndpointError};
 pub use error::{NetError, Stage};
-pub use mailbox::{Bell, Control, Mail, Mailbox, PostError};
+pub use guarded::Guarded;
+pub use mailbox::{Bell, Control, MAILBOX, Mail, Mailbox, PostError};
 pub use peer::{Peer, Source};
 pub use service::{Call, CallFailed, Ended, Served, Service};
 #[cfg(unix)]

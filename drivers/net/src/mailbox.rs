@@ -4,6 +4,9 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+/// Commands that the mailbox of a connection holds.
+pub const MAILBOX: usize = 64;
+
 /// Wakes the driver of a session from its sleep.
 pub trait Bell: fmt::Debug + Send + Sync {
     /// Makes the driver look into its mailbox, now or the next time it would sleep.

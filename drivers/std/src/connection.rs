@@ -4,16 +4,12 @@ use std::io;
 use std::os::fd::AsFd;
 use std::sync::Arc;
 
-use roundtrip_core::{Driven, Machine, Step, Teardown, Time};
-use roundtrip_net::classify::{self, Transfer};
-use roundtrip_net::{Call, CallFailed, Control, Ended, Mail, Mailbox, Stream};
+use roundtrip_core::{Machine, Time};
+use roundtrip_net::{
+    Block, Call, Clock, Connection, Control, Ended, Guarded, MAILBOX, Mailbox, Stream, SystemClock, until,
+};
 
-use crate::block::Block;
-use crate::clock::{Clock, SystemClock, until};
 use crate::wake::{Interest, Wake, wait};
-
-/// Commands that a mailbox holds.
-const MAILBOX: usize = 64;
 
 /// Drives one machine over `stream` on this thread until it closes, on the system's clock, with no way in and
 /// events dropped. [`Driver`] has the rest.
@@ -73,182 +69,57 @@ impl<C, T: Clock> Driver<C, T> {
         machine: impl FnOnce(Time) -> M,
         mut events: impl FnMut(M::Event),
     ) -> Ended<M::Outcome> {
-        let stream = Guarded(stream);
+        let stream = Guarded::new(stream);
         let now = self.clock.now();
-        let mut connection = Connection {
-            stream: &stream.0,
-            session: Driven::new(machine(now)),
-            block,
-            now,
-            more: false,
-            mail: false,
-            finished: false,
-            written: 0,
-            failure: None,
-        };
-        let (how, outcome) = loop {
-            match connection.session.step(connection.now) {
-                Step::Write => {
-                    connection.write();
-                    connection.session.unshare_pending();
-                }
-                Step::ShutdownWrite => connection.half_close(),
-                Step::Event(event) => events(event),
-                Step::Wait(_) => connection.wait(&self),
-                Step::Close { how, outcome } => break (how, outcome),
+        let mut connection = Connection::new(stream, now, machine);
+        loop {
+            if let Some(ended) = connection.advance(block, &mut events) {
+                return ended;
             }
-        };
-        let Connection { finished, written, failure, .. } = connection;
-        let unread = if finished { 0 } else { stream.0.unread() };
-        let destroyed = if how == Teardown::Reset {
-            stream.0.reset_on_close();
-            stream.0.unacknowledged()
-        } else {
-            0
-        };
-        Ended { outcome, written, unread, destroyed, failure }
-    }
-}
-
-/// A stream that a panic resets: unwinding must not look like an orderly end.
-struct Guarded(Stream);
-
-impl Drop for Guarded {
-    fn drop(&mut self) {
-        if std::thread::panicking() {
-            self.0.reset_on_close();
-        }
-    }
-}
-
-struct Connection<'a, M> {
-    stream: &'a Stream,
-    session: Driven<M>,
-    block: &'a mut Block,
-    /// Read once a wake-up.
-    now: Time,
-    /// The last read filled all it was allowed: there may be more, and nothing need be waited for.
-    more: bool,
-    /// There may be mail that was not delivered yet.
-    mail: bool,
-    /// The peer's end was seen.
-    finished: bool,
-    written: u64,
-    failure: Option<CallFailed>,
-}
-
-impl<M: Machine> Connection<'_, M> {
-    /// Writes what the kernel takes at once.
-    fn write(&mut self) {
-        match self.stream.write(self.session.pending()) {
-            Ok(wrote) => {
-                self.written += wrote as u64;
-                self.session.wrote(self.now, wrote);
-            }
-            Err(error) => {
-                // What came before the connection broke is still there to be read.
-                if !classify::is_again(&error) {
-                    while self.session.credit() > 0 && self.read_some().is_ok_and(|read| read > 0) {}
-                }
-                self.fail(Call::Write, error);
-            }
-        }
-    }
-
-    fn half_close(&mut self) {
-        if let Err(error) = self.stream.half_close() {
-            self.fail(Call::HalfClose, error);
+            self.wait(&mut connection, block);
         }
     }
 
     /// Sleeps until something happens, and tells the session of it.
-    fn wait<T: Clock>(&mut self, driver: &Driver<M::Command, T>) {
+    fn wait<M: Machine<Command = C>>(&self, connection: &mut Connection<M, Guarded>, block: &mut Block) {
+        let more = connection.may_have_more();
         // A peer that always has more to read must not keep mail from being seen.
-        if self.mail || self.more {
-            if self.deliver(&driver.mailbox) {
-                return;
-            }
-            self.mail = !driver.mailbox.is_empty();
+        if more {
+            connection.expect_mail();
         }
-        let may_read = self.session.credit() > 0;
-        if may_read && std::mem::take(&mut self.more) {
-            self.now = driver.clock.now();
-            return self.read();
+        if connection.deliver(&self.mailbox) {
+            return;
+        }
+        let may_read = connection.session().credit() > 0;
+        if may_read && more {
+            connection.wake(self.clock.now());
+            return connection.read(block);
         }
         let interest = Interest {
-            fd: self.stream.as_fd(),
+            fd: connection.transport().as_fd(),
             readable: may_read,
-            writable: !self.session.pending().is_empty(),
+            writable: !connection.session().pending().is_empty(),
         };
-        let deadline = self.session.deadline();
-        let slept = wait(interest, &driver.wake, until(self.now, deadline));
-        self.now = driver.clock.now();
+        let deadline = connection.session().deadline();
+        let slept = wait(interest, &self.wake, until(connection.now(), deadline));
+        let now = self.clock.now();
+        connection.wake(now);
         let ready = match slept {
             Ok(ready) => ready,
-            Err(error) => return self.fail(Call::Wait, error),
+            Err(error) => return connection.fail(Call::Wait, error),
         };
         if ready.writable {
-            self.write();
+            connection.write(block);
         }
         // What is there is read before a passed deadline takes effect: it may have come while we were
         // suspended, after poll(2) had looked.
-        let late = deadline.is_some_and(|deadline| deadline <= self.now);
+        let late = deadline.is_some_and(|deadline| deadline <= now);
         if ready.readable || (may_read && late) {
-            self.read();
+            connection.read(block);
         }
         if ready.rung {
-            driver.wake.clear();
-            self.mail = true;
-        }
-    }
-
-    /// Reads once, if there is credit.
-    fn read(&mut self) {
-        if self.session.credit() == 0 {
-            return;
-        }
-        match self.read_some() {
-            Ok(0) => {
-                self.finished = true;
-                self.session.eof(self.now);
-            }
-            Ok(_) => {}
-            Err(error) => self.fail(Call::Read, error),
-        }
-    }
-
-    /// Reads at most the credit, without blocking, and delivers it; how much there was.
-    fn read_some(&mut self) -> io::Result<usize> {
-        let keep = !self.session.pending().is_empty();
-        let bytes = self.block.fill(self.session.credit(), keep, |buffer| {
-            let read = self.stream.read(buffer)?;
-            self.more = read == buffer.len();
-            Ok::<_, io::Error>(read)
-        })?;
-        let read = bytes.len();
-        let rest = self.session.data(self.now, bytes);
-        debug_assert!(rest.is_empty(), "no more is read than there is credit for");
-        Ok(read)
-    }
-
-    /// Hands one piece of mail to the session, which then must be stepped; whether there was any.
-    fn deliver(&mut self, mailbox: &Mailbox<M::Command>) -> bool {
-        match mailbox.take(self.session.command_credit() > 0) {
-            Some(Mail::Abort) => self.session.abort(self.now),
-            Some(Mail::Stop) => self.session.stop(self.now),
-            Some(Mail::Command(command)) => {
-                let refused = self.session.command(self.now, command);
-                debug_assert!(refused.is_ok(), "no command is taken without credit for it");
-            }
-            None => return false,
-        }
-        true
-    }
-
-    fn fail(&mut self, call: Call, error: io::Error) {
-        if let Transfer::Failed(failure) = classify::transfer(&error) {
-            self.failure.get_or_insert(CallFailed { call, error });
-            self.session.failed(self.now, failure);
+            self.wake.clear();
+            connection.expect_mail();
         }
     }
 }

@@ -29,7 +29,7 @@
 //!
 //! let listener = roundtrip_std::bind(&"127.0.0.1:0".parse()?, &BindOptions::default())?;
 //! let endpoint = listener.local_endpoint()?;
-//! let handle = ServerHandle::new()?;
+//! let handle = ServerHandle::new();
 //! std::thread::scope(|scope| {
 //!     scope.spawn(|| {
 //!         let config = Arc::new(ServerConfig::default());
@@ -51,22 +51,20 @@
 
 #![forbid(unsafe_code)]
 
-mod block;
-mod clock;
 mod connection;
 pub mod plain;
 mod server;
 mod wake;
 
-pub use clock::{Clock, SystemClock};
 pub use connection::{Driver, drive};
 #[cfg(unix)]
 pub use roundtrip_net::passed_listeners;
 pub use roundtrip_net::{
-    BindOptions, Call, CallFailed, ConnectOptions, Control, Ended, Endpoint, EndpointError, Family, Listener,
-    NetError, Peer, PostError, Served, Service, Source, Stage, Stream, bind, connect,
+    BindOptions, Call, CallFailed, Clock, ConnectOptions, Control, Ended, Endpoint, EndpointError, Family,
+    Listener, NetError, Peer, PostError, Served, ServerHandle, Service, Source, Stage, Stream, SystemClock,
+    bind, connect,
 };
-pub use server::{ServerHandle, serve, serve_by};
+pub use server::{serve, serve_by};
 
 /// The README's examples are compiled and run as this crate's tests, because it has all they need.
 #[cfg(doctest)]

@@ -8,10 +8,7 @@ use std::io::{self, ErrorKind, Read, Write};
 
 use roundtrip_core::{Driven, Machine, Step, Time, Wait};
 use roundtrip_net::classify::{self, Transfer};
-use roundtrip_net::{Call, Ended};
-
-use crate::block::Block;
-use crate::clock::{Clock, until};
+use roundtrip_net::{Block, Call, Clock, Ended, until};
 
 /// Drives one machine over a reader and a writer until it closes. Half-closing drops the writer.
 ///

@@ -5,9 +5,8 @@
 
 mod backends;
 
-use backends::shipped;
 use backends::simulated::Simulated;
-use backends::sockets::Sockets;
+use backends::{blocking, shipped, smol};
 use roundtrip_conformance::{Script, check};
 use roundtrip_sim::choose::Faults;
 
@@ -30,7 +29,8 @@ fn a_closed_listener_resets_its_backlog() {
     .trim()
     .parse()
     .unwrap();
-    check(&Sockets { session: shipped }, &script).unwrap();
+    check(&blocking::Sockets { session: shipped }, &script).unwrap();
+    check(&smol::Sockets { session: shipped }, &script).unwrap();
     let calm = Simulated { seed: 1, faults: Faults::NONE, session: shipped };
     calm.campaign(&script, 0..1, |_, observed| script.judge(&observed.unwrap()).unwrap());
 }

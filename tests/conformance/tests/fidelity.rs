@@ -10,8 +10,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
 use backends::simulated::Simulated;
-use backends::sockets::Sockets;
-use backends::{Shipped, shipped};
+use backends::{Shipped, blocking, shipped, smol};
 use roundtrip_conformance::{Script, Server, check, scripts};
 use roundtrip_sim::choose::{Family, Faults};
 
@@ -64,9 +63,18 @@ fn on_every_script(threads: usize, each: impl Fn(&Script) -> Result<(), String> 
 
 /// All at one time: how busy the machine is changes nothing.
 #[test]
-fn every_script_comes_to_its_end_on_sockets() {
+fn every_script_comes_to_its_end_on_the_blocking_driver() {
     on_every_script(64, |script| {
-        check(&Sockets { session: shipped }, script).map(drop).map_err(|failure| failure.to_string())
+        check(&blocking::Sockets { session: shipped }, script)
+            .map(drop)
+            .map_err(|failure| failure.to_string())
+    });
+}
+
+#[test]
+fn every_script_comes_to_its_end_on_the_smol_driver() {
+    on_every_script(64, |script| {
+        check(&smol::Sockets { session: shipped }, script).map(drop).map_err(|failure| failure.to_string())
     });
 }
 

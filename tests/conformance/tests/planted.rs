@@ -6,7 +6,7 @@ mod backends;
 
 use backends::planted::{Bug, Falsified};
 use backends::simulated::Simulated;
-use backends::sockets::Sockets;
+use backends::{blocking, smol};
 use roundtrip_conformance::{Backend, Disagreement, Failure, Script, check, scripts};
 use roundtrip_sim::choose::Faults;
 
@@ -26,14 +26,17 @@ fn disagreement(backend: &impl Backend, name: &str) -> Disagreement {
 fn noticed(bug: Bug, names: &[&str], observed: &str) {
     let simulated =
         Simulated { seed: 1, faults: Faults::NONE, session: move |session| Falsified::new(session, bug) };
-    let sockets = Sockets { session: move |session| Falsified::new(session, bug) };
+    let session = move |session| Falsified::new(session, bug);
     for name in names {
         disagreement(&simulated, name);
     }
     assert_eq!(disagreement(&simulated, names[0]).observed, observed, "in the simulator");
     // A deadline that a driver forgets takes the client's whole patience, in real time.
     if bug != Bug::ForgetsDeadlines {
-        assert_eq!(disagreement(&sockets, names[0]).observed, observed, "on sockets");
+        let on_std = disagreement(&blocking::Sockets { session }, names[0]);
+        assert_eq!(on_std.observed, observed, "on the blocking driver");
+        let on_smol = disagreement(&smol::Sockets { session }, names[0]);
+        assert_eq!(on_smol.observed, observed, "on the smol driver");
     }
 }
 

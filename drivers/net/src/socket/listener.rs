@@ -4,10 +4,12 @@ use std::io;
 use std::net::SocketAddr;
 #[cfg(unix)]
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+#[cfg(windows)]
+use std::os::windows::io::{AsSocket, BorrowedSocket};
 
 use socket2::Socket;
 
-use crate::{Endpoint, NetError, Peer, Stage, Stream};
+use crate::{Endpoint, NetError, Peer, Stage, Stream, classify};
 
 /// A listening socket: non-blocking, with the longest backlog that the system gives.
 #[derive(Debug)]
@@ -74,7 +76,7 @@ impl Listener {
     ///
     /// # Errors
     ///
-    /// What accept(2) says; [`classify::accept`](crate::classify::accept) tells what follows.
+    /// What accept(2) says; [`classify::accept`] tells what follows.
     pub fn accept(&self) -> io::Result<(Stream, Peer)> {
         let (socket, address) = self.socket.accept()?;
         let peer = Peer::of(&socket, &address)?;
@@ -83,6 +85,25 @@ impl Listener {
             return Ok((Stream::of_unix(socket)?, peer));
         }
         Ok((Stream::of_tcp(socket)?, peer))
+    }
+
+    /// Accepts the connection that waits first, if there is one, without blocking.
+    ///
+    /// # Errors
+    ///
+    /// What accept(2) says, other than that there is none.
+    pub fn accept_waiting(&self) -> io::Result<Option<(Stream, Peer)>> {
+        match self.accept() {
+            Err(error) if classify::is_again(&error) => Ok(None),
+            accepted => accepted.map(Some),
+        }
+    }
+}
+
+#[cfg(windows)]
+impl AsSocket for Listener {
+    fn as_socket(&self) -> BorrowedSocket<'_> {
+        self.socket.as_socket()
     }
 }
 

@@ -1,10 +1,12 @@
 //! The drivers of this workspace as backends, shared by the tests.
 
 #![allow(dead_code, reason = "each test binary uses its part")]
+#![allow(clippy::duplicate_mod, reason = "one source for every socket driver")]
 
+pub(crate) mod blocking;
 pub(crate) mod planted;
 pub(crate) mod simulated;
-pub(crate) mod sockets;
+pub(crate) mod smol;
 
 use roundtrip_core::Machine;
 use roundtrip_core::echo::{EchoServer, ServerOutcome};

@@ -1,4 +1,4 @@
-//! The blocking driver over loopback TCP.
+//! A socket driver over loopback TCP: the module around this one says which.
 
 use std::collections::BTreeMap;
 use std::error::Error;
@@ -14,12 +14,13 @@ use std::time::Duration;
 use roundtrip_conformance::{Backend, ClientSeen, Event, Go, Meeting, Observed, Pace, Script};
 use roundtrip_core::echo::{EchoServer, ServerOutcome};
 use roundtrip_core::{Machine, Time};
-use roundtrip_std::{
-    BindOptions, Clock, ConnectOptions, Control, Driver, Ended, Endpoint, NetError, Peer, Served,
+
+use super::driver::{
+    self, BindOptions, Clock, ConnectOptions, Control, Driver, Ended, Endpoint, NetError, Peer, Served,
     ServerHandle, Service, Stream, SystemClock,
 };
-
-use super::Session;
+use super::wait;
+use crate::backends::Session;
 
 /// What hangs for so long is given up: the test fails instead of hanging.
 const WATCHDOG: Duration = Duration::from_mins(2);
@@ -70,16 +71,16 @@ impl<M: Session, W: Fn(EchoServer) -> M + Clone + Send + Sync + 'static> Backend
 
     fn run(&self, script: &Script) -> Result<Observed, Broken> {
         let listener =
-            roundtrip_std::bind(&"127.0.0.1:0".parse().map_err(io::Error::other)?, &BindOptions::default())?;
+            driver::bind(&"127.0.0.1:0".parse().map_err(io::Error::other)?, &BindOptions::default())?;
         let endpoint = listener.local_address()?.to_string().parse().map_err(io::Error::other)?;
-        let handle = ServerHandle::new()?;
+        let handle = ServerHandle::new();
         let stage = Stage::new(script, handle.clone());
         let house =
             House { stage: Arc::clone(&stage), config: script.config(), session: self.session.clone() };
         let limits = script.limits();
         let served = spawn({
             let handle = handle.clone();
-            move || roundtrip_std::serve_by(&*house.stage, vec![listener], limits, &handle, &house)
+            move || driver::serve_by(&*house.stage, vec![listener], limits, &handle, &house)
         });
         let mut server = Server { served, result: None };
         if script.is_together() {
@@ -216,7 +217,7 @@ impl Stage {
 
     /// Connects a client; none if nobody accepts it.
     fn connect(self: &Arc<Self>, number: usize, endpoint: &Endpoint) -> Result<Option<Connected>, Broken> {
-        let stream = match roundtrip_std::connect(endpoint, &ConnectOptions::default()) {
+        let stream = match driver::connect(endpoint, &ConnectOptions::default()) {
             Ok(stream) => stream,
             Err(error) if error.source.kind() == io::ErrorKind::ConnectionRefused => return Ok(None),
             Err(error) => return Err(error.into()),
@@ -235,8 +236,11 @@ impl Stage {
     /// Runs a client to its end.
     fn play(&self, connected: Connected) {
         let Connected { number, stream, driver } = connected;
-        let ended =
-            driver.drive(stream, |now| self.script.open(number, now), |event| self.event(number, event));
+        let ended = wait(driver.drive(
+            stream,
+            |now| self.script.open(number, now),
+            |event| self.event(number, event),
+        ));
         self.pace().left(self.real.now(), number);
         let mut seen = self.seen();
         seen.clients[number] = Some(ended.outcome);

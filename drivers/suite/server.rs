@@ -1,18 +1,17 @@
 //! The server over loopback: what one client does never costs another one a byte.
 
-mod common;
-
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use common::{echo, reset, round_trip};
 use roundtrip_core::Failure;
 use roundtrip_core::admission::Limits;
 use roundtrip_core::echo::{EchoServer, End, Payload, ServerConfig};
-use roundtrip_net::{BindOptions, Peer};
-use roundtrip_std::ServerHandle;
+use roundtrip_net::{BindOptions, Listener, Peer, ServerHandle, bind};
+
+use super::common::{echo, reset, round_trip};
+use crate::driver;
 
 fn payload(len: usize) -> Vec<u8> {
     let mut bytes = vec![0; len];
@@ -190,7 +189,7 @@ fn a_server_for_one_client_closes_its_listener_after_the_accept() {
     let mut stream = TcpStream::connect(server.address).unwrap();
     stream.write_all(b"x").unwrap();
     stream.read_exact(&mut [0]).unwrap();
-    // The follower has closed it once it has the lead; who got in between is reset.
+    // It is closed once the policy was asked again; who got in between is reset.
     let refused = (0..1000).any(|_| TcpStream::connect(server.address).is_err());
     assert!(refused, "the listener is still open");
     stream.shutdown(Shutdown::Write).unwrap();
@@ -213,17 +212,16 @@ fn more_than_a_sources_share_is_refused() {
 
 #[test]
 fn a_panicking_service_resets_its_connection_and_the_others_go_on() {
-    let listener = roundtrip_std::bind(&"127.0.0.1:0".parse().unwrap(), &BindOptions::default()).unwrap();
+    let listener = bind(&"127.0.0.1:0".parse().unwrap(), &BindOptions::default()).unwrap();
     let address = listener.local_address().unwrap();
-    let handle = ServerHandle::new().unwrap();
+    let handle = ServerHandle::new();
     let first = AtomicBool::new(true);
     let service = |now, _peer: &Peer| {
         assert!(!first.swap(false, Ordering::SeqCst), "planted");
         EchoServer::new(ServerConfig::default().into(), now)
     };
     std::thread::scope(|scope| {
-        let server =
-            scope.spawn(|| roundtrip_std::serve(vec![listener], Limits::default(), &handle, &service));
+        let server = scope.spawn(|| driver::serve(vec![listener], Limits::default(), &handle, &service));
         let mut unlucky = TcpStream::connect(address).unwrap();
         let error = unlucky.read(&mut [0]).unwrap_err();
         assert_eq!(error.kind(), std::io::ErrorKind::ConnectionReset);
@@ -236,9 +234,9 @@ fn a_panicking_service_resets_its_connection_and_the_others_go_on() {
 
 #[test]
 fn a_busy_listener_does_not_starve_the_others() {
-    let bind = || roundtrip_std::bind(&"127.0.0.1:0".parse().unwrap(), &BindOptions::default()).unwrap();
-    let (busy, other) = (bind(), bind());
-    let connect = |listener: &roundtrip_std::Listener| {
+    let listen = || bind(&"127.0.0.1:0".parse().unwrap(), &BindOptions::default()).unwrap();
+    let (busy, other) = (listen(), listen());
+    let connect = |listener: &Listener| {
         let stream = TcpStream::connect(listener.local_address().unwrap()).unwrap();
         stream.shutdown(Shutdown::Write).unwrap();
         stream
@@ -252,7 +250,7 @@ fn a_busy_listener_does_not_starve_the_others() {
         EchoServer::new(ServerConfig::default().into(), now)
     };
     let limits = Limits { connections: 1, total: Some(6), ..Limits::default() };
-    roundtrip_std::serve(vec![busy, other], limits, &ServerHandle::new().unwrap(), &service).unwrap();
+    driver::serve(vec![busy, other], limits, &ServerHandle::new(), &service).unwrap();
     let order = order.into_inner().unwrap();
     let place = order.iter().position(|&address| address == lonely.local_addr().ok());
     assert!(place.unwrap() <= 1, "{order:?}");

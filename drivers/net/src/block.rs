@@ -11,14 +11,18 @@ const SIZE: usize = 64 << 10;
 /// and taking the whole back allocates nothing. If something still holds a part when the next read comes, the
 /// block is left to it and a new one is made.
 #[derive(Debug, Default)]
-pub(crate) struct Block(Bytes);
+pub struct Block(Bytes);
 
 impl Block {
-    /// Lets `read` fill at most `most` bytes, and returns what it filled.
+    /// Lets `read` fill at most `most` bytes, and 64 KiB, and returns what it filled.
     ///
     /// `keep` says that the bytes will be held for a while: then they are copied out, exactly, instead of
     /// keeping the whole block from its next read.
-    pub(crate) fn fill<E>(
+    ///
+    /// # Errors
+    ///
+    /// What `read` says; then nothing was filled.
+    pub fn fill<E>(
         &mut self,
         most: usize,
         keep: bool,

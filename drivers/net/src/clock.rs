@@ -41,6 +41,6 @@ impl<C: Clock> Clock for &C {
 }
 
 /// How long to sleep for a deadline; none if there is none.
-pub(crate) fn until(now: Time, deadline: Option<Time>) -> Option<Duration> {
+pub fn until(now: Time, deadline: Option<Time>) -> Option<Duration> {
     deadline.map(|deadline| deadline.since(now))
 }

@@ -1,7 +1,4 @@
-//! What the tests of this driver share: a running server, and a plain client to try it with.
-
-#![allow(dead_code, reason = "each test binary uses its part")]
-#![allow(clippy::unwrap_used, reason = "a helper that fails fails its test")]
+//! A running server, and a plain client to try it with.
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
@@ -12,8 +9,9 @@ use std::{io, thread};
 use roundtrip_core::admission::Limits;
 use roundtrip_core::echo::{EchoServer, ServerConfig, ServerOutcome};
 use roundtrip_core::{Machine, Time};
-use roundtrip_net::{BindOptions, Control, Ended, Peer, Served, Service};
-use roundtrip_std::ServerHandle;
+use roundtrip_net::{BindOptions, Control, Ended, Peer, Served, ServerHandle, Service};
+
+use crate::driver;
 
 /// An echo server on a free port of the loopback, and everything it reports.
 pub(crate) struct Running {
@@ -46,14 +44,14 @@ impl Service for Echo {
 }
 
 pub(crate) fn echo(config: ServerConfig, limits: Limits) -> Running {
-    let listener = roundtrip_std::bind(&"127.0.0.1:0".parse().unwrap(), &BindOptions::default()).unwrap();
+    let listener = roundtrip_net::bind(&"127.0.0.1:0".parse().unwrap(), &BindOptions::default()).unwrap();
     let address = listener.local_address().unwrap();
-    let handle = ServerHandle::new().unwrap();
+    let handle = ServerHandle::new();
     let (sender, ended) = channel();
     let service = Echo { config: config.into(), ended: sender };
     let served = spawn({
         let handle = handle.clone();
-        move || roundtrip_std::serve(vec![listener], limits, &handle, &service)
+        move || driver::serve(vec![listener], limits, &handle, &service)
     });
     Running { address, handle, ended, served }
 }

@@ -1,9 +1,5 @@
 //! The loop over one connection: who wakes it, what it reads first, what it returns.
 
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a helper that fails fails its test")]
-
-mod common;
-
 use std::convert::Infallible;
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpStream};
@@ -11,11 +7,13 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use bytes::Bytes;
-use common::{pair, reset, soon, spawn};
 use roundtrip_core::echo::{EchoServer, End, Limit, ServerConfig};
 use roundtrip_core::{Action, Failure, Input, Machine, Misuse, Teardown, Time, Wait};
 use roundtrip_net::{Control, PostError};
-use roundtrip_std::{Clock, Driver, SystemClock};
+
+use super::common::{pair, reset, soon, spawn};
+use crate::driver::{Clock, Driver, SystemClock, drive};
+use crate::wait;
 
 /// A clock that a test moves.
 struct Script<F>(Mutex<F>);
@@ -41,8 +39,8 @@ fn what_is_there_is_read_before_a_passed_deadline_takes_effect() {
     let (mut client, server) = pair();
     let mut peer = client.try_clone().unwrap();
     let mut calls = 0;
-    // Waits in poll(2) for as long as the clock says: not at all, for it says that the deadline is near. The
-    // request comes after poll(2) has looked, and the clock is a second later.
+    // Waits for as long as the clock says: not at all, for it says that the deadline is near. The
+    // request comes after the system was asked, and the clock is a second later.
     let clock = Script(Mutex::new(move || {
         calls += 1;
         if calls == 1 {
@@ -58,7 +56,7 @@ fn what_is_there_is_read_before_a_passed_deadline_takes_effect() {
     let config = ServerConfig::builder().idle(Some(Duration::from_millis(1))).build().unwrap();
     let driver = Driver::new(clock).unwrap();
     let ended =
-        driver.drive(server.into(), |now| EchoServer::new(config.into(), now), |never| match never {});
+        wait(driver.drive(server.into(), |now| EchoServer::new(config.into(), now), |never| match never {}));
     assert_eq!((ended.outcome.end, ended.outcome.echoed), (End::Clean, 12));
     let mut back = String::new();
     client.read_to_string(&mut back).unwrap();
@@ -73,19 +71,23 @@ fn a_deadline_with_nothing_to_read_takes_effect() {
     let config = ServerConfig::builder().idle(Some(Duration::from_millis(1))).build().unwrap();
     let driver = Driver::new(clock).unwrap();
     let ended =
-        driver.drive(server.into(), |now| EchoServer::new(config.into(), now), |never| match never {});
+        wait(driver.drive(server.into(), |now| EchoServer::new(config.into(), now), |never| match never {}));
     assert_eq!(ended.outcome.end, End::TimedOut(Limit::Idle));
 }
 
 #[test]
-fn stop_and_abort_wake_a_thread_that_waits_to_read() {
+fn stop_and_abort_wake_a_connection_that_waits_to_read() {
     for abort in [false, true] {
         let (client, server) = pair();
         let driver = Driver::new(SystemClock::new()).unwrap();
         let control = driver.control();
         let waiting = spawn(move || {
             let config = ServerConfig::builder().quiet(Duration::from_nanos(1)).build().unwrap();
-            driver.drive(server.into(), |now| EchoServer::new(config.into(), now), |never| match never {})
+            wait(driver.drive(
+                server.into(),
+                |now| EchoServer::new(config.into(), now),
+                |never| match never {},
+            ))
         });
         if abort {
             control.abort();
@@ -149,13 +151,14 @@ impl Machine for Announcer {
 }
 
 #[test]
-fn commands_wake_a_thread_that_waits_to_read_and_wait_for_credit() {
+fn commands_wake_a_connection_that_waits_to_read_and_wait_for_credit() {
     let (mut client, server) = pair();
     let driver = Driver::new(SystemClock::new()).unwrap();
     let control = driver.control();
     let waiting = spawn(move || {
         let mut events = Vec::new();
-        let ended = driver.drive(server.into(), |_now| Announcer::default(), |event| events.push(event));
+        let ended =
+            wait(driver.drive(server.into(), |_now| Announcer::default(), |event| events.push(event)));
         (ended, events)
     });
     client.set_read_timeout(Some(Duration::from_mins(1))).unwrap();
@@ -179,7 +182,7 @@ fn commands_wake_a_thread_that_waits_to_read_and_wait_for_credit() {
 fn a_reset_is_told_with_its_error() {
     let (client, server) = pair();
     reset(client);
-    let ended = roundtrip_std::drive(server.into(), idle_after_a_second()).unwrap();
+    let ended = wait(drive(server.into(), idle_after_a_second())).unwrap();
     assert_eq!(ended.outcome.end, End::Failed(Failure::Reset));
     assert!(ended.failure.is_some());
 }
@@ -205,7 +208,7 @@ impl Machine for Deaf {
 fn bytes_that_nobody_read_are_counted() {
     let (mut client, server) = pair();
     client.write_all(b"nobody reads this").unwrap();
-    let ended = roundtrip_std::drive(server.into(), |_now| Deaf).unwrap();
+    let ended = wait(drive(server.into(), |_now| Deaf)).unwrap();
     assert_eq!(ended.unread, 17);
 }
 
@@ -230,7 +233,7 @@ impl Machine for Brittle {
 fn a_panic_resets_the_connection_instead_of_ending_it() {
     let (mut client, server): (TcpStream, TcpStream) = pair();
     client.write_all(b"x").unwrap();
-    let driven = spawn(move || roundtrip_std::drive(server.into(), |_now| Brittle));
+    let driven = spawn(move || wait(drive(server.into(), |_now| Brittle)));
     assert!(driven.recv().is_err(), "it panicked");
     assert_eq!(client.read(&mut [0]).unwrap_err().kind(), std::io::ErrorKind::ConnectionReset);
 }
@@ -271,7 +274,7 @@ fn a_peer_that_floods_does_not_keep_a_stop_from_being_heard() {
     let control = driver.control();
     let flood = spawn(move || while client.write(&[0; 1 << 14]).is_ok() {});
     let machine = Flooded { control, stopped: false };
-    let waiting = spawn(move || driver.drive(server.into(), |_now| machine, |never| match never {}));
+    let waiting = spawn(move || wait(driver.drive(server.into(), |_now| machine, |never| match never {})));
     soon(&waiting);
     soon(&flood);
 }
@@ -297,7 +300,7 @@ impl Machine for Stubborn {
 fn a_machine_that_goes_on_after_a_failure_is_a_panic_not_a_loop() {
     let (client, server) = pair();
     reset(client);
-    let driven = spawn(move || roundtrip_std::drive(server.into(), |_now| Stubborn));
+    let driven = spawn(move || wait(drive(server.into(), |_now| Stubborn)));
     let told = driven.recv_timeout(Duration::from_mins(1));
     assert_eq!(told.map(drop), Err(std::sync::mpsc::RecvTimeoutError::Disconnected), "it panicked");
 }
@@ -306,8 +309,7 @@ fn a_machine_that_goes_on_after_a_failure_is_a_panic_not_a_loop() {
 fn urgent_bytes_are_bytes() {
     let (mut client, server) = pair();
     let server_config = ServerConfig::default();
-    let waiting =
-        spawn(move || roundtrip_std::drive(server.into(), |now| EchoServer::new(server_config.into(), now)));
+    let waiting = spawn(move || wait(drive(server.into(), |now| EchoServer::new(server_config.into(), now))));
     client.write_all(b"hello ").unwrap();
     rustix::net::send(&client, b"wor", rustix::net::SendFlags::OOB).unwrap();
     client.write_all(b"ld").unwrap();
@@ -325,7 +327,7 @@ fn what_a_reset_destroys_is_counted() {
     let control = driver.control();
     let config = ServerConfig::default();
     let waiting = spawn(move || {
-        driver.drive(server.into(), |now| EchoServer::new(config.into(), now), |never| match never {})
+        wait(driver.drive(server.into(), |now| EchoServer::new(config.into(), now), |never| match never {}))
     });
     // It reads nothing, and writes until the whole way there and back is full.
     client.set_write_timeout(Some(Duration::from_millis(300))).unwrap();

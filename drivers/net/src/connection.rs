@@ -1,0 +1,213 @@
+//! One machine and its stream: the calls that carry out what the machine wants. When to make them, and what to
+//! wait for in between, is the driver's.
+
+use std::fmt;
+use std::io;
+
+use roundtrip_core::{Driven, Machine, Step, Teardown, Time};
+
+use crate::classify::{self, Transfer};
+use crate::{Block, Call, CallFailed, Ended, Guarded, Mail, Mailbox, Stream};
+
+/// A machine on its stream. No call of it waits.
+///
+/// A driver [advances](Self::advance) it, waits for what [`session`](Self::session) says, tells it the time of its
+/// [waking](Self::wake), and makes the calls that were waited for.
+pub struct Connection<M, S: AsRef<Guarded>> {
+    transport: S,
+    session: Driven<M>,
+    /// Read once a wake-up.
+    now: Time,
+    /// Nothing need be waited for to read.
+    more: bool,
+    /// There may be mail that was not delivered yet.
+    mail: bool,
+    /// The peer's end was seen.
+    finished: bool,
+    written: u64,
+    failure: Option<CallFailed>,
+}
+
+impl<M: Machine, S: AsRef<Guarded>> Connection<M, S> {
+    /// A machine that begins now.
+    pub fn new(transport: S, now: Time, machine: impl FnOnce(Time) -> M) -> Self {
+        Self {
+            transport,
+            session: Driven::new(machine(now)),
+            now,
+            more: false,
+            mail: false,
+            finished: false,
+            written: 0,
+            failure: None,
+        }
+    }
+
+    /// What it is driven on.
+    pub const fn transport(&self) -> &S {
+        &self.transport
+    }
+
+    /// What it waits for: its credit, what is pending, its deadline.
+    pub const fn session(&self) -> &Driven<M> {
+        &self.session
+    }
+
+    /// The time of the last wake-up.
+    pub const fn now(&self) -> Time {
+        self.now
+    }
+
+    /// The driver woke at `now`: what is told from here on is told with that time.
+    pub const fn wake(&mut self, now: Time) {
+        self.now = now;
+    }
+
+    /// Reading is worth a try before anything is waited for.
+    pub const fn expect_more(&mut self) {
+        self.more = true;
+    }
+
+    /// Whether the last read filled all it was allowed: there may be more, and nothing need be waited for.
+    pub const fn may_have_more(&self) -> bool {
+        self.more
+    }
+
+    /// Carries out what the machine wants until it waits; what came of it once it closes, and then the connection
+    /// must be dropped.
+    #[expect(clippy::inline_always, reason = "on the message path, called in one place of a driver")]
+    #[inline(always)]
+    pub fn advance(
+        &mut self,
+        block: &mut Block,
+        mut events: impl FnMut(M::Event),
+    ) -> Option<Ended<M::Outcome>> {
+        loop {
+            match self.session.step(self.now) {
+                Step::Write => {
+                    self.write(block);
+                    self.session.unshare_pending();
+                }
+                Step::ShutdownWrite => self.half_close(),
+                Step::Event(event) => events(event),
+                Step::Wait(_) => return None,
+                Step::Close { how, outcome } => return Some(self.close(how, outcome)),
+            }
+        }
+    }
+
+    /// Writes what the kernel takes of what is pending.
+    pub fn write(&mut self, block: &mut Block) {
+        match self.stream().write(self.session.pending()) {
+            Ok(wrote) => {
+                self.written += wrote as u64;
+                self.session.wrote(self.now, wrote);
+            }
+            Err(error) => {
+                // What came before the connection broke is still there to be read.
+                if !classify::is_again(&error) {
+                    while self.session.credit() > 0 && self.read_some(block).is_ok_and(|read| read > 0) {}
+                }
+                self.fail(Call::Write, error);
+            }
+        }
+    }
+
+    /// Reads once, if there is credit.
+    pub fn read(&mut self, block: &mut Block) {
+        self.more = false;
+        if self.session.credit() == 0 {
+            return;
+        }
+        match self.read_some(block) {
+            Ok(0) => {
+                self.finished = true;
+                self.session.eof(self.now);
+            }
+            Ok(_) => {}
+            Err(error) => self.fail(Call::Read, error),
+        }
+    }
+
+    /// Hands one piece of mail to the session, which then must be advanced; whether there was any. The mailbox is
+    /// looked into if some is [expected](Self::expect_mail), or was left in it.
+    pub fn deliver(&mut self, mailbox: &Mailbox<M::Command>) -> bool {
+        if !self.mail {
+            return false;
+        }
+        match mailbox.take(self.session.command_credit() > 0) {
+            Some(Mail::Abort) => self.session.abort(self.now),
+            Some(Mail::Stop) => self.session.stop(self.now),
+            Some(Mail::Command(command)) => {
+                let refused = self.session.command(self.now, command);
+                debug_assert!(refused.is_ok(), "no command is taken without credit for it");
+            }
+            None => {
+                self.mail = !mailbox.is_empty();
+                return false;
+            }
+        }
+        true
+    }
+
+    /// The bell rang: there is mail to be delivered, unless somebody was faster.
+    pub const fn expect_mail(&mut self) {
+        self.mail = true;
+    }
+
+    /// A call failed. An error that says "look again" is none.
+    pub fn fail(&mut self, call: Call, error: io::Error) {
+        if let Transfer::Failed(failure) = classify::transfer(&error) {
+            self.failure.get_or_insert(CallFailed { call, error });
+            self.session.failed(self.now, failure);
+        }
+    }
+
+    fn stream(&self) -> &Stream {
+        self.transport.as_ref().stream()
+    }
+
+    fn half_close(&mut self) {
+        if let Err(error) = self.stream().half_close() {
+            self.fail(Call::HalfClose, error);
+        }
+    }
+
+    /// Reads at most the credit and delivers it; how much there was.
+    fn read_some(&mut self, block: &mut Block) -> io::Result<usize> {
+        let keep = !self.session.pending().is_empty();
+        let bytes = block.fill(self.session.credit(), keep, |buffer| {
+            let read = self.stream().read(buffer)?;
+            self.more = read == buffer.len();
+            Ok::<_, io::Error>(read)
+        })?;
+        let read = bytes.len();
+        let rest = self.session.data(self.now, bytes);
+        debug_assert!(rest.is_empty(), "no more is read than there is credit for");
+        Ok(read)
+    }
+
+    fn close(&mut self, how: Teardown, outcome: M::Outcome) -> Ended<M::Outcome> {
+        self.transport.as_ref().disarm();
+        let stream = self.stream();
+        let unread = if self.finished { 0 } else { stream.unread() };
+        let destroyed = if how == Teardown::Reset {
+            stream.reset_on_close();
+            stream.unacknowledged()
+        } else {
+            0
+        };
+        Ended { outcome, written: self.written, unread, destroyed, failure: self.failure.take() }
+    }
+}
+
+impl<M, S: AsRef<Guarded> + fmt::Debug> fmt::Debug for Connection<M, S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { transport, written, failure, .. } = self;
+        f.debug_struct("Connection")
+            .field("transport", transport)
+            .field("written", written)
+            .field("failure", failure)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,298 @@
+//! The server: a task that accepts, a task for each session, and the threads that run them.
+//!
+//! The accepting task alone obeys the core's admission policy, so what it says is done in order. A session tells the
+//! door of its own end, and rings if the policy waits for that.
+
+use std::future::{Future, poll_fn};
+use std::io;
+use std::num::NonZeroUsize;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::{Pin, pin};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::Poll;
+use std::thread;
+
+use async_executor::Executor;
+use async_io::{Async, block_on};
+use roundtrip_core::admission::{Accept, Limits};
+use roundtrip_core::{Machine, Time};
+use roundtrip_net::{Bell, Clock, Door, Guarded, Listener, Peer, Served, ServerHandle, Service, SystemClock};
+
+use crate::alarm::Alarm;
+use crate::connection::Driver;
+use crate::ring::Ring;
+
+/// Connections that are accepted one after the other before the sessions have their turn.
+const ACCEPTS: usize = 32;
+
+/// Serves every connection of `listeners` that `limits` let in, each as a task, on the calling thread, until the
+/// server is drained: stopped by `handle`, or `limits.total` reached, and every session over.
+///
+/// A connection that fails, a machine that panics and a failed accept each end one connection at the most.
+///
+/// # Errors
+///
+/// If the listeners cannot be waited for.
+pub fn serve<S: Service<Machine: Send>>(
+    listeners: Vec<Listener>,
+    limits: Limits,
+    handle: &ServerHandle,
+    service: &S,
+) -> io::Result<Served> {
+    serve_by(&SystemClock::new(), listeners, limits, handle, service)
+}
+
+/// Does what [`serve`] does, on this clock.
+///
+/// # Errors
+///
+/// If the listeners cannot be waited for.
+pub fn serve_by<S: Service<Machine: Send>>(
+    clock: &impl Clock,
+    listeners: Vec<Listener>,
+    limits: Limits,
+    handle: &ServerHandle,
+    service: &S,
+) -> io::Result<Served> {
+    serve_on(NonZeroUsize::MIN, clock, listeners, limits, handle, service)
+}
+
+/// Does what [`serve_by`] does, on so many threads, of which the calling one is the first. A session runs on one of
+/// them at a time, now on this one and now on that.
+///
+/// All threads wait in one poller. More than one pays where sessions compute; where they do little but move bytes, the
+/// threads mostly wake each other.
+///
+/// # Errors
+///
+/// If the listeners cannot be waited for, or a thread cannot be made.
+pub fn serve_on<S: Service<Machine: Send>>(
+    threads: NonZeroUsize,
+    clock: &impl Clock,
+    listeners: Vec<Listener>,
+    limits: Limits,
+    handle: &ServerHandle,
+    service: &S,
+) -> io::Result<Served> {
+    let listeners = listeners.into_iter().map(Async::new_nonblocking).collect::<io::Result<_>>()?;
+    let ring = Arc::new(Ring::default());
+    handle.ring_with(ring.clone());
+    let server = Server { service, ring, clock, door: Mutex::new(Door::new(limits, handle)) };
+    // Tasks spawn tasks, so they hold it.
+    let executor = Arc::new(Executor::new());
+    let accepting = executor.spawn(server.accept(Arc::clone(&executor), listeners));
+    thread::scope(|scope| {
+        // However this ends, no thread is left waiting.
+        let mut others = Others::default();
+        for _ in 1..threads.get() {
+            let over = Arc::new(Ring::default());
+            let work = {
+                let (executor, over) = (Arc::clone(&executor), Arc::clone(&over));
+                move || block_on(executor.run(over.heard()))
+            };
+            thread::Builder::new().name("roundtrip".into()).spawn_scoped(scope, work)?;
+            others.0.push(over);
+        }
+        block_on(executor.run(accepting));
+        Ok::<_, io::Error>(())
+    })?;
+    Ok(server.door().served())
+}
+
+/// The threads but the first. They end when this is dropped.
+#[derive(Default)]
+struct Others(Vec<Arc<Ring>>);
+
+impl Drop for Others {
+    fn drop(&mut self) {
+        self.0.iter().for_each(|over| over.ring());
+    }
+}
+
+type Command<S> = <<S as Service>::Machine as Machine>::Command;
+
+struct Server<'a, S: Service, T> {
+    service: &'a S,
+    /// Wakes the task that accepts.
+    ring: Arc<Ring>,
+    clock: &'a T,
+    door: Mutex<Door<Command<S>>>,
+}
+
+/// A connection that was let in.
+struct Admitted<C, T> {
+    number: u64,
+    stream: Async<Guarded>,
+    peer: Peer,
+    driver: Driver<C, T>,
+}
+
+impl<S: Service<Machine: Send>, T: Clock> Server<'_, S, T> {
+    /// Obeys the policy until the server is drained.
+    async fn accept<'s>(&'s self, executor: Arc<Executor<'s>>, mut listeners: Vec<Async<Listener>>) {
+        let mut alarm = Alarm::new();
+        let mut accepted = 0;
+        loop {
+            self.ring.hear();
+            let now = self.clock.now();
+            let Some((accept, deadline)) = self.door().obey(now) else { return };
+            let found = match accept {
+                Accept::Open | Accept::Sweep => next(&mut listeners),
+                Accept::Paused => Ok(None),
+                Accept::Closed => {
+                    listeners.clear();
+                    Ok(None)
+                }
+            };
+            let found = found.and_then(|found| {
+                let Some((stream, peer)) = found else { return Ok(None) };
+                Ok(Some((Async::new_nonblocking(Guarded::new(stream))?, peer)))
+            });
+            match found {
+                Ok(Some((stream, peer))) => {
+                    if let Some(admitted) = self.decide(now, stream, peer) {
+                        executor.spawn(self.serve_one(admitted)).detach();
+                    }
+                    accepted += 1;
+                    if accepted % ACCEPTS == 0 {
+                        pause().await;
+                    }
+                }
+                Ok(None) if accept == Accept::Sweep => self.door().swept(now),
+                Ok(None) => {
+                    let open = if accept == Accept::Open { &*listeners } else { &[] };
+                    self.sleep(open, &mut alarm, now, deadline).await;
+                }
+                Err(error) => self.failed(now, &error),
+            }
+        }
+    }
+
+    /// Waits until there is a connection, the bell rings, or the deadline has passed.
+    async fn sleep(
+        &self,
+        listeners: &[Async<Listener>],
+        alarm: &mut Alarm,
+        now: Time,
+        deadline: Option<Time>,
+    ) {
+        let mut slept = false;
+        poll_fn(|cx| {
+            // All of them are asked, so that each wakes the task. What is wrong with one, accepting tells.
+            let mut connection = false;
+            for listener in listeners {
+                connection |= listener.poll_readable(cx).is_ready();
+            }
+            // Whatever it was woken for: looking again is cheap, and the policy knows what the time means.
+            if self.ring.poll(cx) || connection || std::mem::replace(&mut slept, true) {
+                return Poll::Ready(());
+            }
+            if let Some(deadline) = deadline {
+                alarm.wake_by(cx, now, deadline);
+            }
+            Poll::Pending
+        })
+        .await;
+    }
+
+    /// Asks the policy about a connection; none if it is refused, and closed.
+    fn decide(&self, now: Time, stream: Async<Guarded>, peer: Peer) -> Option<Admitted<Command<S>, &T>> {
+        let driver = Driver::on(self.clock);
+        let Some(number) = self.door().admit(now, &peer, &driver.control()) else {
+            stream.get_ref().disarm();
+            return None;
+        };
+        Some(Admitted { number, stream, peer, driver })
+    }
+
+    fn failed(&self, now: Time, error: &io::Error) {
+        // A panic here must not end the server.
+        let told = catch_unwind(AssertUnwindSafe(|| self.service.accept_failed(error)));
+        let mut door = self.door();
+        if told.is_err() {
+            door.panicked();
+        }
+        door.accept_failed(now, error);
+    }
+
+    async fn serve_one(&self, admitted: Admitted<Command<S>, &T>) {
+        let Admitted { number, stream, peer, driver } = admitted;
+        let session = pin!(async {
+            let control = driver.control();
+            let machine = |now| self.service.open(now, &peer, &control);
+            let ended = driver.drive_on(stream, machine, |event| self.service.event(&peer, event)).await;
+            self.service.ended(&peer, ended);
+        });
+        let served = caught(session).await;
+        let mut door = self.door();
+        if served.is_err() {
+            door.panicked();
+        }
+        if door.ended(self.clock.now(), number, &peer) {
+            self.ring.ring();
+        }
+    }
+
+    fn door(&self) -> MutexGuard<'_, Door<Command<S>>> {
+        // No service and no machine runs under this lock, so the door is whole even if a holder panicked.
+        self.door.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Accepts a connection from the first backlog that is not empty. The next look begins behind it: a busy listener
+/// must not starve the others.
+fn next(listeners: &mut [Async<Listener>]) -> io::Result<Option<(roundtrip_net::Stream, Peer)>> {
+    for looked in 0..listeners.len() {
+        if let Some(found) = listeners[looked].get_ref().accept_waiting()? {
+            listeners.rotate_left(looked + 1);
+            return Ok(Some(found));
+        }
+    }
+    Ok(None)
+}
+
+/// Gives the other tasks of this thread their turn.
+async fn pause() {
+    let mut paused = false;
+    poll_fn(|cx| {
+        if std::mem::replace(&mut paused, true) {
+            return Poll::Ready(());
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
+}
+
+/// Runs a future to its end, or to its panic. It is lent, for one that is handed over is held twice.
+async fn caught<T>(mut future: Pin<&mut impl Future<Output = T>>) -> thread::Result<T> {
+    poll_fn(|cx| match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(cx))) {
+        Ok(polled) => polled.map(Ok),
+        Err(panic) => Poll::Ready(Err(panic)),
+    })
+    .await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use roundtrip_core::echo::{EchoServer, ServerConfig};
+    use std::net::{TcpListener, TcpStream};
+
+    /// Ten thousand idle connections are ten thousand of these. What an `async` block lends costs nothing, what it hands
+    /// over is held twice.
+    #[test]
+    fn the_task_of_a_connection_is_small() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let clock = SystemClock::new();
+        let service = |now, _peer: &Peer| EchoServer::new(ServerConfig::default().into(), now);
+        let door = Mutex::new(Door::new(Limits::default(), &ServerHandle::new()));
+        let server = Server { service: &service, ring: Arc::default(), clock: &clock, door };
+        let peer = Peer::new(client.peer_addr().unwrap());
+        let stream = Async::new_nonblocking(Guarded::new(client.into())).unwrap();
+        let task = server.serve_one(Admitted { number: 0, stream, peer, driver: Driver::on(&clock) });
+        let (machine, task) = (size_of::<EchoServer>(), size_of_val(&task));
+        assert!(task <= machine + 768, "machine {machine} bytes, task {task} bytes");
+    }
+}
