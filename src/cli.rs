@@ -65,7 +65,7 @@ pub(crate) struct ServeArgs {
     /// What drives the connections
     #[arg(long, value_enum, default_value = "std")]
     pub(crate) driver: Driver,
-    /// Threads that run the connections; with --driver smol only [default: one a core]
+    /// Threads that run the connections; with --driver smol only [default: 1, for they share one poller]
     #[arg(long, value_name = "N", value_parser = parse_threads)]
     pub(crate) threads: Option<NonZeroUsize>,
     /// Serve one client, then exit; a second one is refused

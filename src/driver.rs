@@ -2,7 +2,6 @@
 
 use std::io;
 use std::num::NonZeroUsize;
-use std::thread;
 
 use roundtrip_core::admission::Limits;
 use roundtrip_std::{Listener, Served, ServerHandle, Service, SystemClock};
@@ -26,10 +25,7 @@ impl Driver {
                 "--threads makes no sense with --driver std, which has one thread for each connection",
                 "choose --driver smol, or limit the connections with --max-conns",
             )),
-            (cli::Driver::Smol, threads) => {
-                let cores = || thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
-                Ok(Self::Smol { threads: threads.unwrap_or_else(cores) })
-            }
+            (cli::Driver::Smol, threads) => Ok(Self::Smol { threads: threads.unwrap_or(NonZeroUsize::MIN) }),
         }
     }
 
