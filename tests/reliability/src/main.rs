@@ -67,7 +67,8 @@ fn main() -> ExitCode {
     let names: Vec<_> = servers.iter().map(|server| server.name).collect();
     println!("| trial | figure | {} |", names.join(" | "));
     println!("| --- | --- |{}", " --- |".repeat(names.len()));
-    for trial in trials::ALL {
+    let only = std::env::var("ROUNDTRIP_TRIAL").unwrap_or_default();
+    for trial in trials::ALL.iter().filter(|trial| trial.name.contains(&only)) {
         let cells: Vec<_> = servers
             .iter()
             .map(|server| {
