@@ -167,6 +167,9 @@ impl Error for Misuse {}
 /// - **I10 bounded work**: a poll takes constant time, and a message in the steady state allocates nothing.
 ///
 /// After [`Input::Stop`] a machine ends in bounded time, whatever its peer does.
+///
+/// I1, I2 and I9 are for an oracle that knows the protocol: no driver can check them. What is said of allocations is what
+/// the shipped machines hold themselves to.
 pub trait Machine {
     /// What the application can say to a running session; [`Infallible`] when nothing reaches in.
     type Command;

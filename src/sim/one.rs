@@ -139,7 +139,7 @@ impl Task for Shrink<'_> {
             grouped(small.run.events),
             grouped(small.decisions.len() as u64),
             grouped(shrunk.runs),
-            if shrunk.is_minimal { "" } else { "; there may be smaller ones" },
+            if shrunk.is_finished { "" } else { "; there may be smaller ones" },
             diagram(small).trim_end()
         ))?;
         Ok(Exit::Failed)

@@ -94,6 +94,9 @@ pub(crate) struct Silence {
 }
 
 /// What was done to a connection that it could not help: a scenario's oracle needs to know what is excused.
+///
+/// An [outcome](End::outcome) that says "I came to my own end" excuses some of it by itself: a session that was refused,
+/// crashed or aborted has none, or another.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[expect(clippy::struct_excessive_bools, reason = "each on its own")]
 pub struct Injected {
@@ -331,7 +334,12 @@ impl<M: Machine> End<M> {
         self.who
     }
 
-    /// The machine, while it runs.
+    /// The machine, while it runs: for what must hold of it at any time.
+    pub fn machine(&self) -> Option<&M> {
+        self.session.as_ref().map(Driven::machine)
+    }
+
+    /// The machine with what its driver knows of it, such as its credit, while it runs.
     pub const fn session(&self) -> Option<&Driven<M>> {
         self.session.as_ref()
     }

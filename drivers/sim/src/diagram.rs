@@ -2,12 +2,14 @@
 
 use std::fmt::Write as _;
 
-use crate::choose::Entity;
+use crate::choose::{Decision, Entity};
 use crate::line::{Line, What};
 use crate::run::Recording;
 
 /// Width of what a lane says, in characters.
 const LANE: usize = 24;
+/// Choices that are told: of a run that was not shrunk there are hundreds.
+const CHOICES: usize = 20;
 /// Width of an arrow.
 const ARROW: usize = 12;
 
@@ -189,7 +191,28 @@ pub fn diagram(recording: &Recording) -> String {
     } else {
         let _ = writeln!(text, "   {}: {}", verdict.id(), verdict.found());
     }
+    let decisions = &recording.decisions;
+    for (index, decision) in decisions.iter().take(CHOICES).enumerate() {
+        let head = if index == 0 { "   chosen: " } else { "           " };
+        let Decision { who, site, k, n, v } = decision;
+        let time = if *k == 0 { String::new() } else { format!(", for the {} time", ordinal(k + 1)) };
+        let _ = writeln!(text, "{head}{site} {v} of {n} for {who}{time}");
+    }
+    if decisions.len() > CHOICES {
+        let _ = writeln!(text, "           and {} more", decisions.len() - CHOICES);
+    }
     text
+}
+
+/// 1st, 2nd, 3rd, 4th.
+fn ordinal(number: u32) -> String {
+    let ending = match (number % 10, number % 100) {
+        (1, tens) if tens != 11 => "st",
+        (2, tens) if tens != 12 => "nd",
+        (3, tens) if tens != 13 => "rd",
+        _ => "th",
+    };
+    format!("{number}{ending}")
 }
 
 /// The client's number, and which of its connections it is if it is not the first.

@@ -1,12 +1,14 @@
 //! Panics of what is simulated are verdicts: they are not printed while a run is under way.
 
 use std::any::Any;
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::panic;
 use std::sync::Once;
 
 thread_local! {
     static QUIET: Cell<bool> = const { Cell::new(false) };
+    /// Where the last panic that was not printed happened.
+    static PLACE: RefCell<Option<String>> = const { RefCell::new(None) };
 }
 
 static HOOK: Once = Once::new();
@@ -16,7 +18,9 @@ pub(crate) fn during<R>(what: impl FnOnce() -> R) -> R {
     HOOK.call_once(|| {
         let loud = panic::take_hook();
         panic::set_hook(Box::new(move |info| {
-            if !QUIET.get() {
+            if QUIET.get() {
+                PLACE.set(info.location().map(|place| format!("{}:{}", place.file(), place.line())));
+            } else {
                 loud(info);
             }
         }));
@@ -25,6 +29,11 @@ pub(crate) fn during<R>(what: impl FnOnce() -> R) -> R {
     let result = what();
     QUIET.set(before);
     result
+}
+
+/// Where the last panic on this thread happened.
+pub(crate) fn place() -> Option<String> {
+    PLACE.take()
 }
 
 /// What a panic said.

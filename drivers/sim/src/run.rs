@@ -47,16 +47,18 @@ impl Verdict {
     pub fn found(&self) -> &str {
         match self {
             Self::Pass => "",
-            Self::Violation(Violation { found, .. })
-            | Self::Stuck(found)
-            | Self::Livelock(found)
-            | Self::Panic(found) => found,
+            Self::Violation(Violation { found, .. }) | Self::Stuck(found) | Self::Livelock(found) => found,
+            // Its number is the id.
+            Self::Panic(found) => match contract(found) {
+                Some(id) => found.strip_prefix(id).and_then(|rest| rest.strip_prefix(": ")).unwrap_or(found),
+                None => found,
+            },
         }
     }
 }
 
 /// The invariant that a panic of `Driven` names: `I4: a wait that nothing can end`.
-fn contract(message: &str) -> Option<&str> {
+pub(crate) fn contract(message: &str) -> Option<&str> {
     if message.starts_with("driver misuse") {
         return Some("misuse");
     }
@@ -126,7 +128,7 @@ impl<'s, S: Scenario> Runner<'s, S> {
         let verdict = match halted {
             Ok(Ok(())) => Verdict::Pass,
             Ok(Err(halt)) => halt.into(),
-            Err(payload) => Verdict::Panic(quiet::message(&*payload)),
+            Err(payload) => Verdict::Panic(world.explain(&quiet::message(&*payload), quiet::place())),
         };
         world.cx.hash.bytes(verdict.id().as_bytes());
         let run = Run {

@@ -25,7 +25,7 @@ pub struct Shrunk {
     /// How many runs it took.
     pub runs: u64,
     /// The search came to its own end; otherwise the budget of 50,000 runs or 5 million events ran out.
-    pub is_minimal: bool,
+    pub is_finished: bool,
 }
 
 /// Looks for the smallest run that fails with the same [id](crate::Verdict::id).
@@ -61,8 +61,8 @@ pub fn shrink<S: Scenario>(scenario: &S, failure: Recording) -> Shrunk {
             (search.best, search.cost) = (smallest, least);
         }
     }
-    let is_minimal = !search.is_spent();
-    Shrunk { recording: search.best, runs: search.runs, is_minimal }
+    let is_finished = !search.is_spent();
+    Shrunk { recording: search.best, runs: search.runs, is_finished }
 }
 
 /// Events and decisions first, what is decided and how late second.

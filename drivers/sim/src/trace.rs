@@ -15,7 +15,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::choose::{Decision, Entity, Replay, Site};
+use crate::choose::{Decision, Entity, Family, Replay, Site};
 use crate::line::{Line, What};
 use crate::run::{Recording, Runner};
 use crate::scenario::Scenario;
@@ -239,6 +239,19 @@ impl Trace {
             && self.verdict == recording.run.verdict.id()
             && self.hash == recording.run.hash;
         if is_same { Ok(recording) } else { Err(Box::new(Divergence::between(&self.lines, recording))) }
+    }
+
+    /// A choice of the scenario's that its replay was not asked for again, or not from as many values: then it stands for
+    /// another workload, and what the replay came to says nothing about the failure that was recorded. The model's own
+    /// choices may come and go with the bug.
+    pub fn stale(&self, replayed: &Recording) -> Option<Decision> {
+        let is_asked = |then: &Decision| {
+            let same =
+                |now: &Decision| (now.who, now.site, now.k, now.n) == (then.who, then.site, then.k, then.n);
+            replayed.decisions.iter().any(same)
+        };
+        let workload = |decision: &&Decision| decision.site.family() == Family::Workload;
+        self.decisions.iter().filter(workload).find(|decision| !is_asked(decision)).copied()
     }
 }
 

@@ -117,3 +117,33 @@ fn a_trace_of_another_run_diverges_where_it_differs() {
     assert_eq!(divergence.at, at);
     assert_eq!(divergence.now.map(|line| line.n + 1), divergence.then.map(|line| line.n));
 }
+
+/// What `replay` says of a trace.
+fn told(text: &str) -> String {
+    let panicked =
+        std::panic::catch_unwind(|| roundtrip_sim::replay(&Server, text)).expect_err("it is refused");
+    *panicked.downcast::<String>().unwrap()
+}
+
+#[test]
+fn a_trace_of_another_scenario_or_another_workload_is_no_regression_test() {
+    let seed = (0..100)
+        .find(|seed| {
+            let passes = Trace::parse(&text(*seed)).unwrap().verdict == "pass";
+            passes && text(*seed).contains("\"site\":\"workload.0\"")
+        })
+        .unwrap();
+    let good = text(seed);
+    roundtrip_sim::replay(&Server, &good);
+    assert!(
+        told(&good.replace("\"scenario\":\"server\"", "\"scenario\":\"other\""))
+            .contains("of scenario other")
+    );
+    // There was one value less to choose from when it was recorded, so the same number meant another one.
+    let decision = good.lines().find(|line| line.contains("workload.0")).unwrap();
+    let (before, after) = decision.split_once("\"n\":").unwrap();
+    let (n, rest) = after.split_once(',').unwrap();
+    let n: u32 = n.parse().unwrap();
+    let stale = good.replace(decision, &format!("{before}\"n\":{},{rest}", n + 1));
+    assert!(told(&stale).contains("the trace is stale: world chose"), "{}", told(&stale));
+}

@@ -139,12 +139,17 @@ fn a_panic_is_a_verdict_and_the_next_run_is_as_ever() {
     let scenario = With { fault: Fault::Panics, violation: false };
     let mut runner = Runner::new(&scenario);
     let first = runner.run(Seeded::new(1, Faults::NONE));
-    assert_eq!((first.verdict.id(), first.verdict.found()), ("panic", "a machine that panics"));
+    assert_eq!(first.verdict.id(), "panic");
+    let found = first.verdict.found();
+    // What was said, where in the source, and at which end.
+    assert!(found.starts_with("a machine that panics, ") && found.ends_with(", at server.0"), "{found}");
+    assert!(found.contains("verdicts.rs:"), "{found}");
     assert_eq!(runner.run(Seeded::new(1, Faults::NONE)), first);
 }
 
 #[test]
 fn a_breach_of_the_contract_has_its_number() {
-    assert_eq!(run(Fault::WaitsForNothing).verdict.id(), "I4");
+    let verdict = run(Fault::WaitsForNothing).verdict;
+    assert_eq!((verdict.id(), verdict.found()), ("I4", "a wait that nothing can end, at server.0"));
     assert_eq!(run(Fault::AcknowledgesLess).verdict.id(), "misuse");
 }

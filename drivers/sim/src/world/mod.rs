@@ -20,7 +20,7 @@ use crate::pipe::Pipe;
 use crate::place::{AtClient, AtServer, Of};
 use crate::planted::planted;
 use crate::queue::{Address, Kind, MAX_SLOTS, Queue};
-use crate::run::Verdict;
+use crate::run::{Verdict, contract};
 use crate::scenario::{ConnectionOf, Draw, Moment, Order, Reached, Scenario, Setup, Violation};
 
 pub(crate) use calm::LONG;
@@ -85,6 +85,8 @@ pub(crate) struct World<'s, S: Scenario, C> {
     rounds: Vec<u16>,
     /// Connections that are not over.
     remaining: u64,
+    /// What happens now.
+    present: (Kind, Address),
     pub(crate) reached: Reached,
 }
 
@@ -144,6 +146,7 @@ impl<'s, S: Scenario, C: Told> World<'s, S, C> {
             heal_at: nanos(setup.heal_at),
             rounds: vec![0; setup.clients as usize],
             remaining: u64::from(setup.clients) * u64::from(setup.rounds),
+            present: (Kind::Plan, number(0)),
             reached: Reached::default(),
             setup,
         }
@@ -169,6 +172,7 @@ impl<'s, S: Scenario, C: Told> World<'s, S, C> {
             }
             debug_assert!(now >= self.cx.now, "time goes on");
             self.cx.now = now;
+            self.present = (kind, address);
             self.cx.events += 1;
             if self.cx.events > self.setup.max_events {
                 return Err(Verdict::Livelock(format!("{} events and no end", self.setup.max_events)).into());
@@ -329,6 +333,30 @@ impl<'s, S: Scenario, C: Told> World<'s, S, C> {
             self.cx.schedule(at, &Entity::WORLD, Kind::Dial, number(client));
         }
         Ok(())
+    }
+
+    /// A panic, with where it was; the contract's own are told by what they say.
+    pub(crate) fn explain(&self, message: &str, place: Option<String>) -> String {
+        let is_of_the_contract = contract(message).is_some();
+        let place = place.filter(|_| !is_of_the_contract);
+        let place = place.map_or_else(String::new, |place| format!(", {place}"));
+        format!("{message}{place}, at {}", self.who())
+    }
+
+    /// To whom something happens now.
+    fn who(&self) -> Entity {
+        let (kind, address) = self.present;
+        let connection = self.connections.get(address.slot() as usize).filter(|_| kind.is_for_connection());
+        match (kind, connection) {
+            (
+                Kind::Up | Kind::WakeServer | Kind::TimerServer | Kind::CompleteServer | Kind::Syn,
+                Some(connection),
+            ) => connection.server.who,
+            (_, Some(connection)) => connection.client.who,
+            (Kind::Dial, None) => Entity::CLIENTS,
+            (Kind::Door, None) => Entity::SERVER,
+            (_, None) => Entity::WORLD,
+        }
     }
 
     /// Who waits for what.
