@@ -25,6 +25,27 @@ pub(crate) fn ping(stream: &mut TcpStream) -> io::Result<()> {
     if byte == *b"x" { Ok(()) } else { Err(io::ErrorKind::InvalidData.into()) }
 }
 
+/// Sends, and never reads what comes back, until all buffers on the way are full: nothing goes out for a while. From here
+/// on nothing waits.
+pub(crate) fn fill(stream: &mut TcpStream) -> io::Result<()> {
+    const TRIES: u32 = 20;
+    stream.set_nonblocking(true)?;
+    // Our own buffers must not be what the system runs out of.
+    socket2::SockRef::from(&*stream).set_send_buffer_size(16 << 10)?;
+    socket2::SockRef::from(&*stream).set_recv_buffer_size(16 << 10)?;
+    let block = vec![0; 1 << 16];
+    let mut full = 0;
+    while full < TRIES {
+        if stream.write(&block).is_ok_and(|wrote| wrote > 0) {
+            full = 0;
+        } else {
+            full += 1;
+            thread::park_timeout(Duration::from_millis(1));
+        }
+    }
+    Ok(())
+}
+
 /// The byte at this place of a payload in which no two blocks of 64 KiB are the same.
 pub(crate) const fn byte_at(offset: u64) -> u8 {
     let [low, middle, high, ..] = offset.to_le_bytes();

@@ -8,6 +8,7 @@
 
 mod client;
 mod drain;
+mod limits;
 mod process;
 mod server;
 mod trials;

@@ -9,10 +9,10 @@ use std::time::{Duration, Instant};
 use rustix::event::{PollFd, PollFlags, Timespec};
 use socket2::{Domain, Protocol, Socket, Type};
 
-use crate::client::{Back, STALLED, connect, ping, round_trip};
+use crate::client::{Back, STALLED, connect, fill, ping, round_trip};
 use crate::process::{PATIENCE, poll};
 use crate::server::{Running, Server};
-use crate::{Cell, Failed, Scale, drain};
+use crate::{Cell, Failed, Scale, drain, limits};
 
 /// A trial: its name, the figure to reach, and how it is made.
 #[derive(Clone, Copy, Debug)]
@@ -38,6 +38,11 @@ pub(crate) const ALL: &[Trial] = &[
     },
     Trial { name: "idle connections", figure: "≤ 2 KiB each at 10,000 (std: reported)", run: idle },
     Trial { name: "2,000 connects at once", figure: "all served in < 0.5 s", run: burst },
+    Trial {
+        name: "200 silent, 200 that never read, 200 that drip: limits of 2 s, 1 s after the end, 5 s in all",
+        figure: "all closed, others served",
+        run: limits::trial,
+    },
     Trial { name: "100,000 resets", figure: "lives, descriptors and memory flat", run: resets },
 ];
 
@@ -167,21 +172,8 @@ fn unread(server: &Server, scale: Scale) -> Result<Cell, Failed> {
     let mut held = Vec::new();
     for _ in 0..clients {
         let mut stream = connect(running.address)?;
-        stream.set_nonblocking(true)?;
-        // Our own buffers must not be what the system runs out of.
-        socket2::SockRef::from(&stream).set_send_buffer_size(16 << 10)?;
-        held.push(stream.try_clone()?);
-        // Until all buffers on the way are full: nothing goes out for a while.
-        let block = vec![0; 1 << 16];
-        let mut full = 0;
-        while full < 20 {
-            if stream.write(&block).is_ok_and(|wrote| wrote > 0) {
-                full = 0;
-            } else {
-                full += 1;
-                thread::park_timeout(Duration::from_millis(1));
-            }
-        }
+        fill(&mut stream)?;
+        held.push(stream);
     }
     let each = running.process.memory().saturating_sub(memory) / clients as u64;
     let after = p99(running.address)?;
