@@ -19,7 +19,7 @@ const DRIP: Duration = Duration::from_millis(200);
 const KEPT: usize = 20;
 
 pub(crate) fn trial(server: &Server, scale: Scale) -> Result<Cell, Failed> {
-    let clients = scale.of(200);
+    let clients = scale.of(200).max(2 * KEPT);
     let running = server.start(LIMITS)?;
     ping(&mut connect(running.address)?)?;
     let before = running.process.descriptors();
