@@ -76,7 +76,7 @@ fn main() -> ExitCode {
                 eprintln!("{}: {}", trial.name, server.name);
                 let cell = (trial.run)(server, scale)
                     .unwrap_or_else(|error| Cell::new(false, format!("failed: {error}")));
-                if !cell.is_good && server.is_ours() {
+                if !cell.is_good && server.is_ours() && !(is_quick && trial.is_timed) {
                     missed.push(format!("{}: {}: {}", server.name, trial.name, cell.text));
                 }
                 if cell.is_good { cell.text } else { format!("**{}**", cell.text) }
