@@ -1,7 +1,7 @@
 //! Where `serve` listens and `check` connects, besides TCP: Unix sockets, standard input, and what a service manager
 //! passes on.
 
-#![cfg(unix)]
+#![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking")]
 
 mod common;
@@ -15,7 +15,9 @@ use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
-use common::{Finished, Running, Signal, after, have, noise, poll, roundtrip, run, run_with};
+use common::{
+    Finished, Running, Signal, after, have, noise, poll, roundtrip, run, run_with, with_every_driver,
+};
 
 /// A path for a socket, removed with what is there.
 struct SocketPath(PathBuf);
@@ -49,6 +51,19 @@ fn bounded(stream: UnixStream) -> UnixStream {
     stream
 }
 
+/// `roundtrip serve` on this driver.
+fn serve(driver: &str, args: &[&str]) -> Command {
+    roundtrip(["serve", "--driver", driver].iter().chain(args))
+}
+
+with_every_driver! {
+    a_path_is_served_checked_and_left_clean
+    a_server_that_was_killed_leaves_a_path_that_the_next_one_takes
+    tcp_a_path_and_a_name_are_served_at_once
+    users_are_sources
+    a_listener_that_was_passed_on_is_served
+}
+
 #[track_caller]
 fn assert_verified(endpoint: &str) {
     let Finished { code, stdout, stderr, .. } = run(&mut roundtrip(["check", endpoint, "--bytes", "1MB"]));
@@ -64,10 +79,9 @@ fn assert_drained(running: Running) {
     assert!(finished.stderr.contains(" 0 bytes lost"), "{}", finished.stderr);
 }
 
-#[test]
-fn a_path_is_served_checked_and_left_clean() {
-    let path = SocketPath::new("path");
-    let mut running = Running::start(&mut roundtrip(["serve", &format!("{},mode=0600", path.endpoint())]));
+fn a_path_is_served_checked_and_left_clean(driver: &str) {
+    let path = SocketPath::new(&format!("{driver}-{}", "path"));
+    let mut running = Running::start(&mut serve(driver, &[&format!("{},mode=0600", path.endpoint())]));
     assert_eq!(running.line(), format!("listening unix {}", path.0.display()));
     assert_eq!(fs::metadata(&path.0).unwrap().mode() & 0o777, 0o600);
     assert_verified(&path.endpoint());
@@ -75,30 +89,27 @@ fn a_path_is_served_checked_and_left_clean() {
     assert!(!path.0.exists());
 }
 
-#[test]
-fn a_server_that_was_killed_leaves_a_path_that_the_next_one_takes() {
-    let path = SocketPath::new("killed");
-    let mut first = Running::start(&mut roundtrip(["serve", &path.endpoint()]));
+fn a_server_that_was_killed_leaves_a_path_that_the_next_one_takes(driver: &str) {
+    let path = SocketPath::new(&format!("{driver}-{}", "killed"));
+    let mut first = Running::start(&mut serve(driver, &[&path.endpoint()]));
     first.line();
     first.signal(Signal::KILL);
     assert_eq!(first.wait().code, None);
     assert!(path.0.exists());
-    let mut second = Running::start(&mut roundtrip(["serve", &path.endpoint()]));
+    let mut second = Running::start(&mut serve(driver, &[&path.endpoint()]));
     second.line();
     // And the third leaves the second alone.
-    let third = run(&mut roundtrip(["serve", &path.endpoint()]));
+    let third = run(&mut serve(driver, &[&path.endpoint()]));
     assert_eq!(third.code, Some(4), "{}", third.stderr);
     assert_verified(&path.endpoint());
     assert_drained(second);
 }
 
-#[cfg(target_os = "linux")]
-#[test]
-fn tcp_a_path_and_a_name_are_served_at_once() {
-    let path = SocketPath::new("all");
-    let name = format!("unix:@roundtrip-{}", std::process::id());
+fn tcp_a_path_and_a_name_are_served_at_once(driver: &str) {
+    let path = SocketPath::new(&format!("{driver}-{}", "all"));
+    let name = format!("unix:@roundtrip-{}-{driver}", std::process::id());
     let mut running =
-        Running::start(&mut roundtrip(["serve", "127.0.0.1:0", &path.endpoint(), &name, "[::]:0,v6only=no"]));
+        Running::start(&mut serve(driver, &["127.0.0.1:0", &path.endpoint(), &name, "[::]:0,v6only=no"]));
     for _ in 0..4 {
         let line = running.line();
         assert_verified(&line.strip_prefix("listening ").unwrap().replacen(' ', ":", 1));
@@ -106,10 +117,9 @@ fn tcp_a_path_and_a_name_are_served_at_once() {
     assert_drained(running);
 }
 
-#[test]
-fn users_are_sources() {
-    let path = SocketPath::new("users");
-    let mut running = Running::start(&mut roundtrip(["serve", &path.endpoint(), "--max-per-source", "1"]));
+fn users_are_sources(driver: &str) {
+    let path = SocketPath::new(&format!("{driver}-{}", "users"));
+    let mut running = Running::start(&mut serve(driver, &[&path.endpoint(), "--max-per-source", "1"]));
     running.line();
     let mut first = path.connect();
     first.write_all(b"x").unwrap();
@@ -174,17 +184,17 @@ fn a_super_servers_child_drains_on_a_signal() {
 }
 
 /// `roundtrip serve systemd:` with standard input passed on as `LISTEN_FDS` says.
-fn with_passed(socket: impl Into<OwnedFd>) -> Command {
-    let mut command = after("export LISTEN_PID=$$ LISTEN_FDS=1;", &["serve", "systemd:"], "3<&0 </dev/null");
+fn with_passed(driver: &str, socket: impl Into<OwnedFd>) -> Command {
+    let args = ["serve", "--driver", driver, "systemd:"];
+    let mut command = after("export LISTEN_PID=$$ LISTEN_FDS=1;", &args, "3<&0 </dev/null");
     command.stdin(Stdio::from(socket.into()));
     command
 }
 
-#[test]
-fn a_listener_that_was_passed_on_is_served() {
-    let path = SocketPath::new("passed");
+fn a_listener_that_was_passed_on_is_served(driver: &str) {
+    let path = SocketPath::new(&format!("{driver}-{}", "passed"));
     let listener = UnixListener::bind(&path.0).unwrap();
-    let mut running = Running::start_with_input(&mut with_passed(listener));
+    let mut running = Running::start_with_input(&mut with_passed(driver, listener));
     assert_eq!(running.line(), format!("listening unix {}", path.0.display()));
     assert_verified(&path.endpoint());
     assert_drained(running);
@@ -198,7 +208,7 @@ fn what_was_passed_on_and_is_no_listener_is_refused() {
     let datagrams = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
     let file = fs::File::open("/dev/null").unwrap();
     for fd in [OwnedFd::from(connected), OwnedFd::from(datagrams), OwnedFd::from(file)] {
-        let Finished { code, stderr, .. } = Running::start_with_input(&mut with_passed(fd)).wait();
+        let Finished { code, stderr, .. } = Running::start_with_input(&mut with_passed("std", fd)).wait();
         assert_eq!(code, Some(4), "{stderr}");
         assert!(stderr.contains("descriptor 3 is no listening stream socket"), "{stderr}");
     }

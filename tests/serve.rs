@@ -10,24 +10,8 @@ use std::net::TcpStream;
 use std::thread;
 use std::time::Duration;
 
-use common::{Server, Signal, after, bounded, noise, ping, poll, reset, round_trip};
+use common::{Server, Signal, after, bounded, noise, ping, poll, reset, round_trip, with_every_driver};
 use rustix::process::{Pid, Resource, Rlimit, prlimit};
-
-/// Tests, each with every driver of sockets.
-macro_rules! with_every_driver {
-    ($on:ident $driver:literal $($test:ident)*) => {
-        mod $on {
-            $(#[test]
-            fn $test() {
-                super::$test($driver);
-            })*
-        }
-    };
-    ($($test:ident)*) => {
-        with_every_driver!(on_std "std" $($test)*);
-        with_every_driver!(on_smol "smol" $($test)*);
-    };
-}
 
 with_every_driver! {
     fifty_clients_at_once_each_have_every_byte_back

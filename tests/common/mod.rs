@@ -324,3 +324,22 @@ pub(crate) fn place(name: &str, make: impl FnOnce(&Path)) -> PathBuf {
     std::fs::rename(fresh, &file).unwrap();
     file
 }
+
+/// Each of these tests on each driver of sockets.
+#[allow(unused_macros, reason = "each test binary uses its part")]
+macro_rules! with_every_driver {
+    ($on:ident $driver:literal $($test:ident)*) => {
+        mod $on {
+            $(#[test]
+            fn $test() {
+                super::$test($driver);
+            })*
+        }
+    };
+    ($($test:ident)*) => {
+        with_every_driver!(on_std "std" $($test)*);
+        with_every_driver!(on_smol "smol" $($test)*);
+    };
+}
+#[allow(unused_imports, reason = "each test binary uses its part")]
+pub(crate) use with_every_driver;
