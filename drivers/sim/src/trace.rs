@@ -174,7 +174,8 @@ impl Trace {
     ///
     /// The first line that is wrong, and why.
     pub fn parse(text: &str) -> Result<Self, TraceError> {
-        let mut lines = text.lines().enumerate().map(|(index, line)| (index + 1, line));
+        // Pasted into a test, it may be indented.
+        let mut lines = text.lines().enumerate().map(|(index, line)| (index + 1, line.trim()));
         let fail = |line, cause| TraceError { line, cause };
         let malformed =
             |line| move |error: serde_json::Error| fail(line, TraceErrorCause::Malformed(plain(&error)));
