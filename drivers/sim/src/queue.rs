@@ -211,8 +211,16 @@ impl Lane {
         if reach > self.first && self.keys[reach] > key {
             return false;
         }
-        let before = self.keys[reach..].iter().rposition(|other| *other < key);
-        self.keys.insert(before.map_or(reach, |before| reach + before + 1), key);
+        self.keys.push(key);
+        let Some((mut hole, earlier)) = self.keys[reach..].split_last_mut() else { return true };
+        for other in earlier.iter_mut().rev() {
+            if *other < key {
+                break;
+            }
+            *hole = *other;
+            hole = other;
+        }
+        *hole = key;
         true
     }
 
