@@ -270,8 +270,8 @@ impl<P: Place, C: Told, H: Hub> Driver<'_, P, C, H> {
     /// Tells the machine one thing that it can be told now; false if there is none.
     #[inline(always)]
     fn one_ready_thing(&mut self, now: Time, may_write: &mut bool) -> bool {
-        let is_writing = self.end.session.as_ref().is_some_and(|session| session.pending_bytes().is_some());
-        if is_writing || self.rx.broken || self.end.mail {
+        let can_write = *may_write && self.end.session.as_ref().and_then(Driven::pending_bytes).is_some();
+        if can_write || self.rx.broken || self.end.mail {
             return self.lend().one_of_several(now, may_write);
         }
         let can_read = self.can_read();
