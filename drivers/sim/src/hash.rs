@@ -47,13 +47,23 @@ impl Rolling {
             state = fold(state ^ word(low), word(high) ^ ODD);
         }
         if !rest.is_empty() {
-            let mut last = [0; 16];
-            last[..rest.len()].copy_from_slice(rest);
-            let (low, high) = last.split_at(8);
-            state = fold(state ^ word(low), word(high) ^ ODD);
+            let (low, high) = ends(rest);
+            state = fold(state ^ low, high ^ ODD);
         }
         self.0 = state;
     }
+}
+
+/// The first and the last of these bytes, which are fewer than 16: all of them, some of them twice.
+#[inline(always)]
+fn ends(bytes: &[u8]) -> (u64, u64) {
+    if let (Some(first), Some(last)) = (bytes.first_chunk(), bytes.last_chunk()) {
+        return (u64::from_le_bytes(*first), u64::from_le_bytes(*last));
+    }
+    if let (Some(first), Some(last)) = (bytes.first_chunk(), bytes.last_chunk()) {
+        return (u32::from_le_bytes(*first).into(), u32::from_le_bytes(*last).into());
+    }
+    (0, bytes.iter().fold(0, |few, byte| few << 8 | u64::from(*byte)))
 }
 
 #[inline(always)]

@@ -180,6 +180,12 @@ impl Queue {
     }
 }
 
+/// Time and tie of a key: all that a new one has to be compared by, because its sequence is the highest.
+#[inline(always)]
+const fn when(key: u128) -> u64 {
+    (key >> 64) as u64
+}
+
 /// Keys in order: taken at the front, put in at the back or not far from it.
 #[derive(Debug, Default)]
 struct Lane {
@@ -198,7 +204,7 @@ impl Lane {
     /// Puts a key where it belongs; false if that is too far from the back.
     #[inline(always)]
     fn push(&mut self, key: u128) -> bool {
-        if self.keys.last().is_some_and(|last| *last > key) {
+        if self.keys.last().is_some_and(|last| when(*last) > when(key)) {
             return self.insert(key);
         }
         self.keys.push(key);
@@ -208,11 +214,19 @@ impl Lane {
     #[inline(never)]
     fn insert(&mut self, key: u128) -> bool {
         let reach = self.first.max(self.keys.len().saturating_sub(REACH));
-        if reach > self.first && self.keys[reach] > key {
+        if reach > self.first && when(self.keys[reach]) > when(key) {
             return false;
         }
-        let before = self.keys[reach..].iter().rposition(|other| *other < key);
-        self.keys.insert(before.map_or(reach, |before| reach + before + 1), key);
+        self.keys.push(key);
+        let Some((mut hole, earlier)) = self.keys[reach..].split_last_mut() else { return true };
+        for other in earlier.iter_mut().rev() {
+            if when(*other) <= when(key) {
+                break;
+            }
+            *hole = *other;
+            hole = other;
+        }
+        *hole = key;
         true
     }
 

@@ -9,9 +9,6 @@ const GAMMA: u64 = 0x9e37_79b9_7f4a_7c15;
 const SITES: usize = 64;
 const _: () = assert!(Site::COUNT <= SITES, "every site has its place");
 
-/// The odds of a workload's choices.
-const ALWAYS: u64 = 1 << 32;
-
 /// The output function of `SplitMix64` (Steele, Lea and Flood, OOPSLA 2014): with a state that counts in steps of
 /// its constant, the published generator; with any other input, a good hash of 64 bits.
 #[inline]
@@ -21,8 +18,12 @@ pub const fn mix(state: u64) -> u64 {
     z ^ (z >> 31)
 }
 
-/// Odds of what is hardly ever benign.
-const NEARLY_ALWAYS: u64 = ALWAYS - 2;
+/// Coins that are tossed for one choice: a fault is that those of its site all fall the same way.
+const TOSSED: u32 = 5;
+/// All of these never fall the same way.
+const NEVER: u64 = u64::MAX;
+/// No coin at all.
+const ALWAYS: u64 = 0;
 
 /// Which families of faults a campaign draws from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,21 +47,55 @@ impl Faults {
     }
 }
 
-/// Draws every choice from one seed, with a stream of its own for each entity and site.
+/// Draws every choice from one seed, with a stream of its own for each entity.
 #[derive(Clone, Debug)]
 pub struct Seeded {
     base: u64,
     families: u32,
-    /// By site: a draw of 32 bits below this is a fault; 0 is never, [`ALWAYS`] is always.
-    odds: [u64; SITES],
-    /// By entity and site: the state that the next draw is made of; 0 where nothing was drawn yet.
-    streams: Vec<[u64; SITES]>,
+    active: Active,
+    /// By site: which of the coins have to fall for a fault.
+    coins: [u64; SITES],
+    /// By entity.
+    streams: Vec<Stream>,
+}
+
+/// The random numbers of one entity.
+#[derive(Clone, Copy, Debug, Default)]
+struct Stream {
+    state: u64,
+    /// Coins that were not tossed yet, below a bit that is always set.
+    coins: u64,
+}
+
+impl Stream {
+    const fn next(&mut self) -> u64 {
+        let draw = mix(self.state);
+        self.state = self.state.wrapping_add(GAMMA);
+        draw
+    }
+
+    #[cold]
+    const fn refill(&mut self) {
+        self.coins = self.next() | 1 << 63;
+    }
+
+    /// Tosses coins for one choice: whether all of these fall.
+    #[inline(always)]
+    const fn toss(&mut self, coins: u64) -> bool {
+        if self.coins < 1 << TOSSED {
+            self.refill();
+        }
+        let fell = self.coins & coins == 0;
+        self.coins >>= TOSSED;
+        fell
+    }
 }
 
 impl Seeded {
     /// The choices of `seed`, from the families that `faults` leave.
     pub fn new(seed: u64, faults: Faults) -> Self {
-        let mut seeded = Self { base: 0, families: 0, odds: [0; SITES], streams: Vec::new() };
+        let coins = [ALWAYS; SITES];
+        let mut seeded = Self { base: 0, families: 0, active: Active::NONE, coins, streams: Vec::new() };
         seeded.reseed(seed, faults);
         seeded
     }
@@ -80,18 +115,21 @@ impl Seeded {
                 self.families |= family.bit();
             }
         }
+        self.active = Active::NONE;
         for site in Site::all() {
-            let is_on = self.families & site.family().bit() != 0;
-            self.odds[site.index()] = if is_on { self.odds_of(site, faults.swarm) } else { 0 };
+            self.coins[site.index()] = NEVER;
+            if self.families & site.family().bit() != 0 {
+                self.coins[site.index()] = self.coins_of(site, faults.swarm);
+                self.active = self.active.with(site);
+            }
         }
     }
 
-    fn odds_of(&self, site: Site, swarm: bool) -> u64 {
+    fn coins_of(&self, site: Site, swarm: bool) -> u64 {
         let draw = mix(self.base ^ (0x4f44_4453_0000 + site.index() as u64));
         // One in two to the power of this.
         let rarity = match site.pace() {
-            None => return ALWAYS,
-            Some(Pace::Size) => return NEARLY_ALWAYS,
+            None | Some(Pace::Size) => return ALWAYS,
             Some(Pace::Deadly) if swarm => 2 + draw % 3,
             Some(Pace::Once) if swarm => 1 + draw % 2,
             Some(Pace::Each) if swarm => 1 + draw % 5,
@@ -99,7 +137,7 @@ impl Seeded {
             Some(Pace::Once) => 2,
             Some(Pace::Each) => 3,
         };
-        u64::from(u32::MAX >> rarity)
+        (1 << rarity) - 1
     }
 
     /// The families that are on in this run, the workload left out.
@@ -112,37 +150,34 @@ impl Seeded {
 }
 
 impl Chooser for Seeded {
-    #[inline(never)]
+    #[inline]
     fn choose(&mut self, site: Site, who: Entity, n: u32) -> u32 {
-        let state = &mut self.streams[who.index() as usize][site.index()];
-        if *state == 0 {
-            *state = mix(self.base ^ (who.key() << 8 | site.index() as u64));
-        }
-        let draw = mix(*state);
-        *state = state.wrapping_add(GAMMA);
-        let odds = self.odds[site.index()];
-        if draw & u64::from(u32::MAX) >= odds { 0 } else { value(draw, odds, n) }
+        let stream = &mut self.streams[who.index() as usize];
+        if stream.toss(self.coins[site.index()]) { value(stream, site, n) } else { 0 }
     }
 
     fn active(&self) -> Active {
-        let drawn = Site::all().filter(|site| self.odds[site.index()] != 0);
-        drawn.fold(Active::NONE, Active::with)
+        self.active
     }
 
     fn begin(&mut self, who: Entity) {
         let index = who.index() as usize;
-        match self.streams.get_mut(index) {
-            Some(streams) => *streams = [0; SITES],
-            None => self.streams.resize(index + 1, [0; SITES]),
+        if index >= self.streams.len() {
+            self.streams.resize(index + 1, Stream::default());
         }
+        self.streams[index] = Stream { state: mix(self.base ^ who.key() << 8), coins: 0 };
     }
 }
 
 /// What is chosen where it is not the benign; of a workload, anything.
 #[inline(never)]
-fn value(draw: u64, odds: u64, n: u32) -> u32 {
-    let high = draw >> 32;
-    if odds == ALWAYS {
+fn value(stream: &mut Stream, site: Site, n: u32) -> u32 {
+    if n == 2 && site.pace().is_some() {
+        return 1;
+    }
+    let draw = stream.next();
+    let (high, low) = (draw >> 32, draw & u64::from(u32::MAX));
+    if site.pace().is_none() {
         return below(high, n);
     }
     if n <= 4 {
@@ -152,7 +187,7 @@ fn value(draw: u64, odds: u64, n: u32) -> u32 {
     let span = n - 1;
     let magnitude = 1 + below(high, u32::BITS - span.leading_zeros());
     let most = 1_u64.checked_shl(magnitude).unwrap_or(u64::MAX).min(u64::from(span));
-    1 + below(mix(draw) >> 32, u32::try_from(most).unwrap_or(span))
+    1 + below(low, u32::try_from(most).unwrap_or(span))
 }
 
 /// Scales 32 random bits to a number below `n`.

@@ -17,7 +17,7 @@ use crate::place::Place;
 use crate::queue::Address;
 use crate::world::After;
 
-/// Steps of one machine in one event without a byte read or written: more, and it spins.
+/// Steps of one machine in one event among which a byte has to be read or written, or it spins.
 const PATIENCE: u32 = 10_000;
 
 /// Why the driver was woken.
@@ -165,15 +165,14 @@ impl<P: Place, C: Told, H: Hub> Driver<'_, P, C, H> {
                 return Ok(());
             }
             told = false;
-            // What was there to be read is bounded: whoever reads it gets on.
-            if std::mem::replace(&mut progress, self.end.read + self.end.written)
-                < self.end.read + self.end.written
-            {
-                patience = PATIENCE;
-            }
             loop {
                 if patience == 0 {
-                    return Err(Trouble::Spins);
+                    // What was there to be read is bounded: whoever reads it gets on.
+                    let earlier = std::mem::replace(&mut progress, self.end.read + self.end.written);
+                    if earlier == progress {
+                        return Err(Trouble::Spins);
+                    }
+                    patience = PATIENCE;
                 }
                 patience -= 1;
                 let Some(session) = &mut self.end.session else { return Ok(()) };
@@ -270,8 +269,8 @@ impl<P: Place, C: Told, H: Hub> Driver<'_, P, C, H> {
     /// Tells the machine one thing that it can be told now; false if there is none.
     #[inline(always)]
     fn one_ready_thing(&mut self, now: Time, may_write: &mut bool) -> bool {
-        let is_writing = self.end.session.as_ref().is_some_and(|session| session.pending_bytes().is_some());
-        if is_writing || self.rx.broken || self.end.mail {
+        let can_write = *may_write && self.end.session.as_ref().and_then(Driven::pending_bytes).is_some();
+        if can_write || self.rx.broken || self.end.mail {
             return self.lend().one_of_several(now, may_write);
         }
         let can_read = self.can_read();

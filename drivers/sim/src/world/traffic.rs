@@ -232,7 +232,7 @@ fn arrive<S: Scenario, P: Of<S>, C: Told>(
 }
 
 /// Runs a driver that has a session.
-#[inline(never)]
+#[inline]
 fn drive<S: Scenario, P: Of<S>, C: Told>(
     cx: &mut Context<C>,
     node: &mut Node<P::Hub>,
