@@ -5,11 +5,11 @@ use crate::run::{Recording, Runner};
 use crate::scenario::Scenario;
 
 /// Events that are run for one failure, at the most: about two seconds.
-const BUDGET: u64 = 5_000_000;
+const BUDGET: u64 = 4_000_000;
 /// Runs, at the most.
-const MAX_RUNS: u64 = 50_000;
+const MAX_RUNS: u64 = 80_000;
 /// Descents, at the most.
-const ATTEMPTS: u32 = 8;
+const ATTEMPTS: u32 = 16;
 /// Events of a run that is small enough: no other descent is tried.
 const SMALL: u64 = 12;
 /// Runs of a walk about before another descent.
@@ -24,7 +24,7 @@ pub struct Shrunk {
     pub recording: Recording,
     /// How many runs it took.
     pub runs: u64,
-    /// The search came to its own end; otherwise the budget of 50,000 runs or 5 million events ran out.
+    /// The search came to its own end; otherwise the budget of 80,000 runs or 4 million events ran out.
     pub is_finished: bool,
 }
 
