@@ -195,7 +195,7 @@ struct Lane {
 }
 
 /// Keys that a new one may be put in front of. Beyond that a heap is faster.
-const REACH: usize = 8;
+const REACH: usize = 16;
 
 /// Taken keys that are kept until they are cleared away together.
 const GAP: usize = 512;
