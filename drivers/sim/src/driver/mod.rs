@@ -144,7 +144,7 @@ impl<P: Place, C: Told, H: Hub> Driver<'_, P, C, H> {
             Next::Rest => self.work(now, false, false, true),
             Next::Over(misuse) => over(misuse),
         };
-        worked.map_or_else(After::Trouble, |()| After::Did(self.end.did))
+        worked.map_or_else(|trouble| After::Trouble(Box::new(trouble)), |()| After::Did(self.end.did))
     }
 
     /// Tells the machine what there is to tell and does what it says, until there is no more. `told`: it was told

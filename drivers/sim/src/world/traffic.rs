@@ -95,13 +95,13 @@ impl<S: Scenario, C: Told> World<'_, S, C> {
                 self.trouble_on_the_line(slot)?;
                 self.look::<P>(slot)
             }
-            After::Trouble(Trouble::Spins) => {
-                let who = P::end_mut(&mut self.connections[slot as usize]).who;
-                Err(Verdict::Livelock(format!("{who} does not come to rest")).into())
-            }
-            After::Trouble(Trouble::Misuse(misuse)) => {
-                Err(Violation::new("misuse", misuse.to_string()).into())
-            }
+            After::Trouble(trouble) => Err(match *trouble {
+                Trouble::Spins => {
+                    let who = P::end_mut(&mut self.connections[slot as usize]).who;
+                    Verdict::Livelock(format!("{who} does not come to rest")).into()
+                }
+                Trouble::Misuse(misuse) => Violation::new("misuse", misuse.to_string()).into(),
+            }),
         }
     }
 
@@ -160,8 +160,8 @@ pub(super) fn open<H: Hub>(
     end.now = now;
 }
 
-/// What came of an event at one end of a connection.
-#[derive(Clone, Copy, Debug)]
+/// What came of an event at one end of a connection. Small enough to be returned in registers.
+#[derive(Debug)]
 pub(crate) enum After {
     /// Its driver went the short way to its end.
     Calm,
@@ -172,7 +172,7 @@ pub(crate) enum After {
     /// There is more to the event than was done.
     Another,
     /// Its driver cannot go on.
-    Trouble(Trouble),
+    Trouble(Box<Trouble>),
 }
 
 /// A segment arrives.
@@ -251,7 +251,7 @@ fn drive_inline<P: Place, C: Told, H: Hub>(
     cause: Cause,
 ) -> After {
     if let Err(trouble) = driver.drive(cause) {
-        return After::Trouble(trouble);
+        return After::Trouble(Box::new(trouble));
     }
     let did = driver.end.did;
     // What was read left room for what the other side has to send.
