@@ -7,6 +7,7 @@
 #![cfg(target_os = "linux")]
 
 mod client;
+mod clients;
 mod drain;
 mod limits;
 mod process;

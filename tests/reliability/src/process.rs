@@ -100,12 +100,7 @@ impl Process {
 
     /// User memory of all of them, bytes: each page once, shared ones in parts (`proc_pid_smaps(5)`, `Pss`).
     pub(crate) fn memory(&self) -> u64 {
-        let pss = |process: u32| -> Option<u64> {
-            let text = fs::read_to_string(format!("/proc/{process}/smaps_rollup")).ok()?;
-            let line = text.lines().find_map(|line| line.strip_prefix("Pss:"))?;
-            line.trim().trim_end_matches(" kB").parse::<u64>().ok()
-        };
-        self.family().into_iter().filter_map(pss).sum::<u64>() * 1024
+        self.family().into_iter().filter_map(pss).sum()
     }
 
     /// Processor time of all of them.
@@ -135,6 +130,20 @@ impl Drop for Process {
             let _ = rustix::process::kill_process(process, Signal::KILL);
         }
     }
+}
+
+/// Our own memory, bytes, and descriptors.
+pub(crate) fn own() -> io::Result<(u64, usize)> {
+    let process = std::process::id();
+    let memory = pss(process).ok_or(io::ErrorKind::Unsupported)?;
+    Ok((memory, numbers_in(&format!("/proc/{process}/fd")).count()))
+}
+
+/// Bytes of memory, shared pages in parts: `proc_pid_smaps(5)`.
+fn pss(process: u32) -> Option<u64> {
+    let text = fs::read_to_string(format!("/proc/{process}/smaps_rollup")).ok()?;
+    let line = text.lines().find_map(|line| line.strip_prefix("Pss:"))?;
+    Some(line.trim().trim_end_matches(" kB").parse::<u64>().ok()? * 1024)
 }
 
 /// The fields of `/proc/PID/stat` behind the name: the state is the first.

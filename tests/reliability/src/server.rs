@@ -85,7 +85,15 @@ impl Server {
     }
 
     pub(crate) const fn is_ours(&self) -> bool {
-        matches!(self.how, How::Ours(_))
+        self.driver().is_some()
+    }
+
+    /// The driver, if it is ours.
+    pub(crate) const fn driver(&self) -> Option<&'static str> {
+        match self.how {
+            How::Ours(driver) => Some(driver),
+            How::Theirs(_) | How::Xinetd => None,
+        }
     }
 
     /// Whether its program is on this machine.

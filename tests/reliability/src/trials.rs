@@ -12,7 +12,7 @@ use socket2::{Domain, Protocol, Socket, Type};
 use crate::client::{Back, STALLED, connect, fill, ping, round_trip};
 use crate::process::{PATIENCE, poll};
 use crate::server::{Running, Server};
-use crate::{Cell, Failed, Scale, drain, limits};
+use crate::{Cell, Failed, Scale, clients, drain, limits};
 
 /// A trial: its name, the figure to reach, and how it is made.
 #[derive(Clone, Copy, Debug)]
@@ -73,6 +73,12 @@ pub(crate) const ALL: &[Trial] = &[
         figure: "lives, descriptors and memory flat",
         is_timed: false,
         run: resets,
+    },
+    Trial {
+        name: "100,000 clients of its driver whose server resets them",
+        figure: "descriptors and memory flat",
+        is_timed: false,
+        run: clients::trial,
     },
 ];
 
