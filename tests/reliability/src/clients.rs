@@ -1,6 +1,6 @@
 //! The other peer dies: our own clients, whose server resets them at every point.
 
-use std::io::Read;
+use std::io::{ErrorKind, Read};
 use std::net::{TcpListener, TcpStream};
 use std::thread;
 use std::time::Duration;
@@ -29,17 +29,23 @@ pub(crate) fn trial(server: &Server, scale: Scale) -> Result<Cell, Failed> {
                 .map(|_| {
                     scope.spawn(|| {
                         for _ in 0..tries / THREADS {
-                            let stream = roundtrip_net::connect(&endpoint, &ConnectOptions::default())?;
-                            drive(stream)?;
+                            match roundtrip_net::connect(&endpoint, &ConnectOptions::default()) {
+                                Ok(stream) => drive(stream)?,
+                                // So early that connect(2) tells it.
+                                Err(error) if error.source.kind() == ErrorKind::ConnectionReset => {}
+                                Err(error) => return Err(error.into()),
+                            }
                         }
                         Ok::<_, Box<dyn std::error::Error + Send + Sync>>(())
                     })
                 })
                 .collect();
-            for number in 0..tries / THREADS * THREADS {
-                let (stream, _) = listener.accept()?;
-                // Half of them in the middle of a transfer, and the others before or after.
-                let _ = reset_after(stream, [0, 1, 40_000, 100_000][number % 4]);
+            let mut points = [0, 1, 40_000, 65_536].into_iter().cycle();
+            while let Some(stream) =
+                next(&listener, || clients.iter().all(thread::ScopedJoinHandle::is_finished))?
+            {
+                // What it could not do, the client sees.
+                let _ = reset_after(stream, points.next().unwrap_or_default());
             }
             for client in clients {
                 client.join().map_err(|_| "a client panicked")?.map_err(|error| error.to_string())?;
@@ -56,8 +62,21 @@ pub(crate) fn trial(server: &Server, scale: Scale) -> Result<Cell, Failed> {
     Ok(Cell::new(grown <= 1024 && more == 0, format!("{tries}: {grown} KiB and {more} descriptors more")))
 }
 
+/// The next client; none once they are done.
+fn next(listener: &TcpListener, are_done: impl Fn() -> bool) -> std::io::Result<Option<TcpStream>> {
+    loop {
+        match listener.accept() {
+            Ok((stream, _)) => return Ok(Some(stream)),
+            Err(error) if error.kind() != ErrorKind::WouldBlock => return Err(error),
+            Err(_) if are_done() => return Ok(None),
+            Err(_) => thread::yield_now(),
+        }
+    }
+}
+
 fn listen() -> Result<(TcpListener, Endpoint), Failed> {
     let listener = TcpListener::bind("127.0.0.1:0")?;
+    listener.set_nonblocking(true)?;
     let endpoint = Endpoint::tcp("127.0.0.1", listener.local_addr()?.port())?;
     Ok((listener, endpoint))
 }
@@ -67,8 +86,9 @@ fn client(now: roundtrip_core::Time) -> EchoClient {
 }
 
 fn reset_after(mut stream: TcpStream, bytes: u64) -> std::io::Result<()> {
+    stream.set_nonblocking(false)?;
     stream.set_read_timeout(Some(Duration::from_secs(1)))?;
     socket2::SockRef::from(&stream).set_linger(Some(Duration::ZERO))?;
-    // Nothing is echoed, so no more than a window comes.
-    std::io::copy(&mut (&mut stream).take(bytes.min(65_536)), &mut std::io::sink()).map(drop)
+    // Nothing is echoed, so no more than the client's window comes.
+    std::io::copy(&mut (&mut stream).take(bytes), &mut std::io::sink()).map(drop)
 }
