@@ -172,18 +172,9 @@ impl<C> fmt::Debug for Door<C> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::mailbox::tests::Count;
     use crate::{Mail, Mailbox};
     use std::net::SocketAddr;
-    use std::sync::atomic::AtomicUsize;
-
-    #[derive(Debug, Default)]
-    struct Count(AtomicUsize);
-
-    impl Bell for Count {
-        fn ring(&self) {
-            self.0.fetch_add(1, Ordering::Relaxed);
-        }
-    }
 
     fn peer() -> Peer {
         Peer::new(SocketAddr::from(([192, 0, 2, 1], 80)))

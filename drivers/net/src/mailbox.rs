@@ -170,12 +170,13 @@ impl<C> fmt::Display for PostError<C> {
 impl<C: fmt::Debug> std::error::Error for PostError<C> {}
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
     use std::sync::atomic::{AtomicUsize, Ordering};
 
+    /// A bell that counts how often it was rung.
     #[derive(Debug, Default)]
-    struct Count(AtomicUsize);
+    pub(crate) struct Count(pub(crate) AtomicUsize);
 
     impl Bell for Count {
         fn ring(&self) {
