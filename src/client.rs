@@ -26,7 +26,6 @@ pub(crate) fn drive<M: Machine<Command: Send + 'static, Event = Infallible>>(
 ) -> Result<Ended<M::Outcome>, Problem> {
     let driver = Driver::new(clock).map_err(|error| Problem::system("cannot wait", &error))?;
     let control = driver.control();
-    signals::watch(move |_count| control.abort())
-        .map_err(|error| Problem::system("cannot watch for signals", &error))?;
+    signals::watch(move |_count| control.abort())?;
     Ok(driver.drive(stream, machine, |never| match never {}))
 }

@@ -139,8 +139,7 @@ where
                 handle.force();
             }
         }
-    })
-    .map_err(|error| Problem::system("cannot watch for signals", &error))?;
+    })?;
     // Whoever reads this may send a signal at once.
     announce(&listeners, transcript)?;
     notify(NotifyState::Ready);

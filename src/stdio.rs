@@ -51,8 +51,7 @@ fn over_socket(echo: &Arc<Echo<()>>, stream: Stream, drain: Duration) -> Result<
         } else {
             control.abort();
         }
-    })
-    .map_err(|error| Problem::system("cannot watch for signals", &error))?;
+    })?;
     let ended = driver.drive(stream, |now| echo.begin(now), |never| match never {});
     echo.end(&peer, ended);
     Ok(())
