@@ -5,6 +5,8 @@ use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::thread;
 use std::time::Duration;
 
+use roundtrip_core::echo::Payload;
+
 /// The longest wait for a byte: a server that holds a client longer has deadlocked.
 pub(crate) const STALLED: Duration = Duration::from_secs(10);
 
@@ -46,10 +48,17 @@ pub(crate) fn fill(stream: &mut TcpStream) -> io::Result<()> {
     Ok(())
 }
 
-/// The byte at this place of a payload in which no two blocks of 64 KiB are the same.
-pub(crate) const fn byte_at(offset: u64) -> u8 {
-    let [low, middle, high, ..] = offset.to_le_bytes();
-    low ^ middle ^ high.wrapping_mul(167)
+/// So many bytes, each of which tells where it belongs.
+pub(crate) const fn payload(bytes: u64) -> Payload {
+    Payload::seeded(1, bytes)
+}
+
+/// The next piece of a payload, at most `most` bytes of it.
+pub(crate) fn piece(payload: &Payload, from: u64, most: usize) -> Vec<u8> {
+    let rest = usize::try_from(payload.len() - from).unwrap_or(most);
+    let mut piece = vec![0; rest.min(most)];
+    payload.fill(from, &mut piece);
+    piece
 }
 
 /// What came back of a payload.
@@ -62,16 +71,14 @@ pub(crate) struct Back {
 }
 
 /// Reads what comes back, to the end.
-pub(crate) fn read_back(mut stream: &TcpStream) -> Back {
+pub(crate) fn read_back(mut stream: &TcpStream, payload: &Payload) -> Back {
     let mut block = vec![0; 1 << 16];
     let mut right = 0;
     loop {
         match stream.read(&mut block) {
             Ok(0) => return Back { right, ended: true },
             Ok(read) => {
-                let expected = (right..).map(byte_at);
-                let same =
-                    block[..read].iter().zip(expected).take_while(|(got, wanted)| **got == *wanted).count();
+                let same = payload.matching(right, &block[..read]);
                 right += same as u64;
                 if same < read {
                     return Back { right, ended: false };
@@ -89,21 +96,23 @@ pub(crate) fn round_trip(address: SocketAddr, bytes: u64, stall: Duration) -> io
     let mut writer = stream.try_clone()?;
     // Nobody reads while the stall lasts.
     writer.set_write_timeout(Some(STALLED + stall))?;
+    let payload = payload(bytes);
+    let sent = payload.clone();
     let sending = thread::spawn(move || {
-        let mut sent = 0;
-        while sent < bytes {
-            let block: Vec<_> = (sent..bytes.min(sent + (1 << 16))).map(byte_at).collect();
+        let mut at = 0;
+        while at < bytes {
+            let block = piece(&sent, at, 1 << 16);
             if writer.write_all(&block).is_err() {
                 return;
             }
-            sent += block.len() as u64;
+            at += block.len() as u64;
         }
         let _ = writer.shutdown(Shutdown::Write);
     });
     if !stall.is_zero() {
         thread::park_timeout(stall);
     }
-    let back = read_back(&stream);
+    let back = read_back(&stream, &payload);
     // Where it has stalled, so has the writer.
     let _ = stream.shutdown(Shutdown::Both);
     let _ = sending.join();

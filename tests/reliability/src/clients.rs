@@ -5,9 +5,10 @@ use std::net::{TcpListener, TcpStream};
 use std::thread;
 use std::time::Duration;
 
-use roundtrip_core::echo::{ClientConfig, EchoClient, Payload};
+use roundtrip_core::echo::{ClientConfig, EchoClient};
 use roundtrip_net::{ConnectOptions, Endpoint, Stream};
 
+use crate::client::payload;
 use crate::process::own;
 use crate::server::Server;
 use crate::{Cell, Failed, Scale};
@@ -82,7 +83,7 @@ fn listen() -> Result<(TcpListener, Endpoint), Failed> {
 }
 
 fn client(now: roundtrip_core::Time) -> EchoClient {
-    EchoClient::new(ClientConfig::default().into(), Payload::seeded(1, 100_000), now)
+    EchoClient::new(ClientConfig::default().into(), payload(100_000), now)
 }
 
 fn reset_after(mut stream: TcpStream, bytes: u64) -> std::io::Result<()> {

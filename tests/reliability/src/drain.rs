@@ -8,7 +8,7 @@ use roundtrip_net::Stream;
 use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::process::Signal;
 
-use crate::client::{STALLED, byte_at, connect};
+use crate::client::{STALLED, connect, payload, piece};
 use crate::process::{PATIENCE, poll};
 use crate::server::Server;
 use crate::{Cell, Failed, Scale};
@@ -55,6 +55,7 @@ pub(crate) fn trial(server: &Server, scale: Scale) -> Result<Cell, Failed> {
 
 /// Sends, half-closes, and reads all the while, until the end or an error.
 fn client(stream: &Stream, bytes: u64, back: &AtomicU64) -> Seen {
+    let payload = payload(bytes);
     let mut seen = Seen::default();
     let mut written = 0;
     let mut shut = false;
@@ -79,9 +80,7 @@ fn client(stream: &Stream, bytes: u64, back: &AtomicU64) -> Seen {
                 return seen;
             }
             Ok(read) => {
-                let expected = (seen.right..).map(byte_at);
-                let same =
-                    block[..read].iter().zip(expected).take_while(|(got, wanted)| **got == *wanted).count();
+                let same = payload.matching(seen.right, &block[..read]);
                 seen.right += same as u64;
                 back.fetch_add(same as u64, Ordering::Relaxed);
                 if same < read {
@@ -93,13 +92,8 @@ fn client(stream: &Stream, bytes: u64, back: &AtomicU64) -> Seen {
         }
         seen.acknowledged = acknowledged;
         if written < bytes {
-            let piece: Vec<_> = (written..bytes.min(written + (16 << 10))).map(byte_at).collect();
-            match stream.write(&piece) {
-                Ok(wrote) => written += wrote as u64,
-                Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {}
-                // What was sent to us before is still there: reading tells the rest.
-                Err(_) => {}
-            }
+            // Where it is broken, what was sent to us before is still there: reading tells the rest.
+            written += stream.write(&piece(&payload, written, 16 << 10)).unwrap_or(0) as u64;
         } else if !shut {
             shut = true;
             let _ = stream.half_close();
