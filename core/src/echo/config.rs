@@ -172,17 +172,19 @@ impl ServerConfigBuilder {
 /// | --- | --- | --- |
 /// | `window` | 64 KiB | bytes sent and not yet echoed, at the most; so the largest write, too |
 /// | `chunk` | 64 KiB | largest read credit, bytes |
-/// | `timeout` | 30 s | longest time without a byte moved either way |
+/// | `timeout` | 30 s | longest time without a byte moved either way while one is awaited |
+/// | `half_close` | yes | half-close when all is sent, and wait for the peer's end; else close when all is back |
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct ClientConfig {
     pub(super) window: usize,
     pub(super) chunk: usize,
     pub(super) timeout: Option<Duration>,
+    pub(super) half_close: bool,
 }
 
 impl Default for ClientConfig {
     fn default() -> Self {
-        Self { window: 64 << 10, chunk: 64 << 10, timeout: Some(Duration::from_secs(30)) }
+        Self { window: 64 << 10, chunk: 64 << 10, timeout: Some(Duration::from_secs(30)), half_close: true }
     }
 }
 
@@ -202,9 +204,14 @@ impl ClientConfig {
         self.chunk
     }
 
-    /// Longest time without a byte moved either way.
+    /// Longest time without a byte moved either way while one is awaited.
     pub const fn timeout(&self) -> Option<Duration> {
         self.timeout
+    }
+
+    /// Whether to half-close when all is sent.
+    pub const fn half_close(&self) -> bool {
+        self.half_close
     }
 }
 
@@ -230,9 +237,16 @@ impl ClientConfigBuilder {
         self
     }
 
-    /// Longest time without a byte moved either way.
+    /// Longest time without a byte moved either way while one is awaited.
     pub const fn timeout(mut self, limit: Option<Duration>) -> Self {
         self.config.timeout = limit;
+        self
+    }
+
+    /// Whether to half-close when all is sent, and to wait for the peer's end. If not, the session closes as soon as
+    /// all is back, and nothing that comes later is seen.
+    pub const fn half_close(mut self, half_close: bool) -> Self {
+        self.config.half_close = half_close;
         self
     }
 

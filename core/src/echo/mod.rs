@@ -7,9 +7,12 @@ mod diagnosis;
 mod payload;
 mod queue;
 mod server;
+mod session;
+mod verifier;
 
-pub use client::{ClientOutcome, EchoClient, Verdict};
+pub use client::EchoClient;
 pub use config::{ClientConfig, ClientConfigBuilder, ConfigError, ServerConfig, ServerConfigBuilder};
 pub use diagnosis::{Fault, FaultKind, PeerEnd};
 pub use payload::Payload;
 pub use server::{Cause, EchoServer, End, Limit, Phase, ServerOutcome, TRANSITIONS};
+pub use session::{ClientOutcome, Verdict};

@@ -1,0 +1,232 @@
+//! What the sessions that send and verify have in common: all but when to send how much.
+
+use core::time::Duration;
+
+use super::diagnosis::{Fault, FaultKind, PeerEnd};
+use super::payload::Payload;
+use super::verifier::{Heard, Verifier};
+use crate::{Action, Failure, Input, Misuse, Teardown, Time, Wait};
+
+/// Whether the path carried the bytes faithfully, both ways, to the end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Verdict {
+    /// All that was to be sent came back in order, and then an orderly end.
+    Verified,
+    /// It did not.
+    Faulty(Fault),
+    /// Stopped before all was sent; what was sent came back in order, and then an orderly end.
+    Stopped,
+    /// Aborted before there was a verdict.
+    Aborted,
+}
+
+/// What came of a session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct ClientOutcome {
+    /// The verdict.
+    pub verdict: Verdict,
+    /// Bytes that the transport took.
+    pub sent: u64,
+    /// Bytes that came back, wrong ones included.
+    pub received: u64,
+}
+
+/// When a session sends how much.
+pub(super) trait Pace {
+    /// What it has to tell.
+    type Event;
+
+    /// Largest read credit, bytes.
+    fn chunk(&self) -> usize;
+
+    /// Longest time without a byte moved either way while one is awaited.
+    fn timeout(&self) -> Option<Duration>;
+
+    /// Whether to half-close, and to wait for the peer's end.
+    fn half_close(&self) -> bool;
+
+    /// What to do now that the last write is through.
+    fn next(&mut self, now: Time, verifier: &Verifier) -> Next;
+
+    /// Whether all that was to be sent has been.
+    fn is_done(&self, verifier: &Verifier) -> bool;
+
+    /// So many bytes are back in all, and right.
+    fn back(&mut self, now: Time, received: u64);
+
+    /// What there is to tell now.
+    fn event(&mut self) -> Option<Self::Event>;
+}
+
+/// What a [`Pace`] wants.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Next {
+    /// Send so many bytes, at least one and not more than are left.
+    Send(usize),
+    /// Nothing, until this time, or until something comes back.
+    Nothing(Option<Time>),
+    /// Nothing any more.
+    Done,
+}
+
+/// A session that sends as its [`Pace`] wants, half-closes, and verifies every byte that comes back.
+///
+/// At the first wrong byte it stops sending, half-closes, and reads on only until the kind of the fault is
+/// clear.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Session<P> {
+    pace: P,
+    verifier: Verifier,
+    /// Bytes of the outstanding write that the transport has not taken.
+    outstanding: usize,
+    /// What is left of the last wait's read credit.
+    credit: usize,
+    /// Nothing more is to be sent, for `Stop` or for a fault.
+    cut: bool,
+    /// When sending was over.
+    shut: Option<Time>,
+    /// When a byte last moved, either way, or began to be awaited.
+    moved: Time,
+    verdict: Option<Verdict>,
+}
+
+impl<P: Pace> Session<P> {
+    pub(super) fn new(pace: P, payload: Payload, now: Time) -> Self {
+        Self {
+            pace,
+            verifier: Verifier::new(payload),
+            outstanding: 0,
+            credit: 0,
+            cut: false,
+            shut: None,
+            moved: now,
+            verdict: None,
+        }
+    }
+
+    /// Bytes that the transport took so far.
+    pub(super) const fn sent(&self) -> u64 {
+        self.verifier.sent() - self.outstanding as u64
+    }
+
+    /// Bytes that came back so far.
+    pub(super) const fn received(&self) -> u64 {
+        self.verifier.received()
+    }
+
+    pub(super) fn handle(&mut self, now: Time, input: Input) -> Result<(), Misuse> {
+        if self.verdict.is_some() {
+            return Ok(());
+        }
+        match input {
+            Input::Data(bytes) => {
+                let delivered = bytes.len();
+                if delivered == 0 {
+                    return Err(Misuse::EmptyData);
+                }
+                if delivered > self.credit {
+                    return Err(Misuse::OverCredit { delivered, credit: self.credit });
+                }
+                self.credit -= delivered;
+                self.moved = now;
+                match self.verifier.receive(&bytes) {
+                    Heard::Right => self.pace.back(now, self.verifier.received()),
+                    Heard::Wrong => self.cut = true,
+                    Heard::Fault(fault) => self.verdict = Some(Verdict::Faulty(fault)),
+                }
+            }
+            Input::Eof => self.ended(now, PeerEnd::Fin),
+            Input::Wrote(wrote) => {
+                if wrote == 0 {
+                    return Err(Misuse::ZeroWrote);
+                }
+                if wrote > self.outstanding {
+                    return Err(Misuse::OverWrote { wrote, outstanding: self.outstanding });
+                }
+                self.outstanding -= wrote;
+                self.moved = now;
+            }
+            Input::Command(never) => match never {},
+            Input::Stop => self.cut = true,
+            Input::Abort => self.verdict = Some(Verdict::Aborted),
+            Input::Failed(Failure::Reset) => self.ended(now, PeerEnd::Reset),
+            Input::Failed(Failure::Truncated) => self.ended(now, PeerEnd::Truncated),
+            Input::Failed(Failure::Io) => self.ended(now, PeerEnd::Error),
+        }
+        Ok(())
+    }
+
+    pub(super) fn poll(&mut self, now: Time) -> Action<P::Event, ClientOutcome> {
+        if let Some(event) = self.pace.event() {
+            return Action::Event(event);
+        }
+        if self.verdict.is_none() && self.deadline().is_some_and(|at| at <= now) {
+            self.fail(FaultKind::TimedOut);
+        }
+        let mut wake = None;
+        if self.verdict.is_none() && self.outstanding == 0 && self.shut.is_none() {
+            match if self.cut { Next::Done } else { self.pace.next(now, &self.verifier) } {
+                Next::Send(size) => {
+                    self.await_from(now);
+                    self.outstanding = size;
+                    return Action::Write(self.verifier.send(size));
+                }
+                Next::Done if self.pace.half_close() => {
+                    self.await_from(now);
+                    self.shut = Some(now);
+                    return Action::ShutdownWrite;
+                }
+                Next::Done if self.verifier.is_whole() => self.verdict = Some(self.whole()),
+                Next::Done => {}
+                Next::Nothing(until) => wake = until,
+            }
+        }
+        if let Some(verdict) = self.verdict {
+            let how = match verdict {
+                Verdict::Verified | Verdict::Stopped => Teardown::Graceful,
+                Verdict::Faulty(_) | Verdict::Aborted => Teardown::Reset,
+            };
+            let outcome = ClientOutcome { verdict, sent: self.sent(), received: self.received() };
+            return Action::Close { how, outcome };
+        }
+        self.credit = self.pace.chunk();
+        let deadline = [self.deadline(), wake].into_iter().flatten().min();
+        Action::Wait(Wait { read: self.credit, commands: 0, deadline })
+    }
+
+    /// The stream is over, for the reason `kind` unless a fault is being diagnosed.
+    fn fail(&mut self, kind: FaultKind) {
+        self.verdict = Some(Verdict::Faulty(self.verifier.finish(kind)));
+    }
+
+    fn ended(&mut self, now: Time, by: PeerEnd) {
+        let is_done = self.cut || self.pace.is_done(&self.verifier);
+        if is_done && self.verifier.is_whole() && by == PeerEnd::Fin {
+            self.verdict = Some(self.whole());
+        } else {
+            self.fail(FaultKind::Truncated { by, after: self.shut.map(|shut| now.since(shut)) });
+        }
+    }
+
+    /// All is back that was sent.
+    fn whole(&self) -> Verdict {
+        if self.pace.is_done(&self.verifier) { Verdict::Verified } else { Verdict::Stopped }
+    }
+
+    /// Something is on its way, or was not taken yet, or the peer's end is to come.
+    fn is_awaiting(&self) -> bool {
+        self.outstanding > 0 || self.verifier.in_flight() > 0 || self.shut.is_some()
+    }
+
+    /// From now on something is awaited, if nothing was before.
+    fn await_from(&mut self, now: Time) {
+        if !self.is_awaiting() {
+            self.moved = now;
+        }
+    }
+
+    fn deadline(&self) -> Option<Time> {
+        let timeout = self.pace.timeout().filter(|_| self.is_awaiting());
+        timeout.map(|timeout| self.moved.after(timeout))
+    }
+}
