@@ -1,10 +1,10 @@
-//! Which implementation of the sockets serves: the one place where that makes a difference.
+//! Which implementation of the sockets serves and calls: the one place where that makes a difference.
 
 use std::io;
 use std::num::NonZeroUsize;
 
 use roundtrip_core::admission::Limits;
-use roundtrip_std::{Listener, Served, ServerHandle, Service, SystemClock};
+use roundtrip_std::{Clients, Listener, Served, ServerHandle, Service, Stream, SystemClock};
 
 use crate::cli;
 use crate::problem::Problem;
@@ -50,6 +50,20 @@ impl Driver {
             Self::Smol { threads } => {
                 roundtrip_smol::serve_on(threads, &SystemClock::new(), listeners, limits, handle, service)
             }
+        }
+    }
+
+    /// Drives clients until all their sessions are over. The streams are taken as they come.
+    #[expect(dead_code, reason = "`check` and `load` are about to")]
+    pub(crate) fn drive_all<C: Clients<Machine: Send>>(
+        self,
+        clock: SystemClock,
+        streams: impl IntoIterator<Item = Stream>,
+        clients: &C,
+    ) -> io::Result<()> {
+        match self {
+            Self::Std => roundtrip_std::drive_all(&clock, streams, clients),
+            Self::Smol { threads } => roundtrip_smol::drive_all_on(threads, &clock, streams, clients),
         }
     }
 }

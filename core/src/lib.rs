@@ -123,7 +123,7 @@
 //! | [`Machine`], [`Input`], [`Action`], [`Wait`], [`Misuse`] | the contract |
 //! | [`Driven`], [`Step`] | what every interpreter of a machine remembers |
 //! | [`Tap`], [`Observe`] | a layer that sees every input and action |
-//! | [`echo`] | the echo sessions: server, client, payload, verdict |
+//! | [`echo`] | the echo sessions: server, client, pinger, payload, verdict |
 //! | [`hub`] | what connections share: who is open, and mail between them |
 //! | [`admission`] | how many connections, what after an accept error, how a drain proceeds |
 

@@ -3,6 +3,7 @@
 //! A driver's `tests/suite.rs` names itself `driver` and says in `wait` what waits for a connection that is driven, and
 //! that is all that differs.
 
+mod clients;
 mod common;
 mod connection;
 mod server;

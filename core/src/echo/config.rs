@@ -315,6 +315,117 @@ impl ClientConfigBuilder {
     }
 }
 
+/// What a [`Pinger`](super::Pinger) sends, and how it bounds memory and time. Shared by all sessions of a load.
+///
+/// | field | default | meaning |
+/// | --- | --- | --- |
+/// | `size` | 64 B | a message, bytes |
+/// | `in_flight` | 1 | messages sent and not yet back, at the most |
+/// | `chunk` | 64 KiB | largest read credit, bytes |
+/// | `timeout` | 30 s | longest time without a byte moved either way while one is awaited |
+/// | `half_close` | yes | half-close when all is sent, and wait for the peer's end; else close when all is back |
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct PingerConfig {
+    pub(super) size: usize,
+    pub(super) in_flight: usize,
+    pub(super) chunk: usize,
+    pub(super) timeout: Option<Duration>,
+    pub(super) half_close: bool,
+}
+
+impl Default for PingerConfig {
+    fn default() -> Self {
+        Self {
+            size: 64,
+            in_flight: 1,
+            chunk: 64 << 10,
+            timeout: Some(Duration::from_secs(30)),
+            half_close: true,
+        }
+    }
+}
+
+impl PingerConfig {
+    /// Starts from the defaults.
+    pub fn builder() -> PingerConfigBuilder {
+        PingerConfigBuilder { config: Self::default() }
+    }
+
+    /// A message, bytes.
+    pub const fn size(&self) -> usize {
+        self.size
+    }
+
+    /// Messages sent and not yet back, at the most.
+    pub const fn in_flight(&self) -> usize {
+        self.in_flight
+    }
+
+    /// Longest time without a byte moved either way while one is awaited.
+    pub const fn timeout(&self) -> Option<Duration> {
+        self.timeout
+    }
+}
+
+/// Collects the fields of a [`PingerConfig`].
+#[derive(Clone, Debug)]
+pub struct PingerConfigBuilder {
+    config: PingerConfig,
+}
+
+impl PingerConfigBuilder {
+    /// A message: 1 to 2^30 bytes. The kind of a fault can be told from messages of 32 bytes and more, and from smaller
+    /// ones that are many.
+    pub const fn size(mut self, bytes: usize) -> Self {
+        self.config.size = bytes;
+        self
+    }
+
+    /// Messages sent and not yet back: at least 1, and at most 2^30 bytes of them.
+    pub const fn in_flight(mut self, messages: usize) -> Self {
+        self.config.in_flight = messages;
+        self
+    }
+
+    /// Largest read credit: 1 to 2^30.
+    pub const fn chunk(mut self, bytes: usize) -> Self {
+        self.config.chunk = bytes;
+        self
+    }
+
+    /// Longest time without a byte moved either way while one is awaited.
+    pub const fn timeout(mut self, limit: Option<Duration>) -> Self {
+        self.config.timeout = limit;
+        self
+    }
+
+    /// Whether to half-close when all is sent, and to wait for the peer's end. If not, the session closes as soon as
+    /// all is back, and nothing that comes later is seen.
+    pub const fn half_close(mut self, half_close: bool) -> Self {
+        self.config.half_close = half_close;
+        self
+    }
+
+    /// The configuration, once and for all valid.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError`] names the field that is out of its bounds.
+    pub fn build(self) -> Result<PingerConfig, ConfigError> {
+        let config = self.config;
+        check_bytes("size", config.size)?;
+        let max = MAX_BYTES / config.size;
+        match config.in_flight {
+            0 => return Err(ConfigError::Zero { field: "in_flight" }),
+            count if count > max => return Err(ConfigError::TooLarge { field: "in_flight", max }),
+            _ => {}
+        }
+        check_bytes("chunk", config.chunk)?;
+        check_limit("timeout", config.timeout)?;
+        Ok(config)
+    }
+}
+
 const fn check_bytes(field: &'static str, bytes: usize) -> Result<(), ConfigError> {
     match bytes {
         0 => Err(ConfigError::Zero { field }),

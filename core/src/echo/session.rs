@@ -131,6 +131,11 @@ impl<P: Pace> Session<P> {
         self.verifier.received()
     }
 
+    /// The pace.
+    pub(super) const fn pace(&self) -> &P {
+        &self.pace
+    }
+
     pub(super) fn handle(&mut self, now: Time, input: Input) -> Result<(), Misuse> {
         if self.verdict.is_some() {
             return Ok(());

@@ -9,13 +9,14 @@
 //! | [`classify`] | errors by operating-system code, as the core's own enums |
 //! | [`Control`], [`Mailbox`], [`Bell`] | stop, abort and commands from any thread, bounded |
 //! | [`Peer`], [`Source`] | who is at the other end, and what connections are counted by |
-//! | [`Service`], [`Ended`] | what a server does for each connection |
+//! | [`Service`], [`Clients`], [`Ended`] | what a server, or a client, does for each connection |
 //! | [`Door`], [`ServerHandle`] | the admission policy, obeyed, and the way to stop it |
 //! | [`Clock`], [`SystemClock`] | the one place where a clock is read |
 //! | [`Connection`], [`Guarded`], [`Block`] | the calls that carry out what one machine wants |
 
 mod block;
 pub mod classify;
+mod clients;
 mod clock;
 mod connection;
 mod door;
@@ -28,6 +29,7 @@ mod service;
 mod socket;
 
 pub use block::Block;
+pub use clients::Clients;
 pub use clock::{Clock, SystemClock, until};
 pub use connection::Connection;
 pub use door::{Door, ServerHandle};

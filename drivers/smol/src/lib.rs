@@ -57,17 +57,20 @@
 #![forbid(unsafe_code)]
 
 mod alarm;
+mod clients;
 mod connection;
 mod ring;
 mod server;
+mod workers;
 
 pub use async_io::block_on;
+pub use clients::{drive_all, drive_all_on};
 pub use connection::{Driver, drive};
 #[cfg(unix)]
 pub use roundtrip_net::passed_listeners;
 pub use roundtrip_net::{
-    BindOptions, Call, CallFailed, Clock, ConnectOptions, Control, Ended, Endpoint, EndpointError, Family,
-    Listener, NetError, Peer, PostError, Served, ServerHandle, Service, Source, Stage, Stream, SystemClock,
-    bind, connect,
+    BindOptions, Call, CallFailed, Clients, Clock, ConnectOptions, Control, Ended, Endpoint, EndpointError,
+    Family, Listener, NetError, Peer, PostError, Served, ServerHandle, Service, Source, Stage, Stream,
+    SystemClock, bind, connect,
 };
 pub use server::{serve, serve_by, serve_on};

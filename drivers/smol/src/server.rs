@@ -21,6 +21,7 @@ use roundtrip_net::{Bell, Clock, Door, Guarded, Listener, Peer, Served, ServerHa
 use crate::alarm::Alarm;
 use crate::connection::Driver;
 use crate::ring::Ring;
+use crate::workers::Workers;
 
 /// Connections that are accepted one after the other before the sessions have their turn.
 const ACCEPTS: usize = 32;
@@ -82,31 +83,11 @@ pub fn serve_on<S: Service<Machine: Send>>(
     let executor = Arc::new(Executor::new());
     let accepting = executor.spawn(server.accept(Arc::clone(&executor), listeners));
     thread::scope(|scope| {
-        // However this ends, no thread is left waiting.
-        let mut others = Others::default();
-        for _ in 1..threads.get() {
-            let over = Arc::new(Ring::default());
-            let work = {
-                let (executor, over) = (Arc::clone(&executor), Arc::clone(&over));
-                move || block_on(executor.run(over.heard()))
-            };
-            thread::Builder::new().name("roundtrip".into()).spawn_scoped(scope, work)?;
-            others.0.push(over);
-        }
+        let _others = Workers::start(scope, threads.get() - 1, &executor)?;
         block_on(executor.run(accepting));
         Ok::<_, io::Error>(())
     })?;
     Ok(server.door().served())
-}
-
-/// The threads but the first. They end when this is dropped.
-#[derive(Default)]
-struct Others(Vec<Arc<Ring>>);
-
-impl Drop for Others {
-    fn drop(&mut self) {
-        self.0.iter().for_each(|over| over.ring());
-    }
 }
 
 type Command<S> = <<S as Service>::Machine as Machine>::Command;

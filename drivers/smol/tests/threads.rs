@@ -12,8 +12,8 @@ mod driver {
     use std::num::NonZeroUsize;
 
     use roundtrip_core::admission::Limits;
+    use roundtrip_smol::{Clients, Listener, Served, ServerHandle, Service, Stream, drive_all_on, serve_on};
     pub(crate) use roundtrip_smol::{Clock, Driver, SystemClock, drive};
-    use roundtrip_smol::{Listener, Served, ServerHandle, Service, serve_on};
 
     pub(crate) fn serve<S: Service<Machine: Send>>(
         listeners: Vec<Listener>,
@@ -23,5 +23,13 @@ mod driver {
     ) -> io::Result<Served> {
         let threads = NonZeroUsize::new(3).unwrap();
         serve_on(threads, &SystemClock::new(), listeners, limits, handle, service)
+    }
+
+    pub(crate) fn drive_all<C: Clients<Machine: Send>>(
+        clock: &impl Clock,
+        streams: impl IntoIterator<Item = Stream>,
+        clients: &C,
+    ) -> io::Result<()> {
+        drive_all_on(NonZeroUsize::new(3).unwrap(), clock, streams, clients)
     }
 }

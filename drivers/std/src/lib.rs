@@ -51,18 +51,20 @@
 
 #![forbid(unsafe_code)]
 
+mod clients;
 mod connection;
 pub mod plain;
 mod server;
 mod wake;
 
+pub use clients::drive_all;
 pub use connection::{Driver, drive};
 #[cfg(unix)]
 pub use roundtrip_net::passed_listeners;
 pub use roundtrip_net::{
-    BindOptions, Call, CallFailed, Clock, ConnectOptions, Control, Ended, Endpoint, EndpointError, Family,
-    Listener, NetError, Peer, PostError, Served, ServerHandle, Service, Source, Stage, Stream, SystemClock,
-    bind, connect,
+    BindOptions, Call, CallFailed, Clients, Clock, ConnectOptions, Control, Ended, Endpoint, EndpointError,
+    Family, Listener, NetError, Peer, PostError, Served, ServerHandle, Service, Source, Stage, Stream,
+    SystemClock, bind, connect,
 };
 pub use server::{serve, serve_by};
 

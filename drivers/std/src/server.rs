@@ -23,7 +23,7 @@ use crate::wake::{Wake, wait_any};
 /// Threads that wait for the lead; more than these end when their connection does. Each keeps a descriptor.
 const MAX_FOLLOWERS: usize = 16;
 /// A thread's stack, bytes. Read buffers are not on it.
-const STACK: usize = 256 << 10;
+pub(crate) const STACK: usize = 256 << 10;
 
 /// Serves every connection of `listeners` that `limits` let in, each on a thread of its own, until the server
 /// is drained: stopped by `handle`, or `limits.total` reached, and every session over.
