@@ -1,37 +1,61 @@
 //! `check`: is every byte back, in order, with a clean end?
 
+mod document;
+
 use std::hash::{BuildHasher, Hasher};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
-use roundtrip_core::Time;
 use roundtrip_core::admission::Limits;
-use roundtrip_core::echo::{ClientConfig, EchoClient, EchoServer, Payload, ServerConfig};
-use roundtrip_std::{BindOptions, Clock, Endpoint, Family, Listener, Peer, ServerHandle, SystemClock};
+use roundtrip_core::echo::{ClientConfig, ClientOutcome, EchoClient, EchoServer, Payload, ServerConfig};
+use roundtrip_core::{Machine, Time};
+use roundtrip_std::{
+    BindOptions, Clients, Clock, Control, Ended, Endpoint, Family, Listener, Peer, ServerHandle, SystemClock,
+};
 
 use crate::cli::{self, CheckArgs};
+use crate::client::{self, Stop};
+use crate::driver::{self, Driver};
 use crate::problem::{Exit, Problem};
-use crate::verdict::{Checked, render};
-use crate::{client, out, units};
+use crate::verdict::{Checked, Judged};
+use crate::{json, out, units};
+
+/// The largest window: what a stalled client sends and has not read is still on its way.
+const MAX_WINDOW: u64 = 1 << 30;
+/// The largest single write of a stalled client, whose window is as large as its payload.
+const STALLED_WRITE: usize = 1 << 20;
 
 pub(crate) fn run(args: &CheckArgs) -> Result<Exit, Problem> {
+    let driver = Driver::new(args.driver, None)?;
+    // A server of our own takes as many.
+    let each = driver.descriptors_each() * if args.endpoint.is_none() { 2 } else { 1 };
+    let connections = driver::connections("--connections", Some(args.connections), each)?;
+    let run = |name: &str, endpoint| {
+        let seed = args.seed.unwrap_or_else(random_seed);
+        Run { args, driver, connections, seed, name: name.to_owned(), endpoint, stop: Stop::on_signals()? }
+            .run()
+    };
     match &args.endpoint {
-        Some(text) => check(args, text, &cli::endpoint(text)?),
-        None => check_loopback(args),
+        Some(text) => run(text, cli::endpoint(text)?),
+        None => with_own_server(args, driver, |endpoint| run(&endpoint.to_string(), endpoint)),
     }
 }
 
 /// Checks a server of our own, so that nothing else is needed.
-fn check_loopback(args: &CheckArgs) -> Result<Exit, Problem> {
+fn with_own_server(
+    args: &CheckArgs,
+    driver: Driver,
+    check: impl FnOnce(Endpoint) -> Result<Exit, Problem>,
+) -> Result<Exit, Problem> {
     let (listener, endpoint) = own_listener(args)?;
     let handle = ServerHandle::new();
     let config = Arc::new(ServerConfig::default());
     let echo = |now, _peer: &Peer| EchoServer::new(Arc::clone(&config), now);
     thread::scope(|scope| {
         let server = thread::Builder::new()
-            .spawn_scoped(scope, || roundtrip_std::serve(vec![listener], Limits::default(), &handle, &echo))
+            .spawn_scoped(scope, || driver.serve(vec![listener], Limits::default(), &handle, &echo))
             .map_err(|error| Problem::system("cannot serve", &error))?;
-        let exit = check(args, &endpoint.to_string(), &endpoint);
+        let exit = check(endpoint);
         // Nobody is left who could lose anything.
         handle.force();
         match server.join() {
@@ -51,41 +75,157 @@ fn own_listener(args: &CheckArgs) -> Result<(Listener, Endpoint), Problem> {
     Ok((listener, endpoint))
 }
 
-fn check(args: &CheckArgs, name: &str, endpoint: &Endpoint) -> Result<Exit, Problem> {
-    let seed = args.seed.unwrap_or_else(random_seed);
-    let config = ClientConfig::builder().window(args.window).timeout(Some(args.client.timeout)).build()?;
-    let payload = Payload::seeded(seed, args.bytes);
-    let clock = SystemClock::new();
-    let stream = client::connect(endpoint, &args.client).map_err(|error| Problem::net(name, &error))?;
-    let ended = client::drive(clock, stream, |now| EchoClient::new(config.into(), payload, now))?;
-    let checked = Checked {
-        total: args.bytes,
-        took: clock.now().since(Time::ZERO),
-        timeout: args.client.timeout,
-        again: again(args, seed),
-    };
-    let (lines, exit) = render(&checked, &ended.outcome);
-    out::say(lines)?;
-    Ok(exit)
+/// One run of the program: each size in each round is a check.
+struct Run<'a> {
+    args: &'a CheckArgs,
+    driver: Driver,
+    connections: usize,
+    seed: u64,
+    name: String,
+    endpoint: Endpoint,
+    stop: Arc<Stop>,
 }
 
-/// The command that checks the same again: the options that decide what is sent, and what is not the default.
-fn again(args: &CheckArgs, seed: u64) -> String {
-    let mut words = vec!["roundtrip check".to_owned()];
-    words.extend(args.endpoint.clone());
-    words.push(format!("--bytes {} --seed {seed}", args.bytes));
-    if args.window != ClientConfig::default().window() {
-        words.push(format!("--window {}", args.window));
+impl Run<'_> {
+    /// Checks one after the other, up to the first that is not well.
+    fn run(&self) -> Result<Exit, Problem> {
+        let sizes = if self.args.sizes.is_empty() { &[self.args.bytes][..] } else { &self.args.sizes };
+        let mut checks = Vec::new();
+        let mut exit = Exit::Ok;
+        'rounds: for round in 1..=self.args.repeat {
+            for &total in sizes {
+                let (checked, judged) = self.check(total, round)?;
+                exit = judged.exit;
+                if self.args.json {
+                    checks.push(document::Check::of(&checked, &judged, round, self.seed));
+                } else {
+                    out::deliver(judged.lines(&checked))?;
+                }
+                if exit != Exit::Ok {
+                    break 'rounds;
+                }
+            }
+        }
+        if self.args.json {
+            json::deliver(&document::Document::of(self.args, self.seed, exit, checks))?;
+        }
+        Ok(exit)
     }
-    if Some(args.client.timeout) != ClientConfig::default().timeout() {
-        words.push(format!("--timeout {}", units::duration(args.client.timeout)));
+
+    fn check(&self, total: u64, round: u64) -> Result<(Checked, Judged), Problem> {
+        let args = self.args;
+        let clock = SystemClock::new();
+        let sessions = Sessions {
+            config: Arc::new(self.config(total)?),
+            seed: self.seed,
+            total,
+            stop: &self.stop,
+            outcomes: Mutex::default(),
+        };
+        // All are there before the first one sends.
+        let mut streams = Vec::new();
+        while streams.len() < self.connections && !self.stop.is_stopped() {
+            let stream = client::connect(&self.endpoint, &args.client);
+            streams.push(stream.map_err(|error| Problem::net(&self.name, &error))?);
+        }
+        let driven = self.driver.drive_all(clock, streams, &sessions);
+        driven.map_err(|error| Problem::system("cannot run so many connections", &error))?;
+        self.stop.forget();
+        let outcomes = sessions.outcomes.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let checked = Checked {
+            total,
+            took: clock.now().since(Time::ZERO),
+            timeout: args.client.timeout,
+            half_close: args.half_close,
+            stall: args.stall,
+            connections: self.connections,
+            round: (args.repeat > 1).then_some((round, args.repeat)),
+            again: self.again(total),
+        };
+        let judged = Judged::of(&checked, &outcomes);
+        Ok((checked, judged))
     }
-    words.extend(match args.client.family() {
-        Family::Any => None,
-        Family::V4 => Some("-4".to_owned()),
-        Family::V6 => Some("-6".to_owned()),
-    });
-    words.join(" ")
+
+    fn config(&self, total: u64) -> Result<ClientConfig, Problem> {
+        let args = self.args;
+        let mut builder = ClientConfig::builder();
+        if args.stall.is_some() {
+            builder = builder.window(driver::in_memory(total.min(MAX_WINDOW))).write(STALLED_WRITE);
+        }
+        if let Some(window) = args.window {
+            builder = builder.window(window);
+        }
+        if let Some(write) = args.write {
+            builder = builder.write(write);
+        }
+        builder = builder.chunk(args.read).half_close(args.half_close).pause(args.pause).stall(args.stall);
+        Ok(builder.timeout(Some(args.client.timeout)).build()?)
+    }
+
+    /// The command that checks this size again: the options that decide what is sent, and what is not the default.
+    fn again(&self, total: u64) -> String {
+        let args = self.args;
+        let defaults = ClientConfig::default();
+        let size = |bytes: usize| bytes.to_string();
+        let mut words = vec!["roundtrip check".to_owned()];
+        words.extend(args.endpoint.clone());
+        words.push(format!("--bytes {total} --seed {}", self.seed));
+        let many = |count: u64| (count > 1).then(|| count.to_string());
+        let options = [
+            ("--connections", many(args.connections)),
+            ("--repeat", many(args.repeat)),
+            ("--half-close", (!args.half_close).then(|| "off".to_owned())),
+            ("--pause", args.pause.map(units::duration)),
+            ("--stall", args.stall.map(units::duration)),
+            ("--window", args.window.map(size)),
+            ("--write", args.write.map(size)),
+            ("--read", Some(args.read).filter(|read| *read != defaults.chunk()).map(size)),
+            ("--driver", (args.driver != cli::Driver::Std).then(|| "smol".to_owned())),
+            (
+                "--timeout",
+                Some(args.client.timeout)
+                    .filter(|timeout| Some(*timeout) != defaults.timeout())
+                    .map(units::duration),
+            ),
+            ("--socket-buffer", args.client.socket_buffer.map(size)),
+        ];
+        words.extend(options.into_iter().filter_map(|(option, value)| Some(format!("{option} {}", value?))));
+        words.extend(match args.client.family() {
+            Family::Any => None,
+            Family::V4 => Some("-4".to_owned()),
+            Family::V6 => Some("-6".to_owned()),
+        });
+        words.join(" ")
+    }
+}
+
+/// The connections of one check, and what came of them in the order in which they ended.
+struct Sessions<'a> {
+    config: Arc<ClientConfig>,
+    seed: u64,
+    total: u64,
+    stop: &'a Stop,
+    outcomes: Mutex<Vec<(usize, ClientOutcome)>>,
+}
+
+impl Clients for Sessions<'_> {
+    type Machine = EchoClient;
+
+    fn open(
+        &self,
+        now: Time,
+        index: usize,
+        control: &Control<<EchoClient as Machine>::Command>,
+    ) -> EchoClient {
+        self.stop.watch(control);
+        let payload = Payload::seeded(self.seed.wrapping_add(index as u64), self.total);
+        EchoClient::new(Arc::clone(&self.config), payload, now)
+    }
+
+    fn ended(&self, index: usize, ended: Ended<ClientOutcome>) {
+        let mut outcomes = self.outcomes.lock().unwrap_or_else(PoisonError::into_inner);
+        outcomes.push((index, ended.outcome));
+    }
 }
 
 /// Short enough to be typed again.

@@ -1,12 +1,13 @@
 //! What the verbs that connect have in common.
 
 use std::convert::Infallible;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use roundtrip_core::{Machine, Time};
-use roundtrip_std::{ConnectOptions, Driver, Ended, Endpoint, NetError, Stream, SystemClock};
+use roundtrip_std::{ConnectOptions, Control, Driver, Ended, Endpoint, NetError, Stream, SystemClock};
 
 use crate::cli::ClientArgs;
-use crate::problem::Problem;
+use crate::problem::{Exit, Problem};
 use crate::signals;
 
 pub(crate) fn connect(endpoint: &Endpoint, args: &ClientArgs) -> Result<Stream, NetError> {
@@ -16,6 +17,57 @@ pub(crate) fn connect(endpoint: &Endpoint, args: &ClientArgs) -> Result<Stream, 
         socket_buffer: args.socket_buffer,
     };
     roundtrip_std::connect(endpoint, &options)
+}
+
+/// What SIGINT and SIGTERM end: the sessions that run, and those that are about to.
+#[derive(Default)]
+pub(crate) struct Stop(Mutex<Stopping>);
+
+#[derive(Default)]
+struct Stopping {
+    stopped: bool,
+    running: Vec<Control<Infallible>>,
+}
+
+impl Stop {
+    /// Watches for signals from now on. The second one ends the program where it stands, for there may be a connect that
+    /// nobody answers.
+    pub(crate) fn on_signals() -> Result<Arc<Self>, Problem> {
+        let stop = Arc::new(Self::default());
+        let told = Arc::clone(&stop);
+        signals::watch(move |count| {
+            if count > 1 {
+                std::process::exit(Exit::Incomplete as i32);
+            }
+            let mut stopping = told.lock();
+            stopping.stopped = true;
+            stopping.running.drain(..).for_each(|control| control.abort());
+        })?;
+        Ok(stop)
+    }
+
+    pub(crate) fn is_stopped(&self) -> bool {
+        self.lock().stopped
+    }
+
+    /// A session begins.
+    pub(crate) fn watch(&self, control: &Control<Infallible>) {
+        let mut stopping = self.lock();
+        if stopping.stopped {
+            control.abort();
+        } else {
+            stopping.running.push(control.clone());
+        }
+    }
+
+    /// All sessions are over.
+    pub(crate) fn forget(&self) {
+        self.lock().running.clear();
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Stopping> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// Drives a client until it closes; SIGINT and SIGTERM abort it.

@@ -9,6 +9,9 @@ use roundtrip_std::{Clients, Listener, Served, ServerHandle, Service, Stream, Sy
 use crate::cli;
 use crate::problem::Problem;
 
+/// Descriptors that are not connections': standard streams, listeners, the wake-ups of waiting threads.
+const RESERVED_DESCRIPTORS: u64 = 32;
+
 /// A driver, with what it needs to know.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Driver {
@@ -54,7 +57,6 @@ impl Driver {
     }
 
     /// Drives clients until all their sessions are over. The streams are taken as they come.
-    #[expect(dead_code, reason = "`check` and `load` are about to")]
     pub(crate) fn drive_all<C: Clients<Machine: Send>>(
         self,
         clock: SystemClock,
@@ -66,4 +68,27 @@ impl Driver {
             Self::Smol { threads } => roundtrip_smol::drive_all_on(threads, &clock, streams, clients),
         }
     }
+}
+
+/// How many connections the descriptors allow, if each takes so many of them; or as many as `option` asks for, if
+/// that is less.
+pub(crate) fn connections(option: &str, asked: Option<u64>, each: u64) -> Result<usize, Problem> {
+    let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
+    let Some(limit) = limit else { return Ok(asked.map_or(usize::MAX, in_memory)) };
+    let allowed = (limit.saturating_sub(RESERVED_DESCRIPTORS) / each).max(1);
+    match asked {
+        Some(asked) if asked > allowed => Err(Problem::usage(
+            format!(
+                "{option} {asked} needs {} file descriptors, the limit is {limit}",
+                asked.saturating_mul(each).saturating_add(RESERVED_DESCRIPTORS)
+            ),
+            format!("raise it with `ulimit -n`, or ask for at most {allowed}"),
+        )),
+        asked => Ok(in_memory(asked.unwrap_or(allowed))),
+    }
+}
+
+/// A count of things, as far as memory reaches.
+pub(crate) fn in_memory(count: u64) -> usize {
+    usize::try_from(count).unwrap_or(usize::MAX)
 }

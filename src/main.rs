@@ -4,6 +4,7 @@ mod check;
 mod cli;
 mod client;
 mod driver;
+mod json;
 mod out;
 mod problem;
 mod send;
@@ -30,7 +31,7 @@ fn main() -> ExitCode {
         Err(problem) => Err(problem),
     };
     let exit = exit.unwrap_or_else(|problem| {
-        out::complain(&problem);
+        json::complain(&problem);
         problem.exit()
     });
     exit.into()

@@ -12,14 +12,32 @@ use crate::problem::{Exit, Problem, plain};
 ///
 /// A reader that has gone away is no error: whoever closed the pipe wants no more.
 pub(crate) fn say(line: impl Display) -> Result<(), Problem> {
-    let mut out = io::stdout().lock();
-    match writeln!(out, "{line}").and_then(|()| out.flush()) {
-        Err(error) if error.kind() != ErrorKind::BrokenPipe => {
-            let cause = format!("cannot write to standard output: {}", plain(&error));
-            Err(Problem::new(Exit::Internal, cause, "send it somewhere with room, as in `> FILE`"))
-        }
-        _ => Ok(()),
+    match write(line) {
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
+        written => written.map_err(|error| no_room(&error)),
     }
+}
+
+/// What [`say`] does, for a result: if nobody takes it, nobody knows it.
+pub(crate) fn deliver(result: impl Display) -> Result<(), Problem> {
+    write(result).map_err(|error| {
+        if error.kind() == ErrorKind::BrokenPipe {
+            let cause = "nobody reads standard output any more: the result is not delivered";
+            Problem::new(Exit::Incomplete, cause, "keep the reader until the end, or write to a file")
+        } else {
+            no_room(&error)
+        }
+    })
+}
+
+fn write(line: impl Display) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    writeln!(out, "{line}").and_then(|()| out.flush())
+}
+
+fn no_room(error: &io::Error) -> Problem {
+    let cause = format!("cannot write to standard output: {}", plain(error));
+    Problem::new(Exit::Internal, cause, "send it somewhere with room, as in `> FILE`")
 }
 
 /// One line, or several, on standard error. Where that is closed there is nobody to tell.

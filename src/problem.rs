@@ -106,6 +106,16 @@ impl Problem {
         Self::new(Exit::Unreachable, cause, advice)
     }
 
+    /// What is wrong, in one line.
+    pub(crate) fn cause(&self) -> &str {
+        &self.cause
+    }
+
+    /// The way out, in one line.
+    pub(crate) fn advice(&self) -> &str {
+        &self.advice
+    }
+
     /// The exit code it asks for.
     pub(crate) const fn exit(&self) -> Exit {
         self.exit

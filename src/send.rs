@@ -8,7 +8,7 @@ use roundtrip_std::{Call, Clock, SystemClock};
 use crate::cli::{self, SendArgs};
 use crate::problem::{Exit, Problem};
 use crate::transcript::{self, BUFFER, ClientLines};
-use crate::verdict::{Checked, render};
+use crate::verdict::{Checked, Judged};
 use crate::{client, out};
 
 pub(crate) fn run(args: &SendArgs) -> Result<Exit, Problem> {
@@ -40,11 +40,15 @@ pub(crate) fn run(args: &SendArgs) -> Result<Exit, Problem> {
         total,
         took: clock.now().since(Time::ZERO),
         timeout: args.client.timeout,
+        half_close: true,
+        stall: None,
+        connections: 1,
+        round: None,
         again: format!("roundtrip check {name}"),
     };
-    let (lines, exit) = render(&checked, &ended.outcome);
-    if exit != Exit::Ok {
-        out::complain(lines);
+    let judged = Judged::of(&checked, &[(0, ended.outcome)]);
+    if judged.exit != Exit::Ok {
+        out::complain(judged.lines(&checked));
     }
-    Ok(exit)
+    Ok(judged.exit)
 }

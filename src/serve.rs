@@ -10,14 +10,12 @@ use roundtrip_std::{BindOptions, Endpoint, Listener, ServerHandle, bind};
 use sd_notify::NotifyState;
 
 use crate::cli::{self, ServeArgs};
-use crate::driver::Driver;
+use crate::driver::{self, Driver};
 use crate::problem::{Exit, Problem};
 use crate::service::Echo;
 use crate::transcript::{self, BUFFER, ServerLines};
 use crate::{out, signals, stdio};
 
-/// Descriptors that are not connections': standard streams, listeners, the wake-ups of waiting threads.
-const RESERVED_DESCRIPTORS: u64 = 32;
 /// After a stop: how long a session goes on echoing at the most; half of `--drain` if that is less.
 const SESSION_DRAIN: Duration = Duration::from_secs(5);
 /// And how long it then waits for the peer's end; a quarter of `--drain` if that is less.
@@ -40,8 +38,8 @@ pub(crate) fn run(args: &ServeArgs) -> Result<Exit, Problem> {
         .quiet(share(SESSION_QUIET, args.drain, 4))
         .build()?;
     let limits = Limits {
-        connections: connections(args.max_conns, driver)?,
-        per_source: args.max_per_source.map(in_memory),
+        connections: driver::connections("--max-conns", args.max_conns, driver.descriptors_each())?,
+        per_source: args.max_per_source.map(driver::in_memory),
         total: args.once.then_some(1),
         drain: args.drain,
     };
@@ -157,25 +155,4 @@ where
 /// Tells the service manager, if one asked to be told (`sd_notify(3)`): one that cannot be told is not waited for.
 fn notify(state: NotifyState<'_>) {
     let _ = sd_notify::notify(&[state]);
-}
-
-/// How many connections the descriptors allow, or as many as were asked for if that is less.
-fn connections(asked: Option<u64>, driver: Driver) -> Result<usize, Problem> {
-    let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
-    let Some(limit) = limit else { return Ok(asked.map_or(usize::MAX, in_memory)) };
-    let allowed = (limit.saturating_sub(RESERVED_DESCRIPTORS) / driver.descriptors_each()).max(1);
-    match asked {
-        Some(asked) if asked > allowed => Err(Problem::usage(
-            format!(
-                "--max-conns {asked} needs {} file descriptors, the limit is {limit}",
-                asked.saturating_mul(driver.descriptors_each()).saturating_add(RESERVED_DESCRIPTORS)
-            ),
-            format!("raise it with `ulimit -n`, or ask for at most {allowed}"),
-        )),
-        asked => Ok(in_memory(asked.unwrap_or(allowed))),
-    }
-}
-
-fn in_memory(count: u64) -> usize {
-    usize::try_from(count).unwrap_or(usize::MAX)
 }

@@ -29,6 +29,15 @@ pub(crate) fn duration(duration: Duration) -> String {
     humantime::format_duration(duration).to_string().replace(' ', "")
 }
 
+/// `3 ms`, `30.0 s`: as people read it.
+pub(crate) fn elapsed(duration: Duration) -> String {
+    if duration < Duration::from_secs(1) {
+        format!("{} ms", duration.as_millis())
+    } else {
+        format!("{:.1} s", duration.as_secs_f64())
+    }
+}
+
 /// A number of bytes, or of anything else: `512`, `64KiB`, `10MB`, `20k`.
 pub(crate) fn parse_size(text: &str) -> Result<u64, String> {
     parse_size::parse_size(text)

@@ -6,127 +6,272 @@ use std::time::Duration;
 use roundtrip_core::echo::{ClientOutcome, Fault, FaultKind, PeerEnd, Verdict};
 
 use crate::problem::Exit;
-use crate::units::{bytes, duration, grouped};
+use crate::units::{bytes, duration, elapsed, grouped};
+
+/// A silence as short as this was nobody's time-out.
+const SHORTEST_IDLE: Duration = Duration::from_millis(100);
 
 /// What was checked.
 pub(crate) struct Checked {
-    /// Bytes that should have come back.
+    /// Bytes that should have come back on each connection.
     pub(crate) total: u64,
     /// How long it took.
     pub(crate) took: Duration,
     /// The longest time without progress that was allowed.
     pub(crate) timeout: Duration,
+    /// Whether the sessions half-closed.
+    pub(crate) half_close: bool,
+    /// How long the sessions read nothing.
+    pub(crate) stall: Option<Duration>,
+    /// Connections at one time.
+    pub(crate) connections: usize,
+    /// Which of how many rounds it was, if there are several.
+    pub(crate) round: Option<(u64, u64)>,
     /// The command that does the same again.
     pub(crate) again: String,
 }
 
-/// The lines to print, and how the program ends.
-pub(crate) fn render(checked: &Checked, outcome: &ClientOutcome) -> (String, Exit) {
-    match outcome.verdict {
-        Verdict::Verified => {
-            let seconds = checked.took.as_secs_f64();
-            (format!("ok  {} back in order, clean end, {seconds:.3} s", bytes(checked.total)), Exit::Ok)
+/// What came of it.
+pub(crate) struct Judged {
+    pub(crate) exit: Exit,
+    /// Connections on which all came back.
+    pub(crate) verified: usize,
+    /// Connections on which it did not.
+    pub(crate) failed: usize,
+    /// Bytes that came back on all connections.
+    pub(crate) received: u64,
+    /// The fault to tell: the first that is not a mere time-out, or the first.
+    pub(crate) found: Option<Found>,
+}
+
+/// A fault, and where it was.
+pub(crate) struct Found {
+    /// The connection's number, from 0.
+    pub(crate) connection: usize,
+    pub(crate) outcome: ClientOutcome,
+    pub(crate) fault: Fault,
+    pub(crate) words: Words,
+}
+
+/// A fault in words, each of one line.
+pub(crate) struct Words {
+    pub(crate) what: String,
+    pub(crate) detail: String,
+    /// The cause that a person should look for first.
+    pub(crate) likely: Option<String>,
+}
+
+impl Judged {
+    /// From the outcomes of the connections, in the order in which they ended.
+    pub(crate) fn of(checked: &Checked, outcomes: &[(usize, ClientOutcome)]) -> Self {
+        let faults = outcomes.iter().filter_map(|&(connection, outcome)| match outcome.verdict {
+            Verdict::Faulty(fault) => Some((connection, outcome, fault)),
+            Verdict::Verified | Verdict::Stopped | Verdict::Aborted => None,
+        });
+        let worst = faults.clone().min_by_key(|(_, _, fault)| fault.kind == FaultKind::TimedOut);
+        let found = worst.map(|(connection, outcome, fault)| {
+            let words = Words::of(checked, &outcome, fault);
+            Found { connection, outcome, fault, words }
+        });
+        let verified = outcomes.iter().filter(|(_, outcome)| outcome.verdict == Verdict::Verified).count();
+        let exit = match &found {
+            Some(Found { fault: Fault { kind: FaultKind::TimedOut, .. }, .. }) => Exit::Incomplete,
+            Some(_) => Exit::Failed,
+            None if verified == checked.connections => Exit::Ok,
+            None => Exit::Incomplete,
+        };
+        let received = outcomes.iter().map(|(_, outcome)| outcome.received).sum();
+        Self { exit, verified, failed: faults.count(), received, found }
+    }
+
+    /// The lines to print.
+    pub(crate) fn lines(&self, checked: &Checked) -> String {
+        let mut text = match &self.found {
+            Some(found) => self.fail(found, checked),
+            None if self.exit == Exit::Ok => ok(checked),
+            None => {
+                let total = checked.total.saturating_mul(checked.connections as u64);
+                format!("INCOMPLETE  stopped after {} of {} came back", grouped(self.received), bytes(total))
+            }
+        };
+        if let (Some((round, of)), None) = (checked.round, &self.found) {
+            let _ = write!(text, ", round {} of {}", grouped(round), grouped(of));
         }
-        Verdict::Stopped | Verdict::Aborted => {
-            let line = format!(
-                "INCOMPLETE  stopped after {} of {} came back",
-                grouped(outcome.received),
-                bytes(checked.total)
-            );
-            (line, Exit::Incomplete)
+        text
+    }
+
+    fn fail(&self, found: &Found, checked: &Checked) -> String {
+        let Words { what, detail, likely } = &found.words;
+        let mut text = format!("FAIL  {what}\n  {detail}");
+        if let Some(likely) = likely {
+            let _ = write!(text, "\n  likely: {likely}");
         }
-        Verdict::Faulty(fault) => {
-            let exit = if fault.kind == FaultKind::TimedOut { Exit::Incomplete } else { Exit::Failed };
-            (faulty(checked, outcome, fault), exit)
+        if checked.connections > 1 {
+            let number = grouped(found.connection as u64 + 1);
+            let of = grouped(checked.connections as u64);
+            let more = grouped(self.failed as u64 - 1);
+            let verified = grouped(self.verified as u64);
+            let _ = write!(text, "\n  connection {number} of {of}; {more} more failed, {verified} ok");
         }
+        if let Some((round, of)) = checked.round {
+            let _ = write!(text, "\n  round {} of {}", grouped(round), grouped(of));
+        }
+        let _ = write!(text, "\n  again: {}", checked.again);
+        text
     }
 }
 
-fn faulty(checked: &Checked, outcome: &ClientOutcome, fault: Fault) -> String {
-    let Fault { at, kind } = fault;
-    let total = checked.total;
-    let came = format!("{} of {} came back", grouped(at), bytes(total));
-    let wrong = format!("first wrong offset {at}; every byte before it is right");
-    let missing = if at == total {
-        "every byte is right".to_owned()
-    } else {
-        format!("first missing offset {at}; every byte before it is right")
+fn ok(checked: &Checked) -> String {
+    let total = bytes(checked.total);
+    let what = match checked.connections {
+        1 => total,
+        many => format!("{} connections, {total} each", grouped(many as u64)),
     };
-    let (what, detail) = match kind {
-        FaultKind::Lost { bytes: lost } => {
-            (format!("lost: {} missing in the middle", is_or_are(lost)), wrong)
-        }
-        FaultKind::Duplicated { bytes: twice } => (format!("duplicated: {} came twice", bytes(twice)), wrong),
-        FaultKind::Reordered => ("reordered: the right bytes in the wrong order".to_owned(), wrong),
-        FaultKind::Corrupted => ("corrupted: bytes came that were never sent".to_owned(), wrong),
-        FaultKind::Trailing => {
-            let extra = bytes(outcome.received - at);
-            (format!("trailing: at least {extra} more came than were sent"), wrong)
-        }
-        FaultKind::Truncated { by, after } => {
-            let what = match by {
-                PeerEnd::Fin => "peer closed early",
-                PeerEnd::Reset => "connection reset",
-                PeerEnd::Truncated => "stream cut",
-                PeerEnd::Error => "connection failed",
-            };
-            (format!("{what}: {came}"), format!("{missing}; {}", end_of(by, after)))
-        }
-        FaultKind::TimedOut => {
-            let limit = duration(checked.timeout);
-            (format!("timed out: {came}, then nothing moved for {limit}"), missing)
-        }
-    };
-    let mut text = format!("FAIL  {what}\n  {detail}");
-    if let Some(likely) = likely(total, fault) {
-        let _ = write!(text, "\n  likely: {likely}");
+    let end = if checked.half_close { "clean end" } else { "not half-closed" };
+    format!("ok  {what} back in order, {end}, {:.3} s", checked.took.as_secs_f64())
+}
+
+impl Words {
+    fn of(checked: &Checked, outcome: &ClientOutcome, fault: Fault) -> Self {
+        let Fault { at, kind } = fault;
+        let total = checked.total;
+        let came = format!("{} of {} came back", grouped(at), bytes(total));
+        let wrong = format!("first wrong offset {at}; every byte before it is right");
+        let missing = if at == total {
+            "every byte is right".to_owned()
+        } else {
+            format!("first missing offset {at}; every byte before it is right")
+        };
+        let (what, detail) = match kind {
+            FaultKind::Lost { bytes: lost } => {
+                (format!("lost: {} missing in the middle", is_or_are(lost)), wrong)
+            }
+            FaultKind::Duplicated { bytes: twice } => {
+                (format!("duplicated: {} came twice", bytes(twice)), wrong)
+            }
+            FaultKind::Reordered => ("reordered: the right bytes in the wrong order".to_owned(), wrong),
+            FaultKind::Corrupted => ("corrupted: bytes came that were never sent".to_owned(), wrong),
+            FaultKind::Trailing => {
+                let extra = bytes(outcome.received - at);
+                (format!("trailing: at least {extra} more came than were sent"), wrong)
+            }
+            FaultKind::Truncated { by, .. } => {
+                let what = match by {
+                    PeerEnd::Fin => "peer closed",
+                    PeerEnd::Reset => "connection reset",
+                    PeerEnd::Truncated => "stream cut",
+                    PeerEnd::Error => "connection failed",
+                };
+                let when = match outcome.pause {
+                    Some(pause) => format!(" while nothing moved, {} into a pause", elapsed(pause)),
+                    None if by == PeerEnd::Fin => " early".to_owned(),
+                    None => String::new(),
+                };
+                (format!("{what}{when}: {came}"), format!("{missing}; {}", end_of(by, outcome)))
+            }
+            FaultKind::TimedOut => {
+                let limit = duration(checked.timeout);
+                let what = format!("timed out: {came}, then nothing moved for {limit}");
+                (what, format!("{missing}; {}", awaited(outcome)))
+            }
+        };
+        Self { what, detail, likely: likely(checked, outcome, fault) }
     }
-    let _ = write!(text, "\n  again: {}", checked.again);
-    text
 }
 
 fn is_or_are(number: u64) -> String {
     format!("{} {}", bytes(number), if number == 1 { "is" } else { "are" })
 }
 
-/// `FIN, not RST, 3 ms after ours`
-fn end_of(by: PeerEnd, after: Option<Duration>) -> String {
+/// `FIN, not RST, 3 ms after our FIN, 1 ms after the last byte; 65,536 bytes on their way`
+fn end_of(by: PeerEnd, outcome: &ClientOutcome) -> String {
     let what = match by {
         PeerEnd::Fin => "FIN, not RST",
         PeerEnd::Reset => "RST, not FIN",
         PeerEnd::Truncated => "no authenticated end",
         PeerEnd::Error => "an error, not an end",
     };
-    let when = match after {
-        Some(after) if after < Duration::from_secs(1) => format!("{} ms after our FIN", after.as_millis()),
-        Some(after) => format!("{:.1} s after our FIN", after.as_secs_f64()),
-        None => "before our FIN".to_owned(),
-    };
-    format!("{what}, {when}")
+    let mut text = format!("{what}, {}", since_our_end(outcome));
+    // Nothing moved since our FIN: that is what it came after.
+    let is_later = outcome.shut.is_none_or(|shut| outcome.idle < shut);
+    if is_later && outcome.received + outcome.sent > 0 {
+        let _ = write!(text, ", {} after the last byte", elapsed(outcome.idle));
+    }
+    match on_their_way(outcome) {
+        0 => {}
+        way => drop(write!(text, "; {} on their way", bytes(way))),
+    }
+    text
 }
 
-/// The cause that a person should look for first.
-fn likely(total: u64, Fault { at, kind }: Fault) -> Option<&'static str> {
-    Some(match kind {
+/// `awaited, 30.0 s after our FIN: 10 bytes on their way, and the peer's end`
+fn awaited(outcome: &ClientOutcome) -> String {
+    let what = match (on_their_way(outcome), outcome.shut) {
+        (0, Some(_)) => "nothing but the peer's end".to_owned(),
+        (0, None) => "room for what is to be sent".to_owned(),
+        (way, Some(_)) => format!("{} on their way, and the peer's end", bytes(way)),
+        (way, None) => format!("{} on their way", bytes(way)),
+    };
+    format!("awaited, {}: {what}", since_our_end(outcome))
+}
+
+fn since_our_end(outcome: &ClientOutcome) -> String {
+    outcome.shut.map_or("before our FIN".to_owned(), |shut| format!("{} after our FIN", elapsed(shut)))
+}
+
+/// Bytes that the transport took and that are not back.
+const fn on_their_way(outcome: &ClientOutcome) -> u64 {
+    outcome.sent.saturating_sub(outcome.received)
+}
+
+fn likely(checked: &Checked, outcome: &ClientOutcome, Fault { at, kind }: Fault) -> Option<String> {
+    let total = checked.total;
+    let likely = match kind {
         FaultKind::Corrupted | FaultKind::Trailing if at == 0 => "the peer is no echo server",
+        FaultKind::Corrupted => "a program on the path changes the bytes, or memory is bad",
+        FaultKind::Trailing => "the server adds bytes of its own",
+        FaultKind::Lost { .. } | FaultKind::Duplicated { .. } | FaultKind::Reordered => {
+            "a program on the path mishandles its buffers: TCP itself delivers in order or not at all"
+        }
+        FaultKind::Truncated { .. } if outcome.pause.is_some_and(|pause| pause >= SHORTEST_IDLE) => {
+            let limit = outcome.pause.unwrap_or_default();
+            let about = match limit.as_secs() {
+                0 => format!("{} ms", limit.as_millis()),
+                _ => format!("{:.0} s", limit.as_secs_f64()),
+            };
+            return Some(format!("an idle time-out of about {about} on the path"));
+        }
         FaultKind::Truncated { by: PeerEnd::Fin, after: None } if at == 0 => {
             "the peer is no echo server, or refuses this client"
         }
+        FaultKind::Truncated { by: PeerEnd::Reset, after: None } if at == 0 => {
+            "the server refuses this client, or crashed, or a proxy has no server to turn to"
+        }
+        FaultKind::Truncated { by: PeerEnd::Fin | PeerEnd::Reset, .. } if checked.stall.is_some() => {
+            "if all is well without --stall: the path does not bear a client that is slow to read"
+        }
         FaultKind::Truncated { by: PeerEnd::Fin, after: Some(_) } => {
-            "something on the path drops data after a half-close"
+            "something on the path drops data after a half-close; --half-close off shows whether it is only that"
+        }
+        FaultKind::Truncated { by: PeerEnd::Reset, after: Some(_) } if at == total => {
+            "the server, or a proxy, ends with a reset where it should close"
         }
         FaultKind::Truncated { by: PeerEnd::Fin, after: None } => "the server, or a proxy, gave up half-way",
         FaultKind::Truncated { by: PeerEnd::Reset, .. } => {
             "the server closed with data unread, crashed, or something on the path cut the connection"
         }
         FaultKind::Truncated { .. } => return None,
-        FaultKind::TimedOut if at == 0 => "the peer is no echo server, or waits for more",
-        FaultKind::TimedOut if at == total => "something on the path does not pass on a half-close",
-        FaultKind::TimedOut => "the server, or a proxy, is stuck",
-        FaultKind::Lost { .. } | FaultKind::Duplicated { .. } | FaultKind::Reordered => {
-            "a program on the path mishandles its buffers: TCP itself delivers in order or not at all"
+        FaultKind::TimedOut if at == 0 && outcome.shut.is_none() => {
+            "the peer is no echo server, or waits for more"
         }
-        FaultKind::Corrupted => "a program on the path changes the bytes, or memory is bad",
-        FaultKind::Trailing => "the server adds bytes of its own",
-    })
+        FaultKind::TimedOut if at == total => {
+            "something on the path does not pass on a half-close; --half-close off shows whether it is only that"
+        }
+        FaultKind::TimedOut if checked.stall.is_some() => {
+            "the server, or a proxy, is stuck after a client was slow to read"
+        }
+        FaultKind::TimedOut if at == 0 => "the peer is no echo server, or stuck",
+        FaultKind::TimedOut => "the server, or a proxy, is stuck",
+    };
+    Some(likely.to_owned())
 }

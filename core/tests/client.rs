@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use roundtrip_core::echo::{
-    ClientConfig, ClientOutcome, EchoClient, Fault, FaultKind, Payload, PeerEnd, Verdict,
+    ClientConfig, ClientConfigBuilder, ClientOutcome, EchoClient, Fault, FaultKind, Payload, PeerEnd, Verdict,
 };
 use roundtrip_core::{Action, Failure, Input, Machine, Misuse, Teardown, Time};
 
@@ -17,6 +17,17 @@ type Answer = Action<std::convert::Infallible, ClientOutcome>;
 
 fn at(nanos: u64) -> Time {
     Time::from_nanos(nanos)
+}
+
+fn text(len: usize) -> Payload {
+    let text: Vec<u8> = (b'a'..=b'z').cycle().take(len).collect();
+    Payload::given(text.into())
+}
+
+/// The outcome of a session that ends as soon as it has half-closed.
+fn outcome(verdict: Verdict, sent: u64, received: u64) -> ClientOutcome {
+    let (idle, shut) = (Duration::ZERO, Some(Duration::ZERO));
+    ClientOutcome { verdict, sent, received, idle, shut, pause: None }
 }
 
 /// A client that sends "abcdefghij..." and is polled at the time it begins unless a test says otherwise.
@@ -27,13 +38,16 @@ struct Client {
 
 impl Client {
     fn new(len: usize, window: usize, chunk: usize) -> Self {
-        let text: Vec<u8> = (b'a'..=b'z').cycle().take(len).collect();
-        Self::with(Payload::given(text.into()), window, chunk)
+        Self::with(text(len), window, chunk)
     }
 
     fn with(payload: Payload, window: usize, chunk: usize) -> Self {
-        let timeout = Some(Duration::from_nanos(100));
-        let config = ClientConfig::builder().window(window).chunk(chunk).timeout(timeout).build().unwrap();
+        Self::configured(ClientConfig::builder().window(window).chunk(chunk), payload)
+    }
+
+    /// With a time-out of 100 ns.
+    fn configured(builder: ClientConfigBuilder, payload: Payload) -> Self {
+        let config = builder.timeout(Some(Duration::from_nanos(100))).build().unwrap();
         Self { machine: EchoClient::new(Arc::new(config), payload, at(10)), now: at(10) }
     }
 
@@ -96,7 +110,7 @@ fn a_payload_is_sent_half_closed_and_verified() {
     client.echo(b"de");
     client.wait();
     client.tell(Input::Eof);
-    let outcome = ClientOutcome { verdict: Verdict::Verified, sent: 5, received: 5 };
+    let outcome = outcome(Verdict::Verified, 5, 5);
     assert_eq!(client.close(), (Teardown::Graceful, outcome));
 }
 
@@ -179,7 +193,7 @@ fn a_stop_half_closes_early_and_what_was_sent_is_still_verified() {
     client.echo(b"abcdef");
     client.wait();
     client.tell(Input::Eof);
-    let outcome = ClientOutcome { verdict: Verdict::Stopped, sent: 6, received: 6 };
+    let outcome = outcome(Verdict::Stopped, 6, 6);
     assert_eq!(client.close(), (Teardown::Graceful, outcome));
 }
 
@@ -217,7 +231,7 @@ fn an_abort_is_no_verdict_on_the_path() {
     client.write();
     client.tell(Input::Wrote(2));
     client.tell(Input::Abort);
-    let outcome = ClientOutcome { verdict: Verdict::Aborted, sent: 2, received: 0 };
+    let outcome = ClientOutcome { shut: None, ..outcome(Verdict::Aborted, 2, 0) };
     assert_eq!(client.close(), (Teardown::Reset, outcome));
 }
 
@@ -296,11 +310,7 @@ fn a_fault_stops_the_sending_and_half_closes_while_its_kind_is_looked_for() {
     client.tell(Input::Eof);
     assert_eq!(
         client.close().1,
-        ClientOutcome {
-            verdict: Verdict::Faulty(Fault { at: 20, kind: FaultKind::Lost { bytes: 10 } }),
-            sent: 100,
-            received: 90,
-        }
+        outcome(Verdict::Faulty(Fault { at: 20, kind: FaultKind::Lost { bytes: 10 } }), 100, 90)
     );
 }
 
@@ -370,4 +380,244 @@ fn what_breaks_the_contract_is_named() {
     assert_eq!(refused(&mut client, Input::Wrote(6)), Misuse::OverWrote { wrote: 6, outstanding: 5 });
     client.tell(Input::Wrote(5));
     client.echo(b"cdefghi");
+}
+
+fn nanos(nanos: u64) -> Duration {
+    Duration::from_nanos(nanos)
+}
+
+#[test]
+fn a_write_is_no_larger_than_it_may_be_and_does_not_wait_for_more_room_than_it_needs() {
+    let config = ClientConfig::builder().window(16).write(1);
+    let mut client = Client::configured(config, text(40));
+    for _ in 0..16 {
+        assert_eq!(client.write().len(), 1);
+        client.tell(Input::Wrote(1));
+    }
+    client.wait();
+    client.echo(b"a");
+    assert_eq!(client.write(), "q");
+    client.tell(Input::Wrote(1));
+    client.wait();
+    // A write of more than a quarter of the window waits for that, and no longer.
+    let mut client = Client::configured(ClientConfig::builder().window(16).write(6), text(40));
+    assert_eq!(client.write().len(), 6);
+    client.tell(Input::Wrote(6));
+    assert_eq!(client.write().len(), 6);
+    client.tell(Input::Wrote(6));
+    assert_eq!(client.write().len(), 4);
+    client.tell(Input::Wrote(4));
+    client.wait();
+    client.echo(b"abc");
+    client.wait();
+    client.echo(b"d");
+    assert_eq!(client.write(), "qrst");
+}
+
+#[test]
+fn a_pause_begins_when_half_is_back_and_nothing_is_awaited_in_it() {
+    let config = ClientConfig::builder().pause(Some(nanos(1000)));
+    let mut client = Client::configured(config, text(5));
+    assert_eq!(client.write(), "abc");
+    client.tell(Input::Wrote(3));
+    client.wait();
+    client.now = at(20);
+    client.echo(b"ab");
+    assert_eq!(client.wait(), (65_536, Some(at(120))));
+    client.now = at(50);
+    client.echo(b"c");
+    // A silence ten times as long as the time-out.
+    assert_eq!(client.wait(), (65_536, Some(at(1050))));
+    client.now = at(1049);
+    assert_eq!(client.wait(), (65_536, Some(at(1050))));
+    client.now = at(1050);
+    assert_eq!(client.write(), "de");
+    assert_eq!(client.wait().1, Some(at(1150)));
+    client.tell(Input::Wrote(2));
+    assert_eq!(client.poll(), Action::ShutdownWrite);
+    client.wait();
+    client.echo(b"de");
+    client.tell(Input::Eof);
+    assert_eq!(client.close(), (Teardown::Graceful, outcome(Verdict::Verified, 5, 5)));
+}
+
+#[test]
+fn a_single_byte_has_its_pause_before_the_half_close() {
+    let mut client = Client::configured(ClientConfig::builder().pause(Some(nanos(1000))), text(1));
+    client.write();
+    client.tell(Input::Wrote(1));
+    client.wait();
+    client.echo(b"a");
+    assert_eq!(client.wait().1, Some(at(1010)));
+    client.now = at(1010);
+    assert_eq!(client.poll(), Action::ShutdownWrite);
+}
+
+#[test]
+fn a_peer_that_ends_in_the_pause_is_early_and_the_outcome_says_how_far_into_it() {
+    let mut client = Client::configured(ClientConfig::builder().pause(Some(nanos(1000))), text(4));
+    client.write();
+    client.tell(Input::Wrote(2));
+    client.wait();
+    client.echo(b"ab");
+    client.wait();
+    client.now = at(610);
+    client.tell(Input::Eof);
+    client.now = at(615);
+    let kind = FaultKind::Truncated { by: PeerEnd::Fin, after: None };
+    let verdict = Verdict::Faulty(Fault { at: 2, kind });
+    let expected =
+        ClientOutcome { idle: nanos(600), shut: None, pause: Some(nanos(600)), ..outcome(verdict, 2, 2) };
+    assert_eq!(client.close().1, expected);
+}
+
+#[test]
+fn after_the_pause_an_end_is_not_in_it() {
+    let mut client = Client::configured(ClientConfig::builder().pause(Some(nanos(1000))), text(4));
+    client.write();
+    client.tell(Input::Wrote(2));
+    client.wait();
+    client.echo(b"ab");
+    client.wait();
+    client.now = at(1010);
+    client.write();
+    client.now = at(1017);
+    client.tell(Input::Failed(Failure::Reset));
+    let outcome = client.close().1;
+    assert_eq!((outcome.pause, outcome.idle, outcome.shut), (None, nanos(7), None));
+}
+
+#[test]
+fn a_stop_ends_a_pause() {
+    let mut client = Client::configured(ClientConfig::builder().pause(Some(nanos(1000))), text(4));
+    client.write();
+    client.tell(Input::Wrote(2));
+    client.wait();
+    client.echo(b"ab");
+    client.wait();
+    client.now = at(500);
+    client.tell(Input::Stop);
+    assert_eq!(client.poll(), Action::ShutdownWrite);
+    assert_eq!(client.wait().1, Some(at(600)));
+    client.tell(Input::Eof);
+    assert_eq!(client.close().1, outcome(Verdict::Stopped, 2, 2));
+}
+
+#[test]
+fn in_a_stall_nothing_is_read_all_is_sent_and_no_time_out_counts() {
+    let config = ClientConfig::builder().window(4).chunk(7).stall(Some(nanos(1000)));
+    let mut client = Client::configured(config, text(6));
+    assert_eq!(client.write(), "abcd");
+    assert_eq!(client.wait(), (0, Some(at(1010))));
+    client.now = at(500);
+    client.tell(Input::Wrote(3));
+    assert_eq!(client.wait(), (0, Some(at(1010))));
+    client.now = at(1009);
+    assert_eq!(client.wait(), (0, Some(at(1010))));
+    client.now = at(1010);
+    assert_eq!(client.wait(), (7, Some(at(1110))));
+    client.echo(b"abc");
+    client.tell(Input::Wrote(1));
+    // Only the first write begins a stall.
+    assert_eq!(client.write(), "ef");
+    assert_eq!(client.wait().0, 7);
+    client.now = at(1110);
+    assert_eq!(client.faulty(), Fault { at: 3, kind: FaultKind::TimedOut });
+    assert_eq!(client.close().1.idle, nanos(100));
+}
+
+#[test]
+fn a_reset_in_a_stall_is_seen() {
+    let mut client = Client::configured(ClientConfig::builder().stall(Some(nanos(1000))), text(6));
+    client.write();
+    client.wait();
+    client.tell(Input::Failed(Failure::Reset));
+    let kind = FaultKind::Truncated { by: PeerEnd::Reset, after: None };
+    assert_eq!(client.faulty(), Fault { at: 0, kind });
+}
+
+#[test]
+fn a_stop_ends_a_stall_and_the_time_out_counts_from_there() {
+    let mut client = Client::configured(ClientConfig::builder().stall(Some(nanos(1000))), text(6));
+    client.write();
+    client.tell(Input::Wrote(6));
+    assert_eq!(client.poll(), Action::ShutdownWrite);
+    assert_eq!(client.wait(), (0, Some(at(1010))));
+    client.now = at(500);
+    client.tell(Input::Stop);
+    assert_eq!(client.wait(), (65_536, Some(at(600))));
+}
+
+#[test]
+fn a_time_out_tells_how_long_after_the_half_close_it_came() {
+    let mut client = Client::new(5, 64, 64);
+    client.write();
+    client.tell(Input::Wrote(5));
+    assert_eq!(client.poll(), Action::ShutdownWrite);
+    client.wait();
+    client.now = at(60);
+    client.echo(b"abcd");
+    client.wait();
+    client.now = at(163);
+    let verdict = Verdict::Faulty(Fault { at: 4, kind: FaultKind::TimedOut });
+    let expected = ClientOutcome { idle: nanos(103), shut: Some(nanos(153)), ..outcome(verdict, 5, 4) };
+    assert_eq!(client.close().1, expected);
+    client.now = Time::MAX;
+    assert_eq!(client.close().1, expected);
+}
+
+fn without_half_close(len: usize, window: usize) -> Client {
+    Client::configured(ClientConfig::builder().window(window).half_close(false), text(len))
+}
+
+#[test]
+fn without_a_half_close_the_session_is_over_when_all_is_back() {
+    let mut client = without_half_close(5, 3);
+    client.write();
+    client.tell(Input::Wrote(3));
+    client.wait();
+    client.echo(b"abc");
+    assert_eq!(client.write(), "de");
+    client.wait();
+    client.echo(b"de");
+    // Not before the transport says that all is taken.
+    client.wait();
+    client.tell(Input::Wrote(2));
+    let expected = ClientOutcome { shut: None, ..outcome(Verdict::Verified, 5, 5) };
+    assert_eq!(client.close(), (Teardown::Graceful, expected));
+}
+
+#[test]
+fn without_a_half_close_a_stop_waits_for_what_was_sent() {
+    let mut client = without_half_close(9, 3);
+    client.write();
+    client.tell(Input::Wrote(3));
+    client.wait();
+    client.tell(Input::Stop);
+    client.wait();
+    client.echo(b"abc");
+    let expected = ClientOutcome { shut: None, ..outcome(Verdict::Stopped, 3, 3) };
+    assert_eq!(client.close(), (Teardown::Graceful, expected));
+}
+
+#[test]
+fn without_a_half_close_an_end_before_all_is_back_is_early() {
+    let mut client = without_half_close(5, 64);
+    client.write();
+    client.tell(Input::Wrote(5));
+    client.wait();
+    client.echo(b"abcd");
+    client.tell(Input::Eof);
+    let kind = FaultKind::Truncated { by: PeerEnd::Fin, after: None };
+    assert_eq!(client.faulty(), Fault { at: 4, kind });
+}
+
+#[test]
+fn without_a_half_close_what_comes_with_the_last_bytes_is_trailing() {
+    let mut client = without_half_close(5, 64);
+    client.write();
+    client.tell(Input::Wrote(5));
+    client.wait();
+    client.echo(b"abcde!");
+    assert_eq!(client.faulty(), Fault { at: 5, kind: FaultKind::Trailing });
 }

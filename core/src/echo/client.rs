@@ -20,7 +20,7 @@ pub struct EchoClient(Session<Window>);
 impl EchoClient {
     /// A session that begins at `now`.
     pub fn new(config: Arc<ClientConfig>, payload: Payload, now: Time) -> Self {
-        Self(Session::new(Window(config), payload, now))
+        Self(Session::new(Window::new(config, &payload), payload, now))
     }
 
     /// Bytes that the transport took so far.
@@ -48,37 +48,99 @@ impl Machine for EchoClient {
     }
 }
 
-/// Sends whenever the window allows it.
+/// Sends whenever the window allows it, but for one pause.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-struct Window(Arc<ClientConfig>);
+struct Window {
+    config: Arc<ClientConfig>,
+    pause: Pause,
+    /// Until when nothing is read, from the first write on.
+    stall: Option<Time>,
+}
+
+/// Where a session stands with the pause that it makes half-way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Pause {
+    /// To begin when so many bytes are sent and back.
+    Due(u64),
+    /// Since then.
+    Since(Time, Duration),
+    /// Over, or never wanted.
+    Over,
+}
+
+impl Window {
+    fn new(config: Arc<ClientConfig>, payload: &Payload) -> Self {
+        let half = payload.len().div_ceil(2);
+        let pause = if config.pause.is_some() { Pause::Due(half) } else { Pause::Over };
+        Self { config, pause, stall: None }
+    }
+
+    /// When the pause ends, if there is one now.
+    fn pause(&mut self, now: Time, verifier: &Verifier) -> Option<Time> {
+        if let (Pause::Due(half), Some(length)) = (self.pause, self.config.pause)
+            && verifier.sent() == half
+            && verifier.in_flight() == 0
+        {
+            self.pause = Pause::Since(now, length);
+        }
+        let Pause::Since(began, length) = self.pause else { return None };
+        let until = began.after(length);
+        if until <= now {
+            self.pause = Pause::Over;
+            return None;
+        }
+        Some(until)
+    }
+}
 
 impl Pace for Window {
     type Event = Infallible;
 
     fn chunk(&self) -> usize {
-        self.0.chunk
+        self.config.chunk
     }
 
     fn timeout(&self) -> Option<Duration> {
-        self.0.timeout
+        self.config.timeout
     }
 
     fn half_close(&self) -> bool {
-        self.0.half_close
+        self.config.half_close
+    }
+
+    fn stall(&self) -> Option<Time> {
+        self.stall
+    }
+
+    fn resting(&self) -> Option<Time> {
+        match self.pause {
+            Pause::Since(began, _) => Some(began),
+            Pause::Due(_) | Pause::Over => None,
+        }
     }
 
     /// It waits for a quarter of the window to be free (RFC 9293 section 3.8.6.2.1 does so for half), or a
-    /// peer that echoes single bytes would be sent single bytes.
-    fn next(&mut self, _now: Time, verifier: &Verifier) -> Next {
-        let left = verifier.left();
-        let room = self.0.window.saturating_sub(verifier.in_flight());
-        if left == 0 {
-            Next::Done
-        } else if room < left.min(self.0.window.div_ceil(4)) {
-            Next::Nothing(None)
-        } else {
-            Next::Send(room.min(left))
+    /// peer that echoes single bytes would be sent single bytes; for less only if no write is that large.
+    fn next(&mut self, now: Time, verifier: &Verifier) -> Next {
+        if let Some(until) = self.pause(now, verifier) {
+            return Next::Nothing(Some(until));
         }
+        let left = match self.pause {
+            Pause::Due(half) => {
+                verifier.left().min(usize::try_from(half - verifier.sent()).unwrap_or(usize::MAX))
+            }
+            Pause::Since(..) | Pause::Over if verifier.left() == 0 => return Next::Done,
+            Pause::Since(..) | Pause::Over => verifier.left(),
+        };
+        let ClientConfig { window, write, .. } = *self.config;
+        let room = window.saturating_sub(verifier.in_flight());
+        if left == 0 || room < left.min(window.div_ceil(4)).min(write) {
+            return Next::Nothing(None);
+        }
+        if verifier.sent() == 0 {
+            self.stall = self.config.stall.map(|stall| now.after(stall));
+        }
+        Next::Send(room.min(left).min(write))
     }
 
     fn is_done(&self, verifier: &Verifier) -> bool {

@@ -4,7 +4,7 @@ use core::error::Error;
 use core::fmt;
 use core::time::Duration;
 
-/// The largest `buffer`, `chunk` and `window`: 1 GiB.
+/// The largest `buffer`, `chunk`, `window` and `write`: 1 GiB.
 const MAX_BYTES: usize = 1 << 30;
 
 /// How an [`EchoServer`](super::EchoServer) bounds memory and time. Shared by all sessions of a server.
@@ -170,21 +170,35 @@ impl ServerConfigBuilder {
 ///
 /// | field | default | meaning |
 /// | --- | --- | --- |
-/// | `window` | 64 KiB | bytes sent and not yet echoed, at the most; so the largest write, too |
+/// | `window` | 64 KiB | bytes sent and not yet echoed, at the most |
+/// | `write` | 1 GiB: all that the window has room for | largest single write, bytes |
 /// | `chunk` | 64 KiB | largest read credit, bytes |
 /// | `timeout` | 30 s | longest time without a byte moved either way while one is awaited |
 /// | `half_close` | yes | half-close when all is sent, and wait for the peer's end; else close when all is back |
+/// | `pause` | none | silence after the first half of the payload is back |
+/// | `stall` | none | how long nothing is read, from the first write on |
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct ClientConfig {
     pub(super) window: usize,
     pub(super) chunk: usize,
     pub(super) timeout: Option<Duration>,
     pub(super) half_close: bool,
+    pub(super) write: usize,
+    pub(super) pause: Option<Duration>,
+    pub(super) stall: Option<Duration>,
 }
 
 impl Default for ClientConfig {
     fn default() -> Self {
-        Self { window: 64 << 10, chunk: 64 << 10, timeout: Some(Duration::from_secs(30)), half_close: true }
+        Self {
+            window: 64 << 10,
+            chunk: 64 << 10,
+            timeout: Some(Duration::from_secs(30)),
+            half_close: true,
+            write: MAX_BYTES,
+            pause: None,
+            stall: None,
+        }
     }
 }
 
@@ -212,6 +226,21 @@ impl ClientConfig {
     /// Whether to half-close when all is sent.
     pub const fn half_close(&self) -> bool {
         self.half_close
+    }
+
+    /// Largest single write, bytes.
+    pub const fn write(&self) -> usize {
+        self.write
+    }
+
+    /// Silence after the first half of the payload is back.
+    pub const fn pause(&self) -> Option<Duration> {
+        self.pause
+    }
+
+    /// How long nothing is read, from the first write on.
+    pub const fn stall(&self) -> Option<Duration> {
+        self.stall
     }
 }
 
@@ -250,6 +279,26 @@ impl ClientConfigBuilder {
         self
     }
 
+    /// Largest single write: 1 to 2^30. Never more than the window has room for.
+    pub const fn write(mut self, bytes: usize) -> Self {
+        self.config.write = bytes;
+        self
+    }
+
+    /// How long to be silent when the first half of the payload, rounded up, is sent and back. Nothing is awaited
+    /// meanwhile, so that the time-out does not count.
+    pub const fn pause(mut self, length: Option<Duration>) -> Self {
+        self.config.pause = length;
+        self
+    }
+
+    /// How long to read nothing, from the first write on, while all is sent that the window and the path take. The
+    /// time-out counts from its end on. A stop ends it.
+    pub const fn stall(mut self, length: Option<Duration>) -> Self {
+        self.config.stall = length;
+        self
+    }
+
     /// The configuration, once and for all valid.
     ///
     /// # Errors
@@ -258,7 +307,10 @@ impl ClientConfigBuilder {
     pub fn build(self) -> Result<ClientConfig, ConfigError> {
         check_bytes("window", self.config.window)?;
         check_bytes("chunk", self.config.chunk)?;
+        check_bytes("write", self.config.write)?;
         check_limit("timeout", self.config.timeout)?;
+        check_limit("pause", self.config.pause)?;
+        check_limit("stall", self.config.stall)?;
         Ok(self.config)
     }
 }
@@ -447,8 +499,9 @@ mod tests {
         assert_eq!(ServerConfig::builder().max_chunks(3).build().unwrap().max_chunks(), 3);
         assert_eq!(ClientConfig::builder().window(0).build(), Err(ConfigError::Zero { field: "window" }));
         assert_eq!(ClientConfig::builder().chunk(0).build(), Err(ConfigError::Zero { field: "chunk" }));
-        let config = ClientConfig::builder().window(5).chunk(7).build().unwrap();
-        assert_eq!((config.window(), config.chunk()), (5, 7));
+        assert_eq!(ClientConfig::builder().write(0).build(), Err(ConfigError::Zero { field: "write" }));
+        let config = ClientConfig::builder().window(5).chunk(7).write(3).build().unwrap();
+        assert_eq!((config.window(), config.chunk(), config.write()), (5, 7, 3));
     }
 
     #[test]
@@ -465,8 +518,14 @@ mod tests {
         ] {
             assert_eq!(built, Err(ConfigError::Zero { field }));
         }
-        let client = ClientConfig::builder().timeout(Some(zero)).build();
-        assert_eq!(client, Err(ConfigError::Zero { field: "timeout" }));
+        let client = ClientConfig::builder;
+        for (field, built) in [
+            ("timeout", client().timeout(Some(zero)).build()),
+            ("pause", client().pause(Some(zero)).build()),
+            ("stall", client().stall(Some(zero)).build()),
+        ] {
+            assert_eq!(built, Err(ConfigError::Zero { field }));
+        }
     }
 
     #[test]

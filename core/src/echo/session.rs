@@ -29,6 +29,12 @@ pub struct ClientOutcome {
     pub sent: u64,
     /// Bytes that came back, wrong ones included.
     pub received: u64,
+    /// How long before the verdict a byte last moved, either way, or began to be awaited.
+    pub idle: Duration,
+    /// How long before the verdict our half-close was; none if it was still to come.
+    pub shut: Option<Duration>,
+    /// How long before the verdict the configured pause began; none if it was over, or still to come.
+    pub pause: Option<Duration>,
 }
 
 /// When a session sends how much.
@@ -44,6 +50,16 @@ pub(super) trait Pace {
 
     /// Whether to half-close, and to wait for the peer's end.
     fn half_close(&self) -> bool;
+
+    /// Until when nothing is read, and the time-out does not count.
+    fn stall(&self) -> Option<Time> {
+        None
+    }
+
+    /// Since when it rests of its own accord.
+    fn resting(&self) -> Option<Time> {
+        None
+    }
 
     /// What to do now that the last write is through.
     fn next(&mut self, now: Time, verifier: &Verifier) -> Next;
@@ -87,7 +103,8 @@ pub(super) struct Session<P> {
     shut: Option<Time>,
     /// When a byte last moved, either way, or began to be awaited.
     moved: Time,
-    verdict: Option<Verdict>,
+    /// The verdict, and when it came.
+    verdict: Option<(Verdict, Time)>,
 }
 
 impl<P: Pace> Session<P> {
@@ -137,7 +154,7 @@ impl<P: Pace> Session<P> {
                 match self.verifier.receive(&bytes) {
                     Heard::Right => self.pace.back(now, self.verifier.received()),
                     Heard::Wrong => self.cut = true,
-                    Heard::Fault(fault) => self.verdict = Some(Verdict::Faulty(fault)),
+                    Heard::Fault(fault) => self.verdict = Some((Verdict::Faulty(fault), now)),
                 }
             }
             Input::Eof => self.ended(now, PeerEnd::Fin),
@@ -152,8 +169,13 @@ impl<P: Pace> Session<P> {
                 self.moved = now;
             }
             Input::Command(never) => match never {},
-            Input::Stop => self.cut = true,
-            Input::Abort => self.verdict = Some(Verdict::Aborted),
+            Input::Stop => {
+                if self.stall().is_some_and(|until| until > now) {
+                    self.moved = now;
+                }
+                self.cut = true;
+            }
+            Input::Abort => self.verdict = Some((Verdict::Aborted, now)),
             Input::Failed(Failure::Reset) => self.ended(now, PeerEnd::Reset),
             Input::Failed(Failure::Truncated) => self.ended(now, PeerEnd::Truncated),
             Input::Failed(Failure::Io) => self.ended(now, PeerEnd::Error),
@@ -166,7 +188,7 @@ impl<P: Pace> Session<P> {
             return Action::Event(event);
         }
         if self.verdict.is_none() && self.deadline().is_some_and(|at| at <= now) {
-            self.fail(FaultKind::TimedOut);
+            self.fail(now, FaultKind::TimedOut);
         }
         let mut wake = None;
         if self.verdict.is_none() && self.outstanding == 0 && self.shut.is_none() {
@@ -181,43 +203,55 @@ impl<P: Pace> Session<P> {
                     self.shut = Some(now);
                     return Action::ShutdownWrite;
                 }
-                Next::Done if self.verifier.is_whole() => self.whole(),
+                Next::Done if self.verifier.is_whole() => self.whole(now),
                 Next::Done => {}
                 Next::Nothing(until) => wake = until,
             }
         }
-        if let Some(verdict) = self.verdict {
+        if let Some((verdict, ended)) = self.verdict {
             let how = match verdict {
                 Verdict::Verified | Verdict::Stopped => Teardown::Graceful,
                 Verdict::Faulty(_) | Verdict::Aborted => Teardown::Reset,
             };
-            let outcome = ClientOutcome { verdict, sent: self.sent(), received: self.received() };
-            return Action::Close { how, outcome };
+            return Action::Close { how, outcome: self.outcome(verdict, ended) };
         }
-        self.credit = self.pace.chunk();
-        let deadline = [self.deadline(), wake].into_iter().flatten().min();
+        let stalled = self.stall().filter(|until| *until > now);
+        self.credit = if stalled.is_some() { 0 } else { self.pace.chunk() };
+        let deadline = [self.deadline(), wake, stalled].into_iter().flatten().min();
         Action::Wait(Wait { read: self.credit, commands: 0, deadline })
     }
 
     /// The stream is over, for the reason `kind` unless a fault is being diagnosed.
-    fn fail(&mut self, kind: FaultKind) {
-        self.verdict = Some(Verdict::Faulty(self.verifier.finish(kind)));
+    fn fail(&mut self, now: Time, kind: FaultKind) {
+        self.verdict = Some((Verdict::Faulty(self.verifier.finish(kind)), now));
+    }
+
+    fn outcome(&self, verdict: Verdict, ended: Time) -> ClientOutcome {
+        ClientOutcome {
+            verdict,
+            sent: self.sent(),
+            received: self.received(),
+            idle: ended.since(self.moved),
+            shut: self.shut.map(|shut| ended.since(shut)),
+            pause: self.pace.resting().filter(|_| self.shut.is_none()).map(|began| ended.since(began)),
+        }
     }
 
     fn ended(&mut self, now: Time, by: PeerEnd) {
         let is_done = self.cut || self.pace.is_done(&self.verifier);
         if is_done && self.verifier.is_whole() && by == PeerEnd::Fin {
-            self.whole();
+            self.whole(now);
         } else {
-            self.fail(FaultKind::Truncated { by, after: self.shut.map(|shut| now.since(shut)) });
+            self.fail(now, FaultKind::Truncated { by, after: self.shut.map(|shut| now.since(shut)) });
         }
     }
 
     /// All is back that was sent: so the transport took it, whether or not the driver has said so yet.
-    fn whole(&mut self) {
+    fn whole(&mut self, now: Time) {
         self.outstanding = 0;
         let is_done = self.pace.is_done(&self.verifier);
-        self.verdict = Some(if is_done { Verdict::Verified } else { Verdict::Stopped });
+        let verdict = if is_done { Verdict::Verified } else { Verdict::Stopped };
+        self.verdict = Some((verdict, now));
     }
 
     /// Something is on its way, or was not taken yet, or the peer's end is to come.
@@ -232,8 +266,15 @@ impl<P: Pace> Session<P> {
         }
     }
 
+    /// Until when nothing is read; a session that is cut reads on at once.
+    fn stall(&self) -> Option<Time> {
+        self.pace.stall().filter(|_| !self.cut)
+    }
+
+    /// Where nothing is read nothing can move in, and soon nothing moves out: the time-out counts from the stall's
+    /// end on.
     fn deadline(&self) -> Option<Time> {
-        let timeout = self.pace.timeout().filter(|_| self.is_awaiting());
-        timeout.map(|timeout| self.moved.after(timeout))
+        let timeout = self.pace.timeout().filter(|_| self.is_awaiting())?;
+        Some(self.stall().map_or(self.moved, |until| until.max(self.moved)).after(timeout))
     }
 }

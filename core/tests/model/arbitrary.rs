@@ -62,7 +62,11 @@ impl Arbitrary for ClientSetup {
         Self {
             window: length(g, 64),
             chunk: length(g, 48),
+            write: length(g, 80),
             timeout: limit(g, 60),
+            half_close: below(g, 4) > 0,
+            pause: limit(g, 60).filter(|nanos| nanos % 2 == 0),
+            stall: limit(g, 60).filter(|nanos| nanos % 2 == 0),
             seed: u64::arbitrary(g),
             len: usize::arbitrary(g) % 120,
             given: below(g, 4) == 0,

@@ -82,7 +82,11 @@ impl ServerSetup {
 pub(crate) struct ClientSetup {
     pub(crate) window: usize,
     pub(crate) chunk: usize,
+    pub(crate) write: usize,
     pub(crate) timeout: Option<u64>,
+    pub(crate) half_close: bool,
+    pub(crate) pause: Option<u64>,
+    pub(crate) stall: Option<u64>,
     pub(crate) seed: u64,
     pub(crate) len: usize,
     /// Whether the payload is a given text instead of a seeded one.
@@ -91,10 +95,15 @@ pub(crate) struct ClientSetup {
 
 impl ClientSetup {
     pub(crate) fn config(&self) -> Arc<ClientConfig> {
+        let nanos = Duration::from_nanos;
         ClientConfig::builder()
             .window(self.window)
             .chunk(self.chunk)
-            .timeout(self.timeout.map(Duration::from_nanos))
+            .write(self.write)
+            .timeout(self.timeout.map(nanos))
+            .half_close(self.half_close)
+            .pause(self.pause.map(nanos))
+            .stall(self.stall.map(nanos))
             .build()
             .expect("a setup is valid")
             .into()

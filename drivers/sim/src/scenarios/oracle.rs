@@ -186,7 +186,7 @@ fn check_outcome<M: Subject>(
 
 /// The client verifies every byte: what it found is decided here, what it missed once both sides are known.
 pub(super) fn check_client<C: Machine<Outcome = ClientOutcome>>(end: &End<C>) -> Result<(), Violation> {
-    let Some(ClientOutcome { verdict: Verdict::Faulty(fault), sent, received }) = end.outcome() else {
+    let Some(ClientOutcome { verdict: Verdict::Faulty(fault), sent, received, .. }) = end.outcome() else {
         return Ok(());
     };
     match fault.kind {
@@ -209,7 +209,7 @@ pub(super) fn finished<C: Machine<Outcome = ClientOutcome>, M: Subject>(
 ) -> Result<(), Violation> {
     let (client, server, injected) = (connection.client(), connection.server(), connection.injected());
     reached.reach_if(4, client.half_closed_first() && server.half_closed_first());
-    let Some(ClientOutcome { verdict, sent, received }) = client.outcome() else { return Ok(()) };
+    let Some(ClientOutcome { verdict, sent, received, .. }) = client.outcome() else { return Ok(()) };
     let reset = injected.reset || injected.crash || injected.refused || injected.server_abort;
     let excused = match (verdict, server.outcome()) {
         // What the server says it did decides what the client may say.

@@ -1,0 +1,283 @@
+//! An echo server that does to its clients what servers and proxies should not, at an exact offset.
+
+use std::io::{self, Read, Write};
+use std::net::{Shutdown, TcpListener, TcpStream};
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::Duration;
+
+use super::PATIENCE;
+
+/// What it does to a connection. Offsets and lengths are in bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fault {
+    /// Nothing.
+    None,
+    /// Leaves out so many bytes from there on.
+    Lose { at: usize, bytes: usize },
+    /// Sends the bytes before there again.
+    Duplicate { at: usize, bytes: usize },
+    /// Two neighbouring blocks of this size change places.
+    Swap { at: usize, bytes: usize },
+    /// Flips a bit.
+    Flip { at: usize },
+    /// Waits so long before it sends what is there.
+    Delay { at: usize, time: Duration },
+    /// Ends after so many bytes; reads on.
+    EarlyFin { at: usize },
+    /// Reads `read` bytes, sends back the first `at`, and resets.
+    Reset { at: usize, read: usize },
+    /// Answers the end of the stream with a reset.
+    ResetForFin,
+    /// Sends these after the last byte.
+    Trailing(&'static [u8]),
+    /// Sends back so many bytes and no more; reads on, and does not end.
+    Stall { at: usize },
+    /// Takes a half-close for the end: so many bytes are back by then, and no more come.
+    DropAfterHalfClose { at: usize },
+    /// Does not end.
+    NoHalfClosePassed,
+    /// Closes when nothing came for so long.
+    IdleTimeout(Duration),
+    /// Resets when nothing was taken from it for so long.
+    SlowReaderCut(Duration),
+}
+
+/// What it listens on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Transport {
+    Tcp,
+    Unix,
+}
+
+impl Fault {
+    /// Unix sockets have no reset.
+    pub(crate) fn is_possible(self, transport: Transport) -> bool {
+        transport == Transport::Tcp
+            || !matches!(self, Self::Reset { .. } | Self::ResetForFin | Self::SlowReaderCut(_))
+    }
+
+    /// What is sent once `got` has come, unless the end changes it.
+    fn tamper(self, got: &[u8]) -> Vec<u8> {
+        let upto = |at: usize| &got[..at.min(got.len())];
+        let from = |at: usize| &got[at.min(got.len())..];
+        match self {
+            Self::Lose { at, bytes } => [upto(at), from(at + bytes)].concat(),
+            Self::Duplicate { at, bytes } if got.len() >= at => [upto(at), from(at - bytes)].concat(),
+            Self::Swap { at, .. } if got.len() <= at => got.to_vec(),
+            Self::Swap { at, bytes } if got.len() < at + 2 * bytes => upto(at).to_vec(),
+            Self::Swap { at, bytes } => {
+                let mut swapped = got.to_vec();
+                swapped[at..at + 2 * bytes].rotate_left(bytes);
+                swapped
+            }
+            Self::Flip { at } => {
+                let mut flipped = got.to_vec();
+                if let Some(byte) = flipped.get_mut(at) {
+                    *byte ^= 0x10;
+                }
+                flipped
+            }
+            Self::EarlyFin { at }
+            | Self::Reset { at, .. }
+            | Self::Stall { at }
+            | Self::DropAfterHalfClose { at } => upto(at).to_vec(),
+            Self::None
+            | Self::Duplicate { .. }
+            | Self::Delay { .. }
+            | Self::ResetForFin
+            | Self::Trailing(_)
+            | Self::NoHalfClosePassed
+            | Self::IdleTimeout(_)
+            | Self::SlowReaderCut(_) => got.to_vec(),
+        }
+    }
+}
+
+/// The server: each fault for one connection, in the order in which they come; all later ones are served well. It never
+/// stops listening; what it must not close it keeps until this is dropped.
+pub(crate) struct Adversary {
+    pub(crate) endpoint: String,
+    kept: Arc<Mutex<Vec<Connection>>>,
+    path: Option<PathBuf>,
+}
+
+impl Adversary {
+    pub(crate) fn start(transport: Transport, faults: &[Fault]) -> Self {
+        match transport {
+            Transport::Tcp => {
+                let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+                let endpoint = listener.local_addr().unwrap().to_string();
+                let accept = move || Connection::Tcp(super::bounded(listener.accept().unwrap().0));
+                Self { endpoint, kept: serve(accept, faults), path: None }
+            }
+            Transport::Unix => {
+                static NUMBER: AtomicUsize = AtomicUsize::new(0);
+                let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+                let name = format!("roundtrip-{}-adversary-{number}", std::process::id());
+                let path = std::env::temp_dir().join(name);
+                let listener = UnixListener::bind(&path).unwrap();
+                let accept = move || {
+                    let (stream, _) = listener.accept().unwrap();
+                    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+                    stream.set_write_timeout(Some(PATIENCE)).unwrap();
+                    Connection::Unix(stream)
+                };
+                let endpoint = format!("unix:{}", path.display());
+                Self { endpoint, kept: serve(accept, faults), path: Some(path) }
+            }
+        }
+    }
+
+    /// On TCP, with one fault for the first client.
+    pub(crate) fn once(fault: Fault) -> Self {
+        Self::start(Transport::Tcp, &[fault])
+    }
+}
+
+impl Drop for Adversary {
+    fn drop(&mut self) {
+        self.kept.lock().unwrap().clear();
+        if let Some(path) = &self.path {
+            let _ = std::fs::remove_file(path);
+        }
+    }
+}
+
+fn serve(
+    accept: impl Fn() -> Connection + Send + 'static,
+    faults: &[Fault],
+) -> Arc<Mutex<Vec<Connection>>> {
+    let kept = Arc::new(Mutex::new(Vec::new()));
+    let keep = Arc::clone(&kept);
+    let mut faults = faults.to_vec().into_iter();
+    thread::spawn(move || {
+        loop {
+            let connection = accept();
+            let fault = faults.next().unwrap_or(Fault::None);
+            let keep = Arc::clone(&keep);
+            thread::spawn(move || {
+                // A client that has seen enough does not wait for the rest.
+                let _ = misbehave(connection, fault, &keep);
+            });
+        }
+    });
+    kept
+}
+
+fn misbehave(connection: Connection, fault: Fault, keep: &Mutex<Vec<Connection>>) -> io::Result<()> {
+    if let Fault::IdleTimeout(limit) = fault {
+        connection.set_read_timeout(limit)?;
+    }
+    if let Fault::SlowReaderCut(limit) = fault {
+        connection.set_write_timeout(limit)?;
+    }
+    let (mut got, mut sent) = (Vec::new(), 0);
+    let mut block = vec![0; 64 << 10];
+    loop {
+        let is_due = match fault {
+            Fault::Reset { read, .. } => got.len() >= read,
+            Fault::EarlyFin { at } => sent >= at,
+            _ => false,
+        };
+        if is_due {
+            break;
+        }
+        match (&connection).read(&mut block) {
+            Ok(0) => break,
+            Ok(read) => got.extend_from_slice(&block[..read]),
+            Err(error) if is_timeout(&error) && matches!(fault, Fault::IdleTimeout(_)) => return Ok(()),
+            Err(error) => return Err(error),
+        }
+        let out = fault.tamper(&got);
+        if let Fault::Delay { at, time } = fault
+            && (sent..out.len()).contains(&at)
+        {
+            thread::sleep(time);
+        }
+        if !matches!(fault, Fault::Reset { read, .. } if got.len() < read) {
+            if let Err(error) = (&connection).write_all(&out[sent..]) {
+                if is_timeout(&error) {
+                    connection.reset();
+                }
+                return Err(error);
+            }
+            sent = out.len();
+        }
+    }
+    match fault {
+        Fault::EarlyFin { .. } => {
+            connection.shutdown()?;
+            io::copy(&mut &connection, &mut io::sink())?;
+        }
+        Fault::Reset { .. } | Fault::ResetForFin => connection.reset(),
+        Fault::Trailing(bytes) => (&connection).write_all(bytes)?,
+        Fault::Stall { .. } | Fault::NoHalfClosePassed => keep.lock().unwrap().push(connection),
+        _ => {}
+    }
+    Ok(())
+}
+
+fn is_timeout(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut)
+}
+
+enum Connection {
+    Tcp(TcpStream),
+    Unix(UnixStream),
+}
+
+impl Connection {
+    fn shutdown(&self) -> io::Result<()> {
+        match self {
+            Self::Tcp(stream) => stream.shutdown(Shutdown::Write),
+            Self::Unix(stream) => stream.shutdown(Shutdown::Write),
+        }
+    }
+
+    fn set_read_timeout(&self, limit: Duration) -> io::Result<()> {
+        match self {
+            Self::Tcp(stream) => stream.set_read_timeout(Some(limit)),
+            Self::Unix(stream) => stream.set_read_timeout(Some(limit)),
+        }
+    }
+
+    fn set_write_timeout(&self, limit: Duration) -> io::Result<()> {
+        match self {
+            Self::Tcp(stream) => stream.set_write_timeout(Some(limit)),
+            Self::Unix(stream) => stream.set_write_timeout(Some(limit)),
+        }
+    }
+
+    fn reset(self) {
+        match self {
+            Self::Tcp(stream) => super::reset(stream),
+            Self::Unix(_) => panic!("a Unix socket has no reset"),
+        }
+    }
+}
+
+impl Read for &Connection {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Connection::Tcp(stream) => (&*stream).read(out),
+            Connection::Unix(stream) => (&*stream).read(out),
+        }
+    }
+}
+
+impl Write for &Connection {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match self {
+            Connection::Tcp(stream) => (&*stream).write(bytes),
+            Connection::Unix(stream) => (&*stream).write(bytes),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
