@@ -2,23 +2,18 @@
 
 mod document;
 
-use std::hash::{BuildHasher, Hasher};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::thread;
 
-use roundtrip_core::admission::Limits;
-use roundtrip_core::echo::{ClientConfig, ClientOutcome, EchoClient, EchoServer, Payload, ServerConfig};
+use roundtrip_core::echo::{ClientConfig, ClientOutcome, EchoClient, Payload};
 use roundtrip_core::{Machine, Time};
-use roundtrip_std::{
-    BindOptions, Clients, Clock, Control, Ended, Endpoint, Family, Listener, Peer, ServerHandle, SystemClock,
-};
+use roundtrip_std::{Clients, Clock, Control, Ended, Endpoint, SystemClock};
 
 use crate::cli::{self, CheckArgs};
-use crate::client::{self, Stop};
+use crate::client::{self, Signals, Stop};
 use crate::driver::{self, Driver};
 use crate::problem::{Exit, Problem};
 use crate::verdict::{Checked, Judged};
-use crate::{json, out, units};
+use crate::{json, loopback, out, units};
 
 /// The largest window: what a stalled client sends and has not read is still on its way.
 const MAX_WINDOW: u64 = 1 << 30;
@@ -31,48 +26,23 @@ pub(crate) fn run(args: &CheckArgs) -> Result<Exit, Problem> {
     let each = driver.descriptors_each() * if args.endpoint.is_none() { 2 } else { 1 };
     let connections = driver::connections("--connections", Some(args.connections), each)?;
     let run = |name: &str, endpoint| {
-        let seed = args.seed.unwrap_or_else(random_seed);
-        Run { args, driver, connections, seed, name: name.to_owned(), endpoint, stop: Stop::on_signals()? }
-            .run()
-    };
-    match &args.endpoint {
-        Some(text) => run(text, cli::endpoint(text)?),
-        None => with_own_server(args, driver, |endpoint| run(&endpoint.to_string(), endpoint)),
-    }
-}
-
-/// Checks a server of our own, so that nothing else is needed.
-fn with_own_server(
-    args: &CheckArgs,
-    driver: Driver,
-    check: impl FnOnce(Endpoint) -> Result<Exit, Problem>,
-) -> Result<Exit, Problem> {
-    let (listener, endpoint) = own_listener(args)?;
-    let handle = ServerHandle::new();
-    let config = Arc::new(ServerConfig::default());
-    let echo = |now, _peer: &Peer| EchoServer::new(Arc::clone(&config), now);
-    thread::scope(|scope| {
-        let server = thread::Builder::new()
-            .spawn_scoped(scope, || driver.serve(vec![listener], Limits::default(), &handle, &echo))
-            .map_err(|error| Problem::system("cannot serve", &error))?;
-        let exit = check(endpoint);
-        // Nobody is left who could lose anything.
-        handle.force();
-        match server.join() {
-            Ok(Ok(_served)) => exit,
-            Ok(Err(error)) => Err(Problem::system("cannot serve", &error)),
-            Err(_panic) => exit,
+        let seed = args.seed.unwrap_or_else(cli::random_seed);
+        Run {
+            args,
+            driver,
+            connections,
+            seed,
+            name: name.to_owned(),
+            endpoint,
+            stop: Stop::on_signals(Signals::Abort)?,
         }
-    })
-}
-
-fn own_listener(args: &CheckArgs) -> Result<(Listener, Endpoint), Problem> {
-    let options = BindOptions { family: args.client.family(), ..BindOptions::default() };
-    let name = "localhost:0";
-    let listener =
-        roundtrip_std::bind(&cli::endpoint(name)?, &options).map_err(|error| Problem::net(name, &error))?;
-    let endpoint = listener.local_endpoint().map_err(|error| Problem::system("cannot serve", &error))?;
-    Ok((listener, endpoint))
+        .run()
+    };
+    if let Some(text) = &args.endpoint {
+        return run(text, cli::endpoint(text)?);
+    }
+    let family = args.client.family();
+    loopback::serve_during(driver, family, |endpoint| run(&endpoint.to_string(), endpoint))
 }
 
 /// One run of the program: each size in each round is a check.
@@ -133,7 +103,7 @@ impl Run<'_> {
         self.stop.forget();
         let outcomes = sessions.outcomes.into_inner().unwrap_or_else(PoisonError::into_inner);
         let checked = Checked {
-            total,
+            total: Some(total),
             took: clock.now().since(Time::ZERO),
             timeout: args.client.timeout,
             half_close: args.half_close,
@@ -180,21 +150,10 @@ impl Run<'_> {
             ("--window", args.window.map(size)),
             ("--write", args.write.map(size)),
             ("--read", Some(args.read).filter(|read| *read != defaults.chunk()).map(size)),
-            ("--driver", (args.driver != cli::Driver::Std).then(|| "smol".to_owned())),
-            (
-                "--timeout",
-                Some(args.client.timeout)
-                    .filter(|timeout| Some(*timeout) != defaults.timeout())
-                    .map(units::duration),
-            ),
-            ("--socket-buffer", args.client.socket_buffer.map(size)),
+            ("--driver", (args.driver != cli::Driver::Std).then(|| args.driver.name().to_owned())),
         ];
         words.extend(options.into_iter().filter_map(|(option, value)| Some(format!("{option} {}", value?))));
-        words.extend(match args.client.family() {
-            Family::Any => None,
-            Family::V4 => Some("-4".to_owned()),
-            Family::V6 => Some("-6".to_owned()),
-        });
+        words.extend(args.client.again());
         words.join(" ")
     }
 }
@@ -226,9 +185,4 @@ impl Clients for Sessions<'_> {
         let mut outcomes = self.outcomes.lock().unwrap_or_else(PoisonError::into_inner);
         outcomes.push((index, ended.outcome));
     }
-}
-
-/// Short enough to be typed again.
-fn random_seed() -> u64 {
-    std::hash::RandomState::new().build_hasher().finish() % 100_000
 }

@@ -1,16 +1,19 @@
 //! The command line: what may be written, and what is said of what may not.
 
+use std::hash::{BuildHasher, Hasher};
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
 use clap::error::ErrorKind;
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
+use roundtrip_core::echo::ClientConfig;
 use roundtrip_std::{Endpoint, Family};
 
 use crate::out;
 use crate::problem::Problem;
 use crate::sim::SimVerb;
-use crate::units::{parse_count, parse_duration, parse_memory, parse_size, parse_threads};
+use crate::units;
+use crate::units::{parse_count, parse_duration, parse_memory, parse_rate, parse_size, parse_threads};
 
 /// Does a path carry bytes faithfully, both ways, to the end?
 #[derive(Debug, Parser)]
@@ -25,6 +28,7 @@ Examples:
   roundtrip check                          check this machine's loopback, with a server of its own
   roundtrip serve 0.0.0.0:7007             echo to everybody who connects
   roundtrip check HOST:7007 --bytes 10MB   is every byte of 10 MB back, in order, with a clean end?
+  roundtrip load HOST:7007 --rate 20k      how long does each of 20,000 messages a second take?
   roundtrip send localhost                 the tutorial's client: send a text, read it back
   roundtrip sim run echo --seeds 0..100000 a hundred thousand hostile schedules, each from its seed
 
@@ -40,6 +44,8 @@ pub(crate) enum Verb {
     Send(SendArgs),
     /// Send a payload, half-close, and verify every byte that comes back
     Check(CheckArgs),
+    /// Send message after message on many connections, verify every byte, and time each
+    Load(LoadArgs),
     /// Run the sessions through a hostile network in virtual time
     #[command(subcommand)]
     Sim(SimVerb),
@@ -179,6 +185,70 @@ Exit codes: 0 ok, 1 verification failed, 2 usage, 3 timed out, interrupted, or n
 4 cannot connect, 5 internal";
 
 #[derive(Debug, Args)]
+#[command(after_help = LOAD_EXAMPLES)]
+pub(crate) struct LoadArgs {
+    /// Where to connect: HOST:PORT, unix:PATH or unix:@NAME [default: a server of its own on the loopback]
+    #[arg(value_name = "ENDPOINT")]
+    pub(crate) endpoint: Option<String>,
+    /// Connections at one time
+    #[arg(short = 'c', long, value_name = "N", default_value = "10", value_parser = parse_count)]
+    pub(crate) connections: u64,
+    /// Bytes of a message
+    #[arg(long, value_name = "SIZE", default_value = "64", value_parser = parse_memory)]
+    pub(crate) size: usize,
+    /// Messages a second, on all connections together: an open loop, in which each counts from when it was due
+    /// [default: a closed loop, in which the next is sent when one is back]
+    #[arg(long, value_name = "N", value_parser = parse_rate)]
+    pub(crate) rate: Option<u64>,
+    /// Messages sent and not yet back, at the most, on each connection [default: 1; with --rate 1024, or 64 MiB of them]
+    #[arg(long, value_name = "N", value_parser = parse_count)]
+    pub(crate) in_flight: Option<u64>,
+    /// How long
+    #[arg(short = 'd', long, value_name = "TIME", default_value = "10s", value_parser = parse_duration)]
+    pub(crate) duration: Duration,
+    /// Messages in all, on all connections together, instead of a time
+    #[arg(long, value_name = "N", value_parser = parse_count, conflicts_with = "duration")]
+    pub(crate) count: Option<u64>,
+    /// Begin the connections one after the other over so long, instead of at once
+    #[arg(long, value_name = "TIME", value_parser = parse_duration)]
+    pub(crate) ramp: Option<Duration>,
+    /// What the bytes are computed from, counted up by one for each connection [default: a random one]
+    #[arg(long, value_name = "N")]
+    pub(crate) seed: Option<u64>,
+    /// Half-close when all is sent, and wait for the peer's end; off: close when all is back
+    #[arg(long, value_name = "on|off", default_value = "on", action = ArgAction::Set, value_parser = parse_switch)]
+    pub(crate) half_close: bool,
+    /// What drives the connections
+    #[arg(long, value_enum, default_value = "smol")]
+    pub(crate) driver: Driver,
+    /// Threads that run the connections; with --driver smol only [default: 1]
+    #[arg(long, value_name = "N", value_parser = parse_threads)]
+    pub(crate) threads: Option<NonZeroUsize>,
+    /// Print one JSON document instead, errors included; docs/schema/load.json describes it
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Write the latencies here, in the text form of the HDR histogram's plotters
+    #[arg(long, value_name = "FILE")]
+    pub(crate) hgrm: Option<String>,
+    /// Draw the latencies and the course of the load here
+    #[arg(long, value_name = "FILE")]
+    pub(crate) svg: Option<String>,
+    #[command(flatten)]
+    pub(crate) client: ClientArgs,
+}
+
+const LOAD_EXAMPLES: &str = "\
+Examples:
+  roundtrip load                                     how fast is this machine's loopback?
+  roundtrip load HOST:7007 -c 100 --rate 20k -d 30s  how long do messages take at 20,000 a second?
+  roundtrip load HOST:7007 -c 1000 --ramp 10s        a thousand connections, a hundred more each second
+  roundtrip load HOST:7007 --size 16KiB --in-flight 8 --count 1M
+  roundtrip load HOST:7007 --rate 5k --svg load.svg --hgrm load.hgrm
+
+Exit codes: 0 ok, 1 verification failed, 2 usage, 3 timed out, interrupted, or not all was sent or written,
+4 cannot connect, 5 internal";
+
+#[derive(Debug, Args)]
 pub(crate) struct ClientArgs {
     /// Give up on an address that does not answer for so long
     #[arg(long, value_name = "TIME", default_value = "5s", value_parser = parse_duration)]
@@ -213,6 +283,16 @@ impl FamilyArgs {
     }
 }
 
+impl Driver {
+    /// As it is written on the command line.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Std => "std",
+            Self::Smol => "smol",
+        }
+    }
+}
+
 impl ServeArgs {
     pub(crate) const fn family(&self) -> Family {
         self.family.family()
@@ -220,6 +300,24 @@ impl ServeArgs {
 }
 
 impl ClientArgs {
+    /// The options that are not the default, to be given again.
+    pub(crate) fn again(&self) -> impl Iterator<Item = String> + use<> {
+        let defaults = ClientConfig::default();
+        let timeout = Some(self.timeout).filter(|timeout| Some(*timeout) != defaults.timeout());
+        let family = match self.family() {
+            Family::Any => None,
+            Family::V4 => Some("-4".to_owned()),
+            Family::V6 => Some("-6".to_owned()),
+        };
+        [
+            timeout.map(|timeout| format!("--timeout {}", units::duration(timeout))),
+            self.socket_buffer.map(|bytes| format!("--socket-buffer {bytes}")),
+            family,
+        ]
+        .into_iter()
+        .flatten()
+    }
+
     pub(crate) const fn family(&self) -> Family {
         self.family.family()
     }
@@ -237,6 +335,11 @@ fn parse_bytes(text: &str) -> Result<u64, String> {
         0 => Err("there is nothing to check in 0 bytes\nsend at least 1 byte".to_owned()),
         bytes => Ok(bytes),
     }
+}
+
+/// Short enough to be typed again.
+pub(crate) fn random_seed() -> u64 {
+    std::hash::RandomState::new().build_hasher().finish() % 100_000
 }
 
 fn parse_switch(text: &str) -> Result<bool, String> {
@@ -294,7 +397,7 @@ mod tests {
     use super::*;
     use clap::CommandFactory;
     use roundtrip_core::admission::Limits;
-    use roundtrip_core::echo::{ClientConfig, ServerConfig};
+    use roundtrip_core::echo::ServerConfig;
 
     #[test]
     fn the_definition_is_sound() {

@@ -11,37 +11,50 @@ use crate::problem::{Exit, Problem};
 use crate::signals;
 
 pub(crate) fn connect(endpoint: &Endpoint, args: &ClientArgs) -> Result<Stream, NetError> {
-    let options = ConnectOptions {
+    roundtrip_std::connect(endpoint, &options(args))
+}
+
+pub(crate) const fn options(args: &ClientArgs) -> ConnectOptions {
+    ConnectOptions {
         family: args.family(),
         timeout: Some(args.connect_timeout),
         socket_buffer: args.socket_buffer,
-    };
-    roundtrip_std::connect(endpoint, &options)
+    }
 }
 
-/// What SIGINT and SIGTERM end: the sessions that run, and those that are about to.
+/// What SIGINT and SIGTERM do to the sessions that run, and those that are about to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Signals {
+    /// The first aborts them.
+    Abort,
+    /// The first stops them, and they get back what is on its way; the second aborts them.
+    StopFirst,
+}
+
+/// The way to end all sessions at once.
 #[derive(Default)]
 pub(crate) struct Stop(Mutex<Stopping>);
 
 #[derive(Default)]
 struct Stopping {
     stopped: bool,
+    aborted: bool,
     running: Vec<Control<Infallible>>,
 }
 
 impl Stop {
-    /// Watches for signals from now on. The second one ends the program where it stands, for there may be a connect that
-    /// nobody answers.
-    pub(crate) fn on_signals() -> Result<Arc<Self>, Problem> {
+    /// Watches for signals from now on. One after the abort ends the program where it stands, for there may be a connect
+    /// that nobody answers.
+    pub(crate) fn on_signals(signals: Signals) -> Result<Arc<Self>, Problem> {
         let stop = Arc::new(Self::default());
         let told = Arc::clone(&stop);
         signals::watch(move |count| {
-            if count > 1 {
-                std::process::exit(Exit::Incomplete as i32);
+            let stops_first = usize::from(signals == Signals::StopFirst);
+            match count.saturating_sub(stops_first) {
+                0 => told.stop(),
+                1 => told.abort(),
+                _ => std::process::exit(Exit::Incomplete as i32),
             }
-            let mut stopping = told.lock();
-            stopping.stopped = true;
-            stopping.running.drain(..).for_each(|control| control.abort());
         })?;
         Ok(stop)
     }
@@ -50,14 +63,31 @@ impl Stop {
         self.lock().stopped
     }
 
+    /// Lets the sessions finish.
+    pub(crate) fn stop(&self) {
+        let mut stopping = self.lock();
+        stopping.stopped = true;
+        stopping.running.iter().for_each(Control::stop);
+    }
+
+    fn abort(&self) {
+        let mut stopping = self.lock();
+        stopping.stopped = true;
+        stopping.aborted = true;
+        stopping.running.drain(..).for_each(|control| control.abort());
+    }
+
     /// A session begins.
     pub(crate) fn watch(&self, control: &Control<Infallible>) {
         let mut stopping = self.lock();
-        if stopping.stopped {
+        if stopping.aborted {
             control.abort();
-        } else {
-            stopping.running.push(control.clone());
+            return;
         }
+        if stopping.stopped {
+            control.stop();
+        }
+        stopping.running.push(control.clone());
     }
 
     /// All sessions are over.

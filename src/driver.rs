@@ -40,6 +40,14 @@ impl Driver {
         }
     }
 
+    /// How many threads run the connections, if that does not depend on the connections.
+    pub(crate) const fn threads(self) -> Option<NonZeroUsize> {
+        match self {
+            Self::Std => None,
+            Self::Smol { threads } => Some(threads),
+        }
+    }
+
     /// Serves until the server is drained.
     pub(crate) fn serve<S: Service<Machine: Send>>(
         self,

@@ -1,9 +1,11 @@
 //! `--json`: one document on standard output, whatever comes of the verb.
 
+use roundtrip_core::echo::{FaultKind, PeerEnd};
 use serde::Serialize;
 
 use crate::out;
 use crate::problem::Problem;
+use crate::verdict::Found;
 
 /// What went wrong before there was a result: `docs/schema/error.json`.
 #[derive(Serialize)]
@@ -39,4 +41,63 @@ pub(crate) fn complain(problem: &Problem) {
 /// Whether `--json` is among the arguments; those that could not be understood are no reason to answer in another form.
 fn is_wanted() -> bool {
     std::env::args_os().skip(1).take_while(|arg| arg != "--").any(|arg| arg == "--json")
+}
+
+/// What is wrong on a connection: `docs/schema/check.json`.
+#[derive(Serialize)]
+pub(crate) struct Fault {
+    kind: &'static str,
+    offset: u64,
+    connection: usize,
+    seed: u64,
+    bytes: Option<u64>,
+    end: Option<&'static str>,
+    sent_bytes: u64,
+    received_bytes: u64,
+    idle_seconds: f64,
+    after_half_close_seconds: Option<f64>,
+    into_pause_seconds: Option<f64>,
+    summary: String,
+    detail: String,
+    likely: Option<String>,
+}
+
+impl Fault {
+    pub(crate) fn of(found: &Found, seed: u64) -> Self {
+        let Found { connection, outcome, fault, words } = found;
+        let (kind, bytes, end) = match fault.kind {
+            FaultKind::Lost { bytes } => ("lost", Some(bytes), None),
+            FaultKind::Duplicated { bytes } => ("duplicated", Some(bytes), None),
+            FaultKind::Reordered => ("reordered", None, None),
+            FaultKind::Corrupted => ("corrupted", None, None),
+            FaultKind::Trailing => ("trailing", Some(outcome.received - fault.at), None),
+            FaultKind::Truncated { by, .. } => ("truncated", None, Some(end(by))),
+            FaultKind::TimedOut => ("timed_out", None, None),
+        };
+        Self {
+            kind,
+            offset: fault.at,
+            connection: connection + 1,
+            seed: seed.wrapping_add(*connection as u64),
+            bytes,
+            end,
+            sent_bytes: outcome.sent,
+            received_bytes: outcome.received,
+            idle_seconds: outcome.idle.as_secs_f64(),
+            after_half_close_seconds: outcome.shut.map(|shut| shut.as_secs_f64()),
+            into_pause_seconds: outcome.pause.map(|pause| pause.as_secs_f64()),
+            summary: words.what.clone(),
+            detail: words.detail.clone(),
+            likely: words.likely.clone(),
+        }
+    }
+}
+
+const fn end(by: PeerEnd) -> &'static str {
+    match by {
+        PeerEnd::Fin => "fin",
+        PeerEnd::Reset => "reset",
+        PeerEnd::Truncated => "truncated",
+        PeerEnd::Error => "error",
+    }
 }

@@ -5,6 +5,8 @@ mod cli;
 mod client;
 mod driver;
 mod json;
+mod load;
+mod loopback;
 mod out;
 mod problem;
 mod send;
@@ -26,6 +28,7 @@ fn main() -> ExitCode {
         Ok(cli::Verb::Serve(args)) => serve::run(&args),
         Ok(cli::Verb::Send(args)) => send::run(&args),
         Ok(cli::Verb::Check(args)) => check::run(&args),
+        Ok(cli::Verb::Load(args)) => load::run(&args),
         Ok(cli::Verb::Sim(verb)) => sim::run(&verb),
         Ok(cli::Verb::Told) => Ok(Exit::Ok),
         Err(problem) => Err(problem),

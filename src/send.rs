@@ -37,7 +37,7 @@ pub(crate) fn run(args: &SendArgs) -> Result<Exit, Problem> {
         return Ok(if sent { Exit::Ok } else { Exit::Failed });
     }
     let checked = Checked {
-        total,
+        total: Some(total),
         took: clock.now().since(Time::ZERO),
         timeout: args.client.timeout,
         half_close: true,

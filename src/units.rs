@@ -38,6 +38,31 @@ pub(crate) fn elapsed(duration: Duration) -> String {
     }
 }
 
+/// `88 µs`, `1.24 ms`, `1.02 s`: to three digits.
+pub(crate) fn latency(duration: Duration) -> String {
+    let (amount, unit) = match duration {
+        _ if duration < Duration::from_millis(1) => (duration.as_secs_f64() * 1e6, "µs"),
+        _ if duration < Duration::from_secs(1) => (duration.as_secs_f64() * 1e3, "ms"),
+        _ => (duration.as_secs_f64(), "s"),
+    };
+    format!("{} {unit}", three_digits(amount))
+}
+
+/// `10.2 MB/s`, of so many bytes a second.
+pub(crate) fn rate(bytes: f64) -> String {
+    let units = [(1e9, "GB/s"), (1e6, "MB/s"), (1e3, "kB/s")];
+    let (divisor, unit) = units.into_iter().find(|(unit, _)| bytes >= *unit).unwrap_or((1.0, "B/s"));
+    format!("{} {unit}", three_digits(bytes / divisor))
+}
+
+fn three_digits(amount: f64) -> String {
+    match amount {
+        ..9.995 => format!("{amount:.2}"),
+        ..99.95 => format!("{amount:.1}"),
+        _ => format!("{amount:.0}"),
+    }
+}
+
 /// A number of bytes, or of anything else: `512`, `64KiB`, `10MB`, `20k`.
 pub(crate) fn parse_size(text: &str) -> Result<u64, String> {
     parse_size::parse_size(text)
@@ -60,6 +85,15 @@ pub(crate) fn parse_count(text: &str) -> Result<u64, String> {
         0 => Err("it must not be 0\nleave the option out for its default".to_owned()),
         count => Ok(count),
     }
+}
+
+/// A number of things a second: `100`, `20k`.
+pub(crate) fn parse_rate(text: &str) -> Result<u64, String> {
+    let rate = parse_count(text)?;
+    if rate > 1_000_000_000 {
+        return Err("more than one a nanosecond\nuse at most 1G".to_owned());
+    }
+    Ok(rate)
 }
 
 /// A number of threads, at least 1.

@@ -13,8 +13,8 @@ const SHORTEST_IDLE: Duration = Duration::from_millis(100);
 
 /// What was checked.
 pub(crate) struct Checked {
-    /// Bytes that should have come back on each connection.
-    pub(crate) total: u64,
+    /// Bytes that should have come back on each connection; none: what was sent.
+    pub(crate) total: Option<u64>,
     /// How long it took.
     pub(crate) took: Duration,
     /// The longest time without progress that was allowed.
@@ -38,6 +38,8 @@ pub(crate) struct Judged {
     pub(crate) verified: usize,
     /// Connections on which it did not.
     pub(crate) failed: usize,
+    /// Those of them on which a byte was wrong.
+    pub(crate) wrong: usize,
     /// Bytes that came back on all connections.
     pub(crate) received: u64,
     /// The fault to tell: the first that is not a mere time-out, or the first.
@@ -80,8 +82,11 @@ impl Judged {
             None if verified == checked.connections => Exit::Ok,
             None => Exit::Incomplete,
         };
+        let is_wrong =
+            |fault: &Fault| !matches!(fault.kind, FaultKind::Truncated { .. } | FaultKind::TimedOut);
+        let wrong = faults.clone().filter(|(_, _, fault)| is_wrong(fault)).count();
         let received = outcomes.iter().map(|(_, outcome)| outcome.received).sum();
-        Self { exit, verified, failed: faults.count(), received, found }
+        Self { exit, verified, failed: faults.count(), wrong, received, found }
     }
 
     /// The lines to print.
@@ -90,7 +95,7 @@ impl Judged {
             Some(found) => self.fail(found, checked),
             None if self.exit == Exit::Ok => ok(checked),
             None => {
-                let total = checked.total.saturating_mul(checked.connections as u64);
+                let total = checked.total.unwrap_or(0).saturating_mul(checked.connections as u64);
                 format!("INCOMPLETE  stopped after {} of {} came back", grouped(self.received), bytes(total))
             }
         };
@@ -122,7 +127,7 @@ impl Judged {
 }
 
 fn ok(checked: &Checked) -> String {
-    let total = bytes(checked.total);
+    let total = bytes(checked.total.unwrap_or(0));
     let what = match checked.connections {
         1 => total,
         many => format!("{} connections, {total} each", grouped(many as u64)),
@@ -134,7 +139,7 @@ fn ok(checked: &Checked) -> String {
 impl Words {
     fn of(checked: &Checked, outcome: &ClientOutcome, fault: Fault) -> Self {
         let Fault { at, kind } = fault;
-        let total = checked.total;
+        let total = checked.total.unwrap_or(outcome.sent);
         let came = format!("{} of {} came back", grouped(at), bytes(total));
         let wrong = format!("first wrong offset {at}; every byte before it is right");
         let missing = if at == total {
@@ -225,7 +230,7 @@ const fn on_their_way(outcome: &ClientOutcome) -> u64 {
 }
 
 fn likely(checked: &Checked, outcome: &ClientOutcome, Fault { at, kind }: Fault) -> Option<String> {
-    let total = checked.total;
+    let total = checked.total.unwrap_or(outcome.sent);
     let likely = match kind {
         FaultKind::Corrupted | FaultKind::Trailing if at == 0 => "the peer is no echo server",
         FaultKind::Corrupted => "a program on the path changes the bytes, or memory is bad",

@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use roundtrip_core::echo::{FaultKind, PeerEnd};
 use serde::Serialize;
 
-use crate::cli::{CheckArgs, Driver};
+use crate::cli::CheckArgs;
+use crate::json::Fault;
 use crate::problem::Exit;
-use crate::verdict::{Checked, Found, Judged};
+use crate::verdict::{Checked, Judged};
 
 /// The whole document.
 #[derive(Serialize)]
@@ -40,24 +40,6 @@ pub(super) struct Check {
     again: String,
 }
 
-#[derive(Serialize)]
-struct Fault {
-    kind: &'static str,
-    offset: u64,
-    connection: usize,
-    seed: u64,
-    bytes: Option<u64>,
-    end: Option<&'static str>,
-    sent_bytes: u64,
-    received_bytes: u64,
-    idle_seconds: f64,
-    after_half_close_seconds: Option<f64>,
-    into_pause_seconds: Option<f64>,
-    summary: String,
-    detail: String,
-    likely: Option<String>,
-}
-
 impl<'a> Document<'a> {
     pub(super) fn of(args: &'a CheckArgs, seed: u64, exit: Exit, checks: Vec<Check>) -> Self {
         let seconds = |duration: Option<Duration>| duration.map(|duration| duration.as_secs_f64());
@@ -65,10 +47,7 @@ impl<'a> Document<'a> {
             result: checks.last().map_or("incomplete", |last| last.result),
             exit: exit as u8,
             endpoint: args.endpoint.as_deref(),
-            driver: match args.driver {
-                Driver::Std => "std",
-                Driver::Smol => "smol",
-            },
+            driver: args.driver.name(),
             seed,
             connections: args.connections,
             rounds: args.repeat,
@@ -90,7 +69,7 @@ impl Check {
                 (_, None) => "incomplete",
             },
             round,
-            bytes: checked.total,
+            bytes: checked.total.unwrap_or(0),
             seconds: checked.took.as_secs_f64(),
             received_bytes: judged.received,
             connections_ok: judged.verified,
@@ -98,45 +77,5 @@ impl Check {
             fault: judged.found.as_ref().map(|found| Fault::of(found, seed)),
             again: checked.again.clone(),
         }
-    }
-}
-
-impl Fault {
-    fn of(found: &Found, seed: u64) -> Self {
-        let Found { connection, outcome, fault, words } = found;
-        let (kind, bytes, end) = match fault.kind {
-            FaultKind::Lost { bytes } => ("lost", Some(bytes), None),
-            FaultKind::Duplicated { bytes } => ("duplicated", Some(bytes), None),
-            FaultKind::Reordered => ("reordered", None, None),
-            FaultKind::Corrupted => ("corrupted", None, None),
-            FaultKind::Trailing => ("trailing", Some(outcome.received - fault.at), None),
-            FaultKind::Truncated { by, .. } => ("truncated", None, Some(end(by))),
-            FaultKind::TimedOut => ("timed_out", None, None),
-        };
-        Self {
-            kind,
-            offset: fault.at,
-            connection: connection + 1,
-            seed: seed.wrapping_add(*connection as u64),
-            bytes,
-            end,
-            sent_bytes: outcome.sent,
-            received_bytes: outcome.received,
-            idle_seconds: outcome.idle.as_secs_f64(),
-            after_half_close_seconds: outcome.shut.map(|shut| shut.as_secs_f64()),
-            into_pause_seconds: outcome.pause.map(|pause| pause.as_secs_f64()),
-            summary: words.what.clone(),
-            detail: words.detail.clone(),
-            likely: words.likely.clone(),
-        }
-    }
-}
-
-const fn end(by: PeerEnd) -> &'static str {
-    match by {
-        PeerEnd::Fin => "fin",
-        PeerEnd::Reset => "reset",
-        PeerEnd::Truncated => "truncated",
-        PeerEnd::Error => "error",
     }
 }

@@ -1,0 +1,132 @@
+//! What `load --json` prints: `docs/schema/load.json`.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde::Serialize;
+
+use super::report::{QUANTILES, Report};
+use crate::cli::LoadArgs;
+use crate::json::Fault;
+use crate::problem::Exit;
+
+/// The whole document.
+#[derive(Serialize)]
+pub(super) struct Document<'a> {
+    result: &'static str,
+    exit: u8,
+    endpoint: &'a str,
+    driver: &'static str,
+    seed: u64,
+    r#loop: &'static str,
+    connections: u64,
+    size_bytes: u64,
+    in_flight: usize,
+    rate_per_second: Option<u64>,
+    half_close: bool,
+    timeout_seconds: f64,
+    seconds: f64,
+    messages: Messages,
+    late_starts: Option<Late>,
+    latency_seconds: Option<BTreeMap<&'static str, f64>>,
+    throughput: Throughput,
+    connections_ok: usize,
+    connections_failed: usize,
+    connections_not_made: u64,
+    not_made_because: Option<&'a str>,
+    fault: Option<Fault>,
+    course: Course,
+    again: &'a str,
+}
+
+#[derive(Serialize)]
+struct Messages {
+    scheduled: Option<u64>,
+    sent: u64,
+    ok: u64,
+    wrong: u64,
+    unanswered: u64,
+}
+
+#[derive(Serialize)]
+struct Late {
+    count: u64,
+    latest_seconds: f64,
+}
+
+#[derive(Serialize)]
+#[expect(clippy::struct_field_names, reason = "documents tell units")]
+struct Throughput {
+    messages_per_second: f64,
+    sent_bytes_per_second: f64,
+    received_bytes_per_second: f64,
+}
+
+#[derive(Serialize)]
+struct Course {
+    interval_seconds: f64,
+    messages: Vec<u64>,
+    longest_seconds: Vec<f64>,
+}
+
+impl<'a> Document<'a> {
+    pub(super) fn of(args: &'a LoadArgs, endpoint: &'a str, seed: u64, report: &'a Report<'_>) -> Self {
+        let (record, judged) = (&report.record, &report.judged);
+        let seconds = |nanos: u64| Duration::from_nanos(nanos).as_secs_f64();
+        let latency = (report.ok() > 0).then(|| {
+            let quantiles = QUANTILES.map(|(name, quantile)| (name, report.quantile(quantile).as_secs_f64()));
+            let mut all = BTreeMap::from(quantiles);
+            all.insert("min", seconds(record.latency.min()));
+            all.insert("mean", record.latency.mean() / 1e9);
+            all.insert("max", seconds(record.latency.max()));
+            all
+        });
+        let intervals = record.course.intervals();
+        Self {
+            result: match (report.exit(), &judged.found) {
+                (Exit::Ok, _) => "ok",
+                (_, Some(_)) => "failed",
+                (_, None) => "incomplete",
+            },
+            exit: report.exit() as u8,
+            endpoint,
+            driver: args.driver.name(),
+            seed,
+            r#loop: if args.rate.is_some() { "open" } else { "closed" },
+            connections: args.connections,
+            size_bytes: report.size,
+            in_flight: report.in_flight,
+            rate_per_second: args.rate,
+            half_close: args.half_close,
+            timeout_seconds: args.client.timeout.as_secs_f64(),
+            seconds: report.took.as_secs_f64(),
+            messages: Messages {
+                scheduled: report.plan.messages(),
+                sent: report.sent(),
+                ok: report.ok(),
+                wrong: report.wrong(),
+                unanswered: report.sent().saturating_sub(report.ok() + report.wrong()),
+            },
+            late_starts: args
+                .rate
+                .map(|_| Late { count: record.late, latest_seconds: record.latest.as_secs_f64() }),
+            latency_seconds: latency,
+            throughput: Throughput {
+                messages_per_second: report.per_second(report.ok()),
+                sent_bytes_per_second: report.per_second(report.sent_bytes),
+                received_bytes_per_second: report.per_second(report.received_bytes),
+            },
+            connections_ok: judged.verified,
+            connections_failed: judged.failed,
+            connections_not_made: report.unconnected,
+            not_made_because: report.unconnected_why,
+            fault: judged.found.as_ref().map(|found| Fault::of(found, seed)),
+            course: Course {
+                interval_seconds: record.course.width().as_secs_f64(),
+                messages: intervals.iter().map(|interval| interval.messages).collect(),
+                longest_seconds: intervals.iter().map(|interval| interval.longest.as_secs_f64()).collect(),
+            },
+            again: &report.checked.again,
+        }
+    }
+}

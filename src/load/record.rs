@@ -1,0 +1,199 @@
+//! What is measured while a load runs.
+
+use std::time::Duration;
+
+use hdrhistogram::Histogram;
+use roundtrip_core::Time;
+use roundtrip_core::echo::RoundTrip;
+
+use crate::problem::Problem;
+
+/// A start that is later than this is counted: below it lies what timers and schedulers take.
+pub(super) const LATE: Duration = Duration::from_millis(1);
+/// The longest time that is told from longer ones.
+const LONGEST: Duration = Duration::from_hours(1);
+/// Intervals that a course has at the most.
+const MAX_INTERVALS: usize = 600;
+
+/// The measurements of some connections; those of all are their sum.
+#[derive(Clone, Debug)]
+pub(super) struct Record {
+    /// Nanoseconds, to three digits.
+    pub(super) latency: Histogram<u64>,
+    /// Messages that started late, and the latest of all starts.
+    pub(super) late: u64,
+    pub(super) latest: Duration,
+    /// When the last message was back.
+    pub(super) last: Time,
+    pub(super) course: Course,
+}
+
+/// What happened in each of equal intervals of time. However long it lasts, there are at most 600.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Course {
+    start: Time,
+    width: Duration,
+    intervals: Vec<Interval>,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Interval {
+    /// Messages that came back in it.
+    pub(super) messages: u64,
+    /// The longest that one of them took.
+    pub(super) longest: Duration,
+}
+
+impl Record {
+    pub(super) fn new(start: Time, width: Duration) -> Result<Self, Problem> {
+        let longest = nanos(LONGEST);
+        let latency = Histogram::new_with_bounds(1, longest, 3).map_err(|error| {
+            Problem::system("cannot keep a histogram", &std::io::Error::other(error.to_string()))
+        })?;
+        Ok(Self {
+            latency,
+            late: 0,
+            latest: Duration::ZERO,
+            last: start,
+            course: Course { start, width, intervals: Vec::new() },
+        })
+    }
+
+    /// A message is back.
+    pub(super) fn add(&mut self, trip: RoundTrip) {
+        self.latency.saturating_record(nanos(trip.took()));
+        self.late += u64::from(trip.late() > LATE);
+        self.latest = self.latest.max(trip.late());
+        self.last = self.last.max(trip.back);
+        self.course.add(trip);
+    }
+
+    /// Both together.
+    pub(super) fn merge(&mut self, other: &Self) {
+        // The bounds are the same, so it always fits.
+        let merged = self.latency.add(&other.latency);
+        debug_assert!(merged.is_ok());
+        self.late += other.late;
+        self.latest = self.latest.max(other.latest);
+        self.last = self.last.max(other.last);
+        self.course.merge(&other.course);
+    }
+}
+
+impl Course {
+    pub(super) const fn width(&self) -> Duration {
+        self.width
+    }
+
+    pub(super) fn intervals(&self) -> &[Interval] {
+        &self.intervals
+    }
+
+    fn add(&mut self, trip: RoundTrip) {
+        loop {
+            let index = trip.back.since(self.start).as_nanos() / self.width.as_nanos().max(1);
+            match usize::try_from(index) {
+                Ok(index) if index < MAX_INTERVALS => {
+                    if self.intervals.len() <= index {
+                        self.intervals.resize(index + 1, Interval::default());
+                    }
+                    let interval = &mut self.intervals[index];
+                    interval.messages += 1;
+                    interval.longest = interval.longest.max(trip.took());
+                    return;
+                }
+                _ => self.coarsen(),
+            }
+        }
+    }
+
+    /// Intervals of twice the width.
+    fn coarsen(&mut self) {
+        self.width *= 2;
+        self.intervals = self
+            .intervals
+            .chunks(2)
+            .map(|pair| {
+                pair.iter().fold(Interval::default(), |sum, next| Interval {
+                    messages: sum.messages + next.messages,
+                    longest: sum.longest.max(next.longest),
+                })
+            })
+            .collect();
+    }
+
+    fn merge(&mut self, other: &Self) {
+        let mut other = other.clone();
+        while self.width < other.width {
+            self.coarsen();
+        }
+        while other.width < self.width {
+            other.coarsen();
+        }
+        if self.intervals.len() < other.intervals.len() {
+            self.intervals.resize(other.intervals.len(), Interval::default());
+        }
+        for (sum, next) in self.intervals.iter_mut().zip(&other.intervals) {
+            sum.messages += next.messages;
+            sum.longest = sum.longest.max(next.longest);
+        }
+    }
+}
+
+fn nanos(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MS: Duration = Duration::from_millis(1);
+
+    fn trip(due: u32, sent: u32, back: u32) -> RoundTrip {
+        let at = |millis: u32| Time::ZERO.after(MS * millis);
+        RoundTrip { due: at(due), sent: at(sent), back: at(back) }
+    }
+
+    fn record(trips: &[RoundTrip]) -> Record {
+        let mut record = Record::new(Time::ZERO, MS).unwrap();
+        for trip in trips {
+            record.add(*trip);
+        }
+        record
+    }
+
+    #[test]
+    fn a_message_counts_from_when_it_was_due() {
+        let record = record(&[trip(0, 0, 10), trip(1, 9, 10), trip(9, 10, 11)]);
+        assert_eq!((record.latency.len(), record.late, record.latest), (3, 1, 8 * MS));
+        assert!(record.latency.max().abs_diff(10_000_000) < 10_000);
+        assert_eq!(record.last, Time::ZERO.after(11 * MS));
+    }
+
+    #[test]
+    fn records_are_merged_as_if_they_were_one() {
+        let trips: Vec<_> = (0..2000).map(|i| trip(i, i + i % 3, i + 3 + i % 7)).collect();
+        let whole = record(&trips);
+        // The first has few intervals, and narrow ones.
+        let (mut first, second) = (record(&trips[..100]), record(&trips[100..]));
+        first.merge(&second);
+        assert_eq!(first.latency, whole.latency);
+        assert_eq!((first.late, first.latest, first.last), (whole.late, whole.latest, whole.last));
+        assert_eq!(first.course, whole.course);
+        let mut second = second;
+        second.merge(&record(&trips[..100]));
+        assert_eq!(second.course, whole.course);
+    }
+
+    #[test]
+    fn a_course_stays_short_however_long_it_lasts() {
+        let trips: Vec<_> = (0..100_000).map(|i| trip(i, i, i)).collect();
+        let course = record(&trips).course;
+        assert!(
+            course.intervals().len() <= MAX_INTERVALS && course.intervals().len() > MAX_INTERVALS / 2 - 1
+        );
+        assert_eq!(course.intervals().iter().map(|interval| interval.messages).sum::<u64>(), 100_000);
+        assert_eq!(course.width(), 256 * MS);
+    }
+}

@@ -1,0 +1,46 @@
+//! A server of our own, for the verbs that need nothing else.
+
+use std::sync::Arc;
+use std::thread;
+
+use roundtrip_core::admission::Limits;
+use roundtrip_core::echo::{EchoServer, ServerConfig};
+use roundtrip_std::{BindOptions, Endpoint, Family, Listener, Peer, ServerHandle};
+
+use crate::cli;
+use crate::driver::Driver;
+use crate::problem::{Exit, Problem};
+
+/// Does `work` while a server of our own echoes on a free port of the loopback.
+pub(crate) fn serve_during(
+    driver: Driver,
+    family: Family,
+    work: impl FnOnce(Endpoint) -> Result<Exit, Problem>,
+) -> Result<Exit, Problem> {
+    let (listener, endpoint) = bind(family)?;
+    let handle = ServerHandle::new();
+    let config = Arc::new(ServerConfig::default());
+    let echo = |now, _peer: &Peer| EchoServer::new(Arc::clone(&config), now);
+    thread::scope(|scope| {
+        let server = thread::Builder::new()
+            .spawn_scoped(scope, || driver.serve(vec![listener], Limits::default(), &handle, &echo))
+            .map_err(|error| Problem::system("cannot serve", &error))?;
+        let exit = work(endpoint);
+        // Nobody is left who could lose anything.
+        handle.force();
+        match server.join() {
+            Ok(Ok(_served)) => exit,
+            Ok(Err(error)) => Err(Problem::system("cannot serve", &error)),
+            Err(_panic) => exit,
+        }
+    })
+}
+
+fn bind(family: Family) -> Result<(Listener, Endpoint), Problem> {
+    let options = BindOptions { family, ..BindOptions::default() };
+    let name = "localhost:0";
+    let listener =
+        roundtrip_std::bind(&cli::endpoint(name)?, &options).map_err(|error| Problem::net(name, &error))?;
+    let endpoint = listener.local_endpoint().map_err(|error| Problem::system("cannot serve", &error))?;
+    Ok((listener, endpoint))
+}
