@@ -238,6 +238,21 @@ fn without_a_half_close_it_closes_when_all_is_back() {
     assert!(!ping.shut);
 }
 
+/// A driver may learn late that a write is through: what came back was sent.
+#[test]
+fn what_is_back_counts_as_sent() {
+    let config = PingerConfig::builder().size(SIZE).half_close(false).build().unwrap();
+    let mut machine = Pinger::new(config.into(), closed(1), SEED, at(10));
+    let Action::Write(bytes) = machine.poll(at(10)) else { panic!("no write") };
+    assert!(matches!(machine.poll(at(10)), Action::Wait(_)));
+    machine.handle(at(11), Input::Data(bytes)).unwrap();
+    assert!(matches!(machine.poll(at(11)), Action::Event(_)));
+    machine.handle(at(11), Input::Eof).unwrap();
+    let Action::Close { how, outcome } = machine.poll(at(11)) else { panic!("no close") };
+    let ClientOutcome { verdict, sent, received, .. } = outcome;
+    assert_eq!((how, verdict, sent, received), (Teardown::Graceful, Verdict::Verified, 32, 32));
+}
+
 #[test]
 fn no_message_is_due_from_its_time_on() {
     for (schedule, sent) in [(Schedule::closed_loop(at(10)), 1), (Schedule::open_loop(at(10), nanos(5)), 4)] {

@@ -33,6 +33,8 @@ pub(crate) enum Name {
     Server,
     /// A thousand sessions in a virtual hour
     Soak,
+    /// Clients that send message after message, each timed
+    Load,
 }
 
 impl Name {

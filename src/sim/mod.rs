@@ -9,7 +9,7 @@ pub(crate) use args::SimVerb;
 
 use std::fs;
 
-use roundtrip_sim::scenarios::{Echo, Server, Soak};
+use roundtrip_sim::scenarios::{Echo, Load, Server, Soak};
 use roundtrip_sim::{Scenario, Trace};
 
 use crate::problem::{Exit, Problem, plain};
@@ -42,6 +42,7 @@ fn with(name: Name, task: impl Task) -> Result<Exit, Problem> {
         Name::Echo => task.with(&Echo),
         Name::Server => task.with(&Server),
         Name::Soak => task.with(&Soak),
+        Name::Load => task.with(&Load),
     }
 }
 

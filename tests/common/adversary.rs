@@ -1,5 +1,7 @@
 //! An echo server that does to its clients what servers and proxies should not, at an exact offset.
 
+#![allow(clippy::wildcard_enum_match_arm, reason = "most faults change one thing")]
+
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::os::unix::net::{UnixListener, UnixStream};
@@ -164,11 +166,12 @@ impl Drop for Adversary {
 fn serve(accept: impl Fn() -> Connection + Send + 'static, faults: &[Fault]) -> Arc<Shared> {
     let shared = Arc::new(Shared::default());
     let all = Arc::clone(&shared);
-    let mut faults = faults.to_vec().into_iter();
+    let mut faults = faults.to_vec();
+    faults.reverse();
     thread::spawn(move || {
         loop {
             let connection = accept();
-            let fault = faults.next().unwrap_or(Fault::None);
+            let fault = faults.pop().unwrap_or(Fault::None);
             let shared = Arc::clone(&all);
             thread::spawn(move || {
                 // A client that has seen enough does not wait for the rest.
@@ -210,7 +213,7 @@ fn misbehave(connection: Connection, fault: Fault, shared: &Shared) -> io::Resul
         if let Fault::Delay { at, time } = fault
             && (sent..out.len()).contains(&at)
         {
-            thread::sleep(time);
+            thread::park_timeout(time);
         }
         if !matches!(fault, Fault::Reset { read, .. } if got.len() < read) {
             if let Err(error) = (&connection).write_all(&out[sent..]) {

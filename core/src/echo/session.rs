@@ -203,7 +203,7 @@ impl<P: Pace> Session<P> {
                     self.shut = Some(now);
                     return Action::ShutdownWrite;
                 }
-                Next::Done if self.verifier.is_whole() => self.verdict = Some((self.whole(), now)),
+                Next::Done if self.verifier.is_whole() => self.whole(now),
                 Next::Done => {}
                 Next::Nothing(until) => wake = until,
             }
@@ -240,15 +240,17 @@ impl<P: Pace> Session<P> {
     fn ended(&mut self, now: Time, by: PeerEnd) {
         let is_done = self.cut || self.pace.is_done(&self.verifier);
         if is_done && self.verifier.is_whole() && by == PeerEnd::Fin {
-            self.verdict = Some((self.whole(), now));
+            self.whole(now);
         } else {
             self.fail(now, FaultKind::Truncated { by, after: self.shut.map(|shut| now.since(shut)) });
         }
     }
 
-    /// All is back that was sent.
-    fn whole(&self) -> Verdict {
-        if self.pace.is_done(&self.verifier) { Verdict::Verified } else { Verdict::Stopped }
+    /// All is back that was sent: so the transport took it, whether or not the driver has said so yet.
+    fn whole(&mut self, now: Time) {
+        self.outstanding = 0;
+        let is_done = self.pace.is_done(&self.verifier);
+        self.verdict = Some((if is_done { Verdict::Verified } else { Verdict::Stopped }, now));
     }
 
     /// Something is on its way, or was not taken yet, or the peer's end is to come.

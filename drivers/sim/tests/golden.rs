@@ -9,7 +9,7 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 use roundtrip_sim::choose::{Faults, Seeded};
-use roundtrip_sim::scenarios::{Echo, Server};
+use roundtrip_sim::scenarios::{Echo, Load, Server};
 use roundtrip_sim::{Runner, Scenario};
 
 fn hashes(scenario: &impl Scenario, text: &mut String) {
@@ -25,6 +25,7 @@ fn the_golden_seeds_have_their_hashes() {
     let mut now = String::new();
     hashes(&Echo, &mut now);
     hashes(&Server, &mut now);
+    hashes(&Load, &mut now);
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/hashes.txt");
     if std::env::var_os("ROUNDTRIP_GOLDEN").is_some_and(|what| what == "write") {
         std::fs::write(&path, &now).unwrap();

@@ -1,8 +1,9 @@
-//! The scenarios that come with the simulator: the echo sessions and the admission policy of the core.
+//! The scenarios that come with the simulator: the echo sessions, the load and the admission policy of the core.
 
 mod echo;
 #[cfg(roundtrip_planted)]
 mod faulty;
+mod load;
 mod oracle;
 mod server;
 mod soak;
@@ -11,5 +12,6 @@ mod workload;
 pub use echo::{Echo, EchoClients, EchoServers};
 #[cfg(roundtrip_planted)]
 pub use faulty::{Faulty, PLANTED, PlantedBug};
+pub use load::{Load, Pingers};
 pub use server::Server;
 pub use soak::Soak;

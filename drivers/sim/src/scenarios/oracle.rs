@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use roundtrip_core::echo::{
-    ClientOutcome, EchoClient, EchoServer, End as ServerEnd, FaultKind, Limit, Phase, ServerOutcome, Verdict,
+    ClientOutcome, EchoServer, End as ServerEnd, FaultKind, Limit, Phase, ServerOutcome, Verdict,
 };
 use roundtrip_core::{Driven, Failure, Machine, Time};
 
@@ -27,6 +27,17 @@ pub(super) const GOALS: &[&str] = &[
     "stop while lingering",
 ];
 
+/// The goals of every echo, and behind them a scenario's own.
+pub(super) const fn goals_and<const OWN: usize, const ALL: usize>(
+    own: &[&'static str; OWN],
+) -> [&'static str; ALL] {
+    let mut goals = [""; ALL];
+    let (first, last) = goals.split_at_mut(GOALS.len());
+    first.copy_from_slice(GOALS);
+    last.copy_from_slice(own);
+    goals
+}
+
 /// A server session of the echo, shipped or with a bug planted in it.
 pub(super) trait Subject: Machine<Outcome = ServerOutcome> {
     fn server(&self) -> &EchoServer;
@@ -44,11 +55,19 @@ pub(super) fn check<S>(moment: &Moment<'_, S>, reached: &mut Reached) -> Result<
 where
     S: Scenario<Client = EchoClients, Server = EchoServers>,
 {
-    let workload = &moment.server.workload;
-    let end = moment.connection.server();
-    if moment.side == Side::Client {
-        return check_client(moment.connection.client());
+    match moment.side {
+        Side::Client => check_client(moment.connection.client()),
+        Side::Server => check_server(moment.connection.server(), &moment.server.workload, reached),
     }
+}
+
+/// After every event at a server's end.
+#[inline]
+pub(super) fn check_server<M: Subject>(
+    end: &End<M>,
+    workload: &Workload,
+    reached: &mut Reached,
+) -> Result<(), Violation> {
     reached.reach_if(6, end.did().has(Did::TIED));
     match (end.session(), end.outcome()) {
         (Some(session), _) => check_session(end, session, workload, reached),
@@ -166,7 +185,7 @@ fn check_outcome<M: Subject>(
 }
 
 /// The client verifies every byte: what it found is decided here, what it missed once both sides are known.
-fn check_client(end: &End<EchoClient>) -> Result<(), Violation> {
+pub(super) fn check_client<C: Machine<Outcome = ClientOutcome>>(end: &End<C>) -> Result<(), Violation> {
     let Some(ClientOutcome { verdict: Verdict::Faulty(fault), sent, received, .. }) = end.outcome() else {
         return Ok(());
     };
@@ -184,8 +203,8 @@ fn check_client(end: &End<EchoClient>) -> Result<(), Violation> {
 }
 
 /// Once both ends are closed.
-pub(super) fn finished<M: Subject>(
-    connection: &Connection<EchoClient, M>,
+pub(super) fn finished<C: Machine<Outcome = ClientOutcome>, M: Subject>(
+    connection: &Connection<C, M>,
     reached: &mut Reached,
 ) -> Result<(), Violation> {
     let (client, server, injected) = (connection.client(), connection.server(), connection.injected());

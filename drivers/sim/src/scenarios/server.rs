@@ -29,13 +29,7 @@ const OWN_GOALS: [&str; 4] =
     ["at the limit of connections", "turned away", "crash with a session open", "abort of all sessions"];
 #[expect(clippy::cast_possible_truncation, reason = "at most 64")]
 const FIRST_GOAL: u32 = oracle::GOALS.len() as u32;
-const GOALS: [&str; oracle::GOALS.len() + OWN_GOALS.len()] = {
-    let mut goals = [""; _];
-    let (first, own) = goals.split_at_mut(oracle::GOALS.len());
-    first.copy_from_slice(oracle::GOALS);
-    own.copy_from_slice(&OWN_GOALS);
-    goals
-};
+const GOALS: [&str; oracle::GOALS.len() + OWN_GOALS.len()] = oracle::goals_and(&OWN_GOALS);
 
 impl Scenario for Server {
     type Server = EchoServers;
