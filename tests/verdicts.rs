@@ -10,6 +10,8 @@ mod common;
 #[path = "common/schema.rs"]
 mod schema;
 
+use std::io::{Read, Write};
+use std::net::TcpListener;
 use std::thread;
 use std::time::Duration;
 
@@ -226,6 +228,7 @@ with_every_driver! {
     a_path_that_does_not_bear_a_slow_reader_is_found
     a_good_server_passes_every_test
     of_many_connections_the_first_fault_is_told_and_the_others_are_counted
+    connections_that_are_mixed_up_are_found
     a_real_fault_is_told_before_a_time_out
     rounds_end_with_the_first_that_fails
     each_size_is_a_check_of_its_own
@@ -464,6 +467,30 @@ fn of_many_connections_the_first_fault_is_told_and_the_others_are_counted(driver
     let fault = &check["fault"];
     let seed = 24300 + fault["connection"].as_u64().unwrap();
     assert_eq!(fault["seed"], seed, "each connection has the next seed: {document:#}");
+}
+
+/// Each has a payload of its own: what is right for one is wrong for another.
+fn connections_that_are_mixed_up_are_found(driver: &str) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    let crossing = thread::spawn(move || {
+        let both = [(), ()].map(|()| common::bounded(listener.accept().unwrap().0));
+        let bytes = both.each_ref().map(|mut stream| {
+            let mut bytes = [0; 1000];
+            stream.read_exact(&mut bytes).unwrap();
+            bytes
+        });
+        for (mut stream, bytes) in both.iter().zip(bytes.iter().rev()) {
+            stream.write_all(bytes).unwrap();
+        }
+        both
+    });
+    let checked = run(&mut roundtrip(["check", &address, "--bytes", "1000", "-c", "2", "--driver", driver]));
+    assert_eq!(checked.code, Some(1), "{checked:?}");
+    let lines = "FAIL  corrupted: bytes came that were never sent\n  first wrong offset 0;";
+    assert!(checked.stdout.starts_with(lines), "{checked:?}");
+    assert!(checked.stdout.contains(" of 2; 1 more failed, 0 ok\n"), "{checked:?}");
+    drop(crossing.join().unwrap());
 }
 
 fn a_real_fault_is_told_before_a_time_out(driver: &str) {
