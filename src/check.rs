@@ -86,7 +86,7 @@ impl Run<'_> {
         let args = self.args;
         let clock = SystemClock::new();
         let sessions = Sessions {
-            config: Arc::new(self.config(total)?),
+            config: Arc::new(config(args, total)?),
             seed: self.seed,
             total,
             stop: &self.stop,
@@ -116,22 +116,6 @@ impl Run<'_> {
         Ok((checked, judged))
     }
 
-    fn config(&self, total: u64) -> Result<ClientConfig, Problem> {
-        let args = self.args;
-        let mut builder = ClientConfig::builder();
-        if args.stall.is_some() {
-            builder = builder.window(driver::in_memory(total.min(MAX_WINDOW))).write(STALLED_WRITE);
-        }
-        if let Some(window) = args.window {
-            builder = builder.window(window);
-        }
-        if let Some(write) = args.write {
-            builder = builder.write(write);
-        }
-        builder = builder.chunk(args.read).half_close(args.half_close).pause(args.pause).stall(args.stall);
-        Ok(builder.timeout(Some(args.client.timeout)).build()?)
-    }
-
     /// The command that checks this size again: the options that decide what is sent, and what is not the default.
     fn again(&self, total: u64) -> String {
         let args = self.args;
@@ -156,6 +140,22 @@ impl Run<'_> {
         words.extend(args.client.again());
         words.join(" ")
     }
+}
+
+/// The policy of each session.
+fn config(args: &CheckArgs, total: u64) -> Result<ClientConfig, Problem> {
+    let mut builder = ClientConfig::builder();
+    if args.stall.is_some() {
+        builder = builder.window(driver::in_memory(total.min(MAX_WINDOW))).write(STALLED_WRITE);
+    }
+    if let Some(window) = args.window {
+        builder = builder.window(window);
+    }
+    if let Some(write) = args.write {
+        builder = builder.write(write);
+    }
+    builder = builder.chunk(args.read).half_close(args.half_close).pause(args.pause).stall(args.stall);
+    Ok(builder.timeout(Some(args.client.timeout)).build()?)
 }
 
 /// The connections of one check, and what came of them in the order in which they ended.
@@ -184,5 +184,40 @@ impl Clients for Sessions<'_> {
     fn ended(&self, index: usize, ended: Ended<ClientOutcome>) {
         let mut outcomes = self.outcomes.lock().unwrap_or_else(PoisonError::into_inner);
         outcomes.push((index, ended.outcome));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    fn configured(options: &str) -> ClientConfig {
+        let cli::Verb::Check(args) = cli::parsed(options).unwrap() else { unreachable!() };
+        config(&args, 3000).unwrap()
+    }
+
+    #[test]
+    fn every_option_reaches_the_sessions() {
+        assert_eq!(configured("check"), ClientConfig::default());
+        let options =
+            "check --window 7 --write 5 --read 3 --half-close off --pause 2s --stall 1s --timeout 4s";
+        let expected = ClientConfig::builder()
+            .window(7)
+            .write(5)
+            .chunk(3)
+            .half_close(false)
+            .pause(Some(Duration::from_secs(2)))
+            .stall(Some(Duration::from_secs(1)))
+            .timeout(Some(Duration::from_secs(4)));
+        assert_eq!(configured(options), expected.build().unwrap());
+    }
+
+    #[test]
+    fn a_stalled_session_sends_everything_unless_it_is_told_otherwise() {
+        let config = configured("check --stall 1s");
+        assert_eq!((config.window(), config.write()), (3000, STALLED_WRITE));
+        let config = configured("check --stall 1s --window 9 --write 2");
+        assert_eq!((config.window(), config.write()), (9, 2));
     }
 }

@@ -392,6 +392,12 @@ fn explain(error: &clap::Error) -> Problem {
     Problem::usage(cause, advice)
 }
 
+/// The verb of a command line in which no word has a space.
+#[cfg(test)]
+pub(crate) fn parsed(words: &str) -> Result<Verb, clap::Error> {
+    Ok(Cli::try_parse_from(["roundtrip"].into_iter().chain(words.split(' ')))?.verb)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

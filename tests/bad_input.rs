@@ -14,6 +14,7 @@ use common::namespace::Namespace;
 use common::{Finished, ROUNDTRIP, Server, after, have, nobody, roundtrip, run, run_into, skip};
 
 const USAGE: i32 = 2;
+const INCOMPLETE: i32 = 3;
 const UNREACHABLE: i32 = 4;
 
 /// Two lines on standard error, nothing on standard output; the cause and the advice.
@@ -131,6 +132,26 @@ fn values_that_are_out_of_bounds() {
         (&["check", "--bytes", "99999999999999999999EB"], USAGE, "not a size", "10MB"),
         (&["check", "--window", "0"], USAGE, "must not be 0", "default"),
         (&["check", "--window", "2GiB"], USAGE, "more than 1 GiB", "1GiB"),
+        (&["check", "--sizes", ""], USAGE, "not a size", "10MB"),
+        (&["check", "--sizes", "1,,2"], USAGE, "not a size", "10MB"),
+        (&["check", "--sizes", "1,ten"], USAGE, "'ten'", "10MB"),
+        (&["check", "--sizes", "1,0"], USAGE, "0 bytes", "at least 1 byte"),
+        (&["check", "--write", "0"], USAGE, "must not be 0", "default"),
+        (&["check", "--write", "2GiB"], USAGE, "more than 1 GiB", "1GiB"),
+        (&["check", "--read", "0"], USAGE, "must not be 0", "default"),
+        (&["check", "--read", "byte"], USAGE, "not a size", "10MB"),
+        (&["check", "--half-close", "maybe"], USAGE, "neither on nor off", "on or off"),
+        (&["check", "--half-close"], USAGE, "--half-close", ""),
+        (&["check", "--pause", "0s"], USAGE, "must not be 0", "default"),
+        (&["check", "--pause", "long"], USAGE, "not a time", "10s"),
+        (&["check", "--stall", "0s"], USAGE, "must not be 0", "default"),
+        (&["check", "--stall", "5"], USAGE, "not a time", "10s"),
+        (&["check", "-c", "0"], USAGE, "must not be 0", "default"),
+        (&["check", "-c", "1.5"], USAGE, "not a count", "whole number"),
+        (&["check", "--repeat", "0"], USAGE, "must not be 0", "default"),
+        (&["check", "--repeat", "twice"], USAGE, "not a count", "whole number"),
+        (&["check", "--driver", "magic"], USAGE, "'magic'", ""),
+        (&["check", "--json=yes"], USAGE, "--json", ""),
         (&["check", "--seed", "x"], USAGE, "--seed", ""),
         (&["check", "--seed", "18446744073709551616"], USAGE, "--seed", ""),
         (&["check", "--timeout", "0s"], USAGE, "must not be 0", "default"),
@@ -156,6 +177,7 @@ fn options_that_exclude_or_need_each_other() {
         (&["serve", "-4", "-6"], USAGE, "'-6'", ""),
         (&["check", "-4", "-6"], USAGE, "'-6'", ""),
         (&["send", "localhost", "-6", "-4"], USAGE, "'-4'", ""),
+        (&["check", "--bytes", "1", "--sizes", "1,2"], USAGE, "--bytes", ""),
         (&["serve", "--transcript"], USAGE, "--once", ""),
     ]);
 }
@@ -200,6 +222,26 @@ fn more_connections_than_descriptors() {
     assert_eq!(server.stop().code, Some(0));
 }
 
+/// A server of its own takes as many descriptors as the clients do.
+#[test]
+fn more_connections_to_check_than_descriptors() {
+    let good = Server::start(&[]);
+    let address = good.address.to_string();
+    for (endpoint, driver) in
+        [(None, "std"), (None, "smol"), (Some(&*address), "std"), (Some(&*address), "smol")]
+    {
+        let args: Vec<_> =
+            ["check"].into_iter().chain(endpoint).chain(["--driver", driver, "--bytes", "1kB"]).collect();
+        let check = |count: &str| run(&mut after("ulimit -n 64;", &[&args[..], &["-c", count]].concat(), ""));
+        let (cause, advice) = refused(&check("100"), USAGE);
+        assert!(cause.contains("--connections 100") && cause.contains("64"), "{cause}");
+        // What is advised works.
+        let most = advice.rsplit(' ').next().unwrap();
+        let finished = check(most);
+        assert_eq!(finished.code, Some(0), "{args:?} -c {most}: {finished:?}");
+    }
+}
+
 /// In a namespace, where no setting of the machine gives the lower ports away.
 #[test]
 fn a_privileged_port_as_nobody() {
@@ -242,11 +284,31 @@ fn a_standard_output_without_room() {
 fn a_standard_output_that_nobody_reads_any_more() {
     let good = Server::start(&[]);
     let address = good.address.to_string();
-    for args in [&["check", "--bytes", "1000"][..], &["send", &address], &["--help"]] {
+    for args in [&["send", &address][..], &["--help"]] {
         let (reader, writer) = std::io::pipe().unwrap();
         drop(reader);
         let finished = run_into(&mut roundtrip(args), writer.into());
         assert_eq!((finished.code, &*finished.stderr), (Some(0), ""), "{args:?}");
+    }
+}
+
+/// A result that nobody took is no success. That no line follows says that the rounds ended with it.
+#[test]
+fn a_result_that_nobody_reads() {
+    for args in [
+        &["check", "--bytes", "1000"][..],
+        &["check", "--bytes", "1000", "--json"],
+        &["check", "--bytes", "1000", "--repeat", "1000000000"],
+    ] {
+        let into_nowhere = |command: &mut Command| {
+            let (reader, writer) = std::io::pipe().unwrap();
+            drop(reader);
+            run_into(command, writer.into())
+        };
+        let (cause, _) = refused(&into_nowhere(&mut roundtrip(args)), INCOMPLETE);
+        assert!(cause.contains("not delivered"), "{args:?}: {cause}");
+        let finished = into_nowhere(&mut after("", args, "2>&-"));
+        assert_eq!(finished.code, Some(INCOMPLETE), "{args:?}");
     }
 }
 

@@ -249,8 +249,8 @@ fn what_is_back_counts_as_sent() {
     assert!(matches!(machine.poll(at(11)), Action::Event(_)));
     machine.handle(at(11), Input::Eof).unwrap();
     let Action::Close { how, outcome } = machine.poll(at(11)) else { panic!("no close") };
-    assert_eq!((how, outcome.verdict), (Teardown::Graceful, Verdict::Verified));
-    assert_eq!((outcome.sent, outcome.received), (32, 32));
+    let ClientOutcome { verdict, sent, received, .. } = outcome;
+    assert_eq!((how, verdict, sent, received), (Teardown::Graceful, Verdict::Verified, 32, 32));
 }
 
 #[test]

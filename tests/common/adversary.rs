@@ -1,5 +1,7 @@
 //! An echo server that does to its clients what servers and proxies should not, at an exact offset.
 
+#![allow(clippy::wildcard_enum_match_arm, reason = "most faults change one thing")]
+
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::os::unix::net::{UnixListener, UnixStream};
@@ -9,7 +11,7 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
-use super::PATIENCE;
+use crate::common::{self, PATIENCE};
 
 /// What it does to a connection. Offsets and lengths are in bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -101,8 +103,15 @@ impl Fault {
 /// stops listening; what it must not close it keeps until this is dropped.
 pub(crate) struct Adversary {
     pub(crate) endpoint: String,
-    kept: Arc<Mutex<Vec<Connection>>>,
+    shared: Arc<Shared>,
     path: Option<PathBuf>,
+}
+
+#[derive(Default)]
+struct Shared {
+    kept: Mutex<Vec<Connection>>,
+    /// Bytes that came from all clients.
+    got: AtomicUsize,
 }
 
 impl Adversary {
@@ -111,8 +120,8 @@ impl Adversary {
             Transport::Tcp => {
                 let listener = TcpListener::bind("127.0.0.1:0").unwrap();
                 let endpoint = listener.local_addr().unwrap().to_string();
-                let accept = move || Connection::Tcp(super::bounded(listener.accept().unwrap().0));
-                Self { endpoint, kept: serve(accept, faults), path: None }
+                let accept = move || Connection::Tcp(common::bounded(listener.accept().unwrap().0));
+                Self { endpoint, shared: serve(accept, faults), path: None }
             }
             Transport::Unix => {
                 static NUMBER: AtomicUsize = AtomicUsize::new(0);
@@ -127,9 +136,16 @@ impl Adversary {
                     Connection::Unix(stream)
                 };
                 let endpoint = format!("unix:{}", path.display());
-                Self { endpoint, kept: serve(accept, faults), path: Some(path) }
+                Self { endpoint, shared: serve(accept, faults), path: Some(path) }
             }
         }
+    }
+
+    /// Waits until its clients have sent so many bytes.
+    pub(crate) fn await_bytes(&self, bytes: usize) {
+        common::poll("the clients have sent", || {
+            (self.shared.got.load(Ordering::Relaxed) >= bytes).then_some(())
+        });
     }
 
     /// On TCP, with one fault for the first client.
@@ -140,35 +156,33 @@ impl Adversary {
 
 impl Drop for Adversary {
     fn drop(&mut self) {
-        self.kept.lock().unwrap().clear();
+        self.shared.kept.lock().unwrap().clear();
         if let Some(path) = &self.path {
             let _ = std::fs::remove_file(path);
         }
     }
 }
 
-fn serve(
-    accept: impl Fn() -> Connection + Send + 'static,
-    faults: &[Fault],
-) -> Arc<Mutex<Vec<Connection>>> {
-    let kept = Arc::new(Mutex::new(Vec::new()));
-    let keep = Arc::clone(&kept);
-    let mut faults = faults.to_vec().into_iter();
+fn serve(accept: impl Fn() -> Connection + Send + 'static, faults: &[Fault]) -> Arc<Shared> {
+    let shared = Arc::new(Shared::default());
+    let all = Arc::clone(&shared);
+    let mut faults = faults.to_vec();
+    faults.reverse();
     thread::spawn(move || {
         loop {
             let connection = accept();
-            let fault = faults.next().unwrap_or(Fault::None);
-            let keep = Arc::clone(&keep);
+            let fault = faults.pop().unwrap_or(Fault::None);
+            let shared = Arc::clone(&all);
             thread::spawn(move || {
                 // A client that has seen enough does not wait for the rest.
-                let _ = misbehave(connection, fault, &keep);
+                let _ = misbehave(connection, fault, &shared);
             });
         }
     });
-    kept
+    shared
 }
 
-fn misbehave(connection: Connection, fault: Fault, keep: &Mutex<Vec<Connection>>) -> io::Result<()> {
+fn misbehave(connection: Connection, fault: Fault, shared: &Shared) -> io::Result<()> {
     if let Fault::IdleTimeout(limit) = fault {
         connection.set_read_timeout(limit)?;
     }
@@ -188,7 +202,10 @@ fn misbehave(connection: Connection, fault: Fault, keep: &Mutex<Vec<Connection>>
         }
         match (&connection).read(&mut block) {
             Ok(0) => break,
-            Ok(read) => got.extend_from_slice(&block[..read]),
+            Ok(read) => {
+                got.extend_from_slice(&block[..read]);
+                shared.got.fetch_add(read, Ordering::Relaxed);
+            }
             Err(error) if is_timeout(&error) && matches!(fault, Fault::IdleTimeout(_)) => return Ok(()),
             Err(error) => return Err(error),
         }
@@ -196,7 +213,7 @@ fn misbehave(connection: Connection, fault: Fault, keep: &Mutex<Vec<Connection>>
         if let Fault::Delay { at, time } = fault
             && (sent..out.len()).contains(&at)
         {
-            thread::sleep(time);
+            thread::park_timeout(time);
         }
         if !matches!(fault, Fault::Reset { read, .. } if got.len() < read) {
             if let Err(error) = (&connection).write_all(&out[sent..]) {
@@ -215,7 +232,7 @@ fn misbehave(connection: Connection, fault: Fault, keep: &Mutex<Vec<Connection>>
         }
         Fault::Reset { .. } | Fault::ResetForFin => connection.reset(),
         Fault::Trailing(bytes) => (&connection).write_all(bytes)?,
-        Fault::Stall { .. } | Fault::NoHalfClosePassed => keep.lock().unwrap().push(connection),
+        Fault::Stall { .. } | Fault::NoHalfClosePassed => shared.kept.lock().unwrap().push(connection),
         _ => {}
     }
     Ok(())
@@ -254,7 +271,7 @@ impl Connection {
 
     fn reset(self) {
         match self {
-            Self::Tcp(stream) => super::reset(stream),
+            Self::Tcp(stream) => common::reset(stream),
             Self::Unix(_) => panic!("a Unix socket has no reset"),
         }
     }

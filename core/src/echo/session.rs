@@ -250,8 +250,7 @@ impl<P: Pace> Session<P> {
     fn whole(&mut self, now: Time) {
         self.outstanding = 0;
         let is_done = self.pace.is_done(&self.verifier);
-        let verdict = if is_done { Verdict::Verified } else { Verdict::Stopped };
-        self.verdict = Some((verdict, now));
+        self.verdict = Some((if is_done { Verdict::Verified } else { Verdict::Stopped }, now));
     }
 
     /// Something is on its way, or was not taken yet, or the peer's end is to come.
