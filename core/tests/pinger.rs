@@ -298,9 +298,11 @@ fn the_time_out_counts_for_the_peers_end() {
 fn a_wrong_byte_is_found_at_its_offset() {
     let mut ping = Ping::new(closed(100), 10);
     ping.wait();
-    ping.sent[SIZE + 3] ^= 1;
-    ping.echo(5 * SIZE);
-    assert_eq!(ping.fault(), Fault { at: 35, kind: FaultKind::Corrupted });
+    ping.sent[2 * SIZE + 3] ^= 1;
+    ping.at(12).echo(5 * SIZE);
+    assert_eq!(ping.fault(), Fault { at: 67, kind: FaultKind::Corrupted });
+    // Those before it are back, and right.
+    assert_eq!(ping.told(), [(10, 10, 12), (10, 10, 12)]);
 }
 
 #[test]

@@ -75,6 +75,48 @@ fn a_deadline_with_nothing_to_read_takes_effect() {
     assert_eq!(ended.outcome.end, End::TimedOut(Limit::Idle));
 }
 
+/// Reads a byte at a time, and tells when each came.
+struct Watch(Vec<Time>, bool);
+
+impl Machine for Watch {
+    type Command = Infallible;
+    type Event = Infallible;
+    type Outcome = Vec<Time>;
+
+    fn handle(&mut self, now: Time, input: Input) -> Result<(), Misuse> {
+        match input {
+            Input::Data(_) => self.0.push(now),
+            Input::Wrote(_) | Input::Command(_) | Input::Stop => {}
+            Input::Eof | Input::Abort | Input::Failed(_) => self.1 = true,
+        }
+        Ok(())
+    }
+
+    fn poll(&mut self, _now: Time) -> Action<Infallible, Vec<Time>> {
+        if self.1 {
+            return Action::Close { how: Teardown::Graceful, outcome: self.0.clone() };
+        }
+        Action::Wait(Wait { read: 1, commands: 0, deadline: None })
+    }
+}
+
+/// A machine that measures must not be told the time of the wake-up for all that is read in it.
+#[test]
+fn each_read_is_told_with_a_time_of_its_own() {
+    let (mut client, server) = pair();
+    client.write_all(&[0; 10]).unwrap();
+    client.shutdown(Shutdown::Write).unwrap();
+    let mut calls = 0;
+    let clock = Script(Mutex::new(move || {
+        calls += 1;
+        seconds(calls)
+    }));
+    let driver = Driver::new(clock).unwrap();
+    let ended = wait(driver.drive(server.into(), |_now| Watch(Vec::new(), false), |never| match never {}));
+    assert_eq!(ended.outcome.len(), 10);
+    assert!(ended.outcome.windows(2).all(|pair| pair[0] < pair[1]), "{:?}", ended.outcome);
+}
+
 #[test]
 fn stop_and_abort_wake_a_connection_that_waits_to_read() {
     for abort in [false, true] {

@@ -15,7 +15,7 @@ use crate::problem::Exit;
 pub(super) struct Document<'a> {
     result: &'static str,
     exit: u8,
-    endpoint: &'a str,
+    endpoint: Option<&'a str>,
     driver: &'static str,
     seed: u64,
     r#loop: &'static str,
@@ -70,7 +70,7 @@ struct Course {
 }
 
 impl<'a> Document<'a> {
-    pub(super) fn of(args: &'a LoadArgs, endpoint: &'a str, seed: u64, report: &'a Report<'_>) -> Self {
+    pub(super) fn of(args: &'a LoadArgs, seed: u64, report: &'a Report<'_>) -> Self {
         let (record, judged) = (&report.record, &report.judged);
         let seconds = |nanos: u64| Duration::from_nanos(nanos).as_secs_f64();
         let latency = (report.ok() > 0).then(|| {
@@ -89,7 +89,7 @@ impl<'a> Document<'a> {
                 (_, None) => "incomplete",
             },
             exit: report.exit() as u8,
-            endpoint,
+            endpoint: args.endpoint.as_deref(),
             driver: args.driver.name(),
             seed,
             r#loop: if args.rate.is_some() { "open" } else { "closed" },

@@ -103,13 +103,12 @@ impl Load<'_> {
             self.driver.drive_all(clock, connected.into_iter().chain(streams), &sessions)
         })?;
         driven.map_err(|error| Problem::system("cannot run so many connections", &error))?;
-        self.tell(name, &sessions, failures.take())
+        self.tell(&sessions, failures.take())
     }
 
     /// Writes the files and prints the result.
     fn tell(
         self,
-        name: &str,
         sessions: &Sessions<'_>,
         (unconnected, error): (u64, Option<NetError>),
     ) -> Result<Exit, Problem> {
@@ -140,7 +139,7 @@ impl Load<'_> {
             record,
         };
         if self.args.json {
-            json::deliver(&document::Document::of(self.args, name, self.seed, &report))?;
+            json::deliver(&document::Document::of(self.args, self.seed, &report))?;
         } else {
             out::deliver(report.lines())?;
         }

@@ -1,6 +1,7 @@
 //! An echo server that does to its clients what servers and proxies should not, at an exact offset.
 
 #![allow(clippy::wildcard_enum_match_arm, reason = "most faults change one thing")]
+#![allow(dead_code, reason = "each test binary uses its part")]
 
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
@@ -28,6 +29,8 @@ pub(crate) enum Fault {
     Flip { at: usize },
     /// Waits so long before it sends what is there.
     Delay { at: usize, time: Duration },
+    /// Waits so long before each time that it sends.
+    Slow { each: Duration },
     /// Ends after so many bytes; reads on.
     EarlyFin { at: usize },
     /// Reads `read` bytes, sends back the first `at`, and resets.
@@ -90,6 +93,7 @@ impl Fault {
             Self::None
             | Self::Duplicate { .. }
             | Self::Delay { .. }
+            | Self::Slow { .. }
             | Self::ResetForFin
             | Self::Trailing(_)
             | Self::NoHalfClosePassed
@@ -112,6 +116,8 @@ struct Shared {
     kept: Mutex<Vec<Connection>>,
     /// Bytes that came from all clients.
     got: AtomicUsize,
+    /// Clients that ended their half.
+    ends: AtomicUsize,
 }
 
 impl Adversary {
@@ -146,6 +152,11 @@ impl Adversary {
         common::poll("the clients have sent", || {
             (self.shared.got.load(Ordering::Relaxed) >= bytes).then_some(())
         });
+    }
+
+    /// Waits until a client has ended its half.
+    pub(crate) fn await_end(&self) {
+        common::poll("a client has ended", || (self.shared.ends.load(Ordering::Relaxed) > 0).then_some(()));
     }
 
     /// On TCP, with one fault for the first client.
@@ -201,7 +212,10 @@ fn misbehave(connection: Connection, fault: Fault, shared: &Shared) -> io::Resul
             break;
         }
         match (&connection).read(&mut block) {
-            Ok(0) => break,
+            Ok(0) => {
+                shared.ends.fetch_add(1, Ordering::Relaxed);
+                break;
+            }
             Ok(read) => {
                 got.extend_from_slice(&block[..read]);
                 shared.got.fetch_add(read, Ordering::Relaxed);
@@ -214,6 +228,9 @@ fn misbehave(connection: Connection, fault: Fault, shared: &Shared) -> io::Resul
             && (sent..out.len()).contains(&at)
         {
             thread::park_timeout(time);
+        }
+        if let Fault::Slow { each } = fault {
+            thread::park_timeout(each);
         }
         if !matches!(fault, Fault::Reset { read, .. } if got.len() < read) {
             if let Err(error) = (&connection).write_all(&out[sent..]) {

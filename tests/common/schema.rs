@@ -1,22 +1,35 @@
 //! What `--json` prints, held against its schema.
 
+#![allow(dead_code, reason = "each test binary uses its part")]
+
 use jsonschema::{Registry, Validator};
 use serde_json::Value;
 
 use crate::common::Finished;
 
 const CHECK: &str = include_str!("../../docs/schema/check.json");
+const LOAD: &str = include_str!("../../docs/schema/load.json");
 const ERROR: &str = include_str!("../../docs/schema/error.json");
 
 /// What `check` may print.
 pub(crate) fn check() -> Validator {
-    let error: Value = serde_json::from_str(ERROR).unwrap();
-    let check: Value = serde_json::from_str(CHECK).unwrap();
-    for schema in [&error, &check] {
-        assert!(jsonschema::meta::is_valid(schema));
-    }
-    let registry = Registry::new().add("urn:roundtrip:schema:error", error).unwrap().prepare().unwrap();
-    jsonschema::options().with_registry(&registry).build(&check).unwrap()
+    validator(CHECK)
+}
+
+/// What `load` may print.
+pub(crate) fn load() -> Validator {
+    validator(LOAD)
+}
+
+fn validator(schema: &str) -> Validator {
+    let registry = [ERROR, CHECK, LOAD].into_iter().fold(Registry::new(), |registry, text| {
+        let schema: Value = serde_json::from_str(text).unwrap();
+        assert!(jsonschema::meta::is_valid(&schema));
+        let name = schema["$id"].as_str().unwrap().to_owned();
+        registry.add(name, schema).unwrap()
+    });
+    let schema: Value = serde_json::from_str(schema).unwrap();
+    jsonschema::options().with_registry(&registry.prepare().unwrap()).build(&schema).unwrap()
 }
 
 /// The one document that the program printed, with nothing beside it.

@@ -117,6 +117,11 @@ impl Diagnosis {
         Self { at, expected, course: Course::Unknown, next: at, held: Vec::new(), hunting: true, balance: 0 }
     }
 
+    /// The first wrong byte.
+    pub(super) const fn at(&self) -> u64 {
+        self.at
+    }
+
     pub(super) const fn fault(&self, kind: FaultKind) -> Fault {
         Fault { at: self.at, kind }
     }

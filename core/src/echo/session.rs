@@ -152,10 +152,11 @@ impl<P: Pace> Session<P> {
                 self.credit -= delivered;
                 self.moved = now;
                 match self.verifier.receive(&bytes) {
-                    Heard::Right => self.pace.back(now, self.verifier.received()),
+                    Heard::Right => {}
                     Heard::Wrong => self.cut = true,
                     Heard::Fault(fault) => self.verdict = Some((Verdict::Faulty(fault), now)),
                 }
+                self.pace.back(now, self.verifier.right());
             }
             Input::Eof => self.ended(now, PeerEnd::Fin),
             Input::Wrote(wrote) => {

@@ -44,6 +44,11 @@ impl Verifier {
         self.received
     }
 
+    /// Bytes that came back before the first wrong one.
+    pub(super) fn right(&self) -> u64 {
+        self.diagnosis.as_ref().map_or(self.received, Diagnosis::at)
+    }
+
     /// Bytes of the payload that were not handed out yet, as many as fit into memory.
     pub(super) fn left(&self) -> usize {
         usize::try_from(self.payload.len() - self.sent).unwrap_or(usize::MAX)

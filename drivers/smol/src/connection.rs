@@ -106,6 +106,15 @@ impl<C, T: Clock> Driver<C, T> {
     }
 }
 
+/// When something is done in a wake-up.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Moment {
+    /// At its beginning: its time is now.
+    Waking,
+    /// After something else was done.
+    Later,
+}
+
 /// One connection between two wake-ups: what of it is left while it waits.
 struct Session<M: Machine, T> {
     driver: Driver<M::Command, T>,
@@ -129,7 +138,7 @@ impl<M: Machine, T: Clock> Session<M, T> {
             self.connection.wake(self.driver.clock.now());
             // What is there is read before a passed deadline takes effect: it may have come while we were suspended.
             self.write(cx);
-            self.read(cx);
+            self.read(cx, Moment::Waking);
         }
         for _ in 0..TURNS {
             if let Some(ended) = with_block(|block| self.connection.advance(block, &mut *events)) {
@@ -139,7 +148,9 @@ impl<M: Machine, T: Clock> Session<M, T> {
                 self.connection.expect_mail();
             }
             // Mail comes first: a peer that always has more to read must not keep it from being seen.
-            let moved = self.connection.deliver(&self.driver.mailbox) || self.write(cx) || self.read(cx);
+            let moved = self.connection.deliver(&self.driver.mailbox)
+                || self.write(cx)
+                || self.read(cx, Moment::Later);
             if !moved && self.sleeps(cx) {
                 return Poll::Pending;
             }
@@ -163,7 +174,7 @@ impl<M: Machine, T: Clock> Session<M, T> {
     }
 
     /// Reads if there may be something to read; whether there is anything new to tell.
-    fn read(&mut self, cx: &mut Context<'_>) -> bool {
+    fn read(&mut self, cx: &mut Context<'_>, moment: Moment) -> bool {
         if self.connection.session().credit() == 0 {
             return false;
         }
@@ -179,6 +190,10 @@ impl<M: Machine, T: Clock> Session<M, T> {
                 Poll::Pending if late => {}
                 Poll::Pending => return false,
             }
+        }
+        if moment == Moment::Later {
+            // A machine may measure when bytes come, so they are not told with the time of the wake-up.
+            self.connection.wake(self.driver.clock.now());
         }
         with_block(|block| self.connection.read(block));
         true
