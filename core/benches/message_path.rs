@@ -1,6 +1,7 @@
-//! A 64-byte message through an echo server: data, write, wrote, wait.
+//! A 64-byte message through an echo server: data, write, wrote, wait. And one of 64 bytes, and of 16 KiB, from a pinger
+//! and back to it: composed, written, verified, timed.
 //!
-//! `message_path raw|driven|block N` does it N times, for an instruction counter to count; `core/benches/instructions`
+//! `message_path raw|driven|block|ping|ping-16k N` does it N times, for an instruction counter to count; `core/benches/instructions`
 //! runs it under one. `block` is the part of the work that is not the machine's: recycling the block that the
 //! bytes come from. There is no clock in it, so `cargo bench` runs it once and prints nothing.
 
@@ -8,7 +9,7 @@ use std::hint::black_box;
 use std::process::ExitCode;
 
 use bytes::{Bytes, BytesMut};
-use roundtrip_core::echo::{EchoServer, ServerConfig};
+use roundtrip_core::echo::{EchoServer, Pinger, PingerConfig, Schedule, ServerConfig};
 use roundtrip_core::{Action, Driven, Input, Machine, Step, Time};
 
 const MESSAGE: usize = 64;
@@ -52,6 +53,21 @@ fn driven(server: &mut Driven<EchoServer>, now: Time, message: Bytes) {
     black_box(wait);
 }
 
+fn ping(pinger: &mut Driven<Pinger>, now: Time) {
+    let Step::Write = pinger.step(now) else { unreachable!() };
+    let bytes = pinger.take(now, usize::MAX);
+    let Step::Wait(_) = pinger.step(now) else { unreachable!() };
+    let rest = pinger.data(now, bytes);
+    assert!(rest.is_empty());
+    let Step::Event(trip) = pinger.step(now) else { unreachable!() };
+    black_box(trip);
+}
+
+fn pinger(size: usize) -> Driven<Pinger> {
+    let config = PingerConfig::builder().size(size).timeout(None).build().unwrap_or_default();
+    Driven::new(Pinger::new(config.into(), Schedule::closed_loop(Time::ZERO), 1, Time::ZERO))
+}
+
 fn main() -> ExitCode {
     let mut args = std::env::args().skip(1);
     let (what, count) = (args.next(), args.next().and_then(|count| count.parse::<u64>().ok()).unwrap_or(1));
@@ -65,13 +81,21 @@ fn main() -> ExitCode {
             let _ = server.step(Time::ZERO);
             times.for_each(|now| driven(&mut server, now, block.read()));
         }
+        Some("ping") => {
+            let mut pinger = pinger(64);
+            times.for_each(|now| ping(&mut pinger, now));
+        }
+        Some("ping-16k") => {
+            let mut pinger = pinger(16 << 10);
+            times.for_each(|now| ping(&mut pinger, now));
+        }
         // `cargo bench` passes options of its own.
         Some("raw" | "--bench") | None => {
             let _ = server.poll(Time::ZERO);
             times.for_each(|now| raw(&mut server, now, block.read()));
         }
         Some(other) => {
-            eprintln!("unknown path `{other}`: raw, driven or block");
+            eprintln!("unknown path `{other}`: raw, driven, block, ping or ping-16k");
             return ExitCode::from(2);
         }
     }

@@ -84,15 +84,19 @@ impl Payload {
         assert!(offset.saturating_add(out.len() as u64) <= self.len(), "past the payload's end");
         match &self.0 {
             Kind::Seeded { seed, .. } => {
-                let (head, words) = out.split_at_mut(head_len(offset, out.len()));
+                let (head, rest) = out.split_at_mut(head_len(offset, out.len()));
                 if !head.is_empty() {
                     let word = word(*seed, offset / 8).to_le_bytes();
                     let from = in_word(offset);
                     head.copy_from_slice(&word[from..from + head.len()]);
                 }
-                for (index, out) in (offset.div_ceil(8)..).zip(words.chunks_mut(8)) {
-                    out.copy_from_slice(&word(*seed, index).to_le_bytes()[..out.len()]);
+                let (words, tail) = rest.as_chunks_mut();
+                let mut due = state(*seed, offset.div_ceil(8));
+                for out in words {
+                    *out = mixed(due).to_le_bytes();
+                    due = due.wrapping_add(GAMMA);
                 }
+                tail.copy_from_slice(&mixed(due).to_le_bytes()[..tail.len()]);
             }
             Kind::Given(bytes) => {
                 let from = in_memory(offset);
@@ -124,22 +128,18 @@ impl Payload {
         let data = &data[..data.len().min(usize::try_from(left).unwrap_or(usize::MAX))];
         match &self.0 {
             Kind::Seeded { seed, .. } => {
-                let (head, words) = data.split_at(head_len(offset, data.len()));
+                let (head, rest) = data.split_at(head_len(offset, data.len()));
                 if !head.is_empty() {
                     let same = common(head, &word(*seed, offset / 8).to_le_bytes()[in_word(offset)..]);
                     if same < head.len() {
                         return same;
                     }
                 }
-                let mut matched = head.len();
-                for (index, data) in (offset.div_ceil(8)..).zip(words.chunks(8)) {
-                    let expected = word(*seed, index).to_le_bytes();
-                    if data != &expected[..data.len()] {
-                        return matched + common(data, &expected);
-                    }
-                    matched += data.len();
-                }
-                matched
+                let first = offset.div_ceil(8);
+                let (words, tail) = rest.as_chunks();
+                let same = matching_words(*seed, first, words);
+                let expected = word(*seed, first + same as u64).to_le_bytes();
+                head.len() + same * 8 + common(words.get(same).map_or(tail, |data| data), &expected)
             }
             Kind::Given(bytes) => bytes.get(in_memory(offset)..).map_or(0, |bytes| common(data, bytes)),
         }
@@ -173,6 +173,28 @@ const fn in_memory(offset: u64) -> usize {
     offset as usize
 }
 
+/// How many of the first `words` are those from `index` on.
+fn matching_words(seed: u64, index: u64, words: &[[u8; 8]]) -> usize {
+    /// Words that are compared at one go, because a branch for each costs more than the word itself.
+    const BLOCK: usize = 8;
+    let (blocks, _) = words.as_chunks::<BLOCK>();
+    let mut due = state(seed, index);
+    let same_blocks = blocks
+        .iter()
+        .take_while(|block| {
+            let mut differences = 0;
+            for data in *block {
+                differences |= u64::from_le_bytes(*data) ^ mixed(due);
+                due = due.wrapping_add(GAMMA);
+            }
+            differences == 0
+        })
+        .count();
+    let same = same_blocks * BLOCK;
+    let rest = (index + same as u64..).zip(&words[same..]);
+    same + rest.take_while(|(index, data)| u64::from_le_bytes(**data) == word(seed, *index)).count()
+}
+
 /// Length of the common prefix.
 fn common(a: &[u8], b: &[u8]) -> usize {
     a.iter().zip(b).take_while(|(a, b)| a == b).count()
@@ -180,7 +202,15 @@ fn common(a: &[u8], b: &[u8]) -> usize {
 
 /// The `index`-th output of `SplitMix64` from `seed`.
 pub(super) const fn word(seed: u64, index: u64) -> u64 {
-    let mut z = seed.wrapping_add(GAMMA.wrapping_mul(index.wrapping_add(1)));
+    mixed(state(seed, index))
+}
+
+/// What the `index`-th output is mixed from; that of the next one is larger by [`GAMMA`].
+const fn state(seed: u64, index: u64) -> u64 {
+    seed.wrapping_add(GAMMA.wrapping_mul(index.wrapping_add(1)))
+}
+
+const fn mixed(mut z: u64) -> u64 {
     z = (z ^ (z >> 30)).wrapping_mul(MIX_1);
     z = (z ^ (z >> 27)).wrapping_mul(MIX_2);
     z ^ (z >> 31)
