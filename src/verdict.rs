@@ -241,14 +241,15 @@ fn likely(checked: &Checked, outcome: &ClientOutcome, Fault { at, kind }: Fault)
             };
             return Some(format!("an idle time-out of about {about} on the path"));
         }
+        // Nothing was read in the stall: that nothing came back says nothing.
+        FaultKind::Truncated { by: PeerEnd::Fin | PeerEnd::Reset, .. } if checked.stall.is_some() => {
+            "if all is well without --stall: the path does not bear a client that is slow to read"
+        }
         FaultKind::Truncated { by: PeerEnd::Fin, after: None } if at == 0 => {
             "the peer is no echo server, or refuses this client"
         }
         FaultKind::Truncated { by: PeerEnd::Reset, after: None } if at == 0 => {
             "the server refuses this client, or crashed, or a proxy has no server to turn to"
-        }
-        FaultKind::Truncated { by: PeerEnd::Fin | PeerEnd::Reset, .. } if checked.stall.is_some() => {
-            "if all is well without --stall: the path does not bear a client that is slow to read"
         }
         FaultKind::Truncated { by: PeerEnd::Fin, after: Some(_) } => {
             "something on the path drops data after a half-close; --half-close off shows whether it is only that"

@@ -418,6 +418,9 @@ fn a_path_that_does_not_bear_a_slow_reader_is_found(driver: &str) {
         checked.stdout.starts_with("FAIL  connection reset: 0 of 64,000,000 bytes came back\n"),
         "{checked:?}"
     );
+    let likely =
+        "\n  likely: if all is well without --stall: the path does not bear a client that is slow to read\n";
+    assert!(checked.stdout.contains(likely), "{checked:?}");
     assert!(checked.stdout.contains(" --stall 1m ") && checked.stdout.contains("--socket-buffer 65536"));
 }
 
