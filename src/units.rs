@@ -122,6 +122,8 @@ mod tests {
         let grouped: Vec<_> = [0, 999, 1000, 123_456, 10_000_000].map(grouped).into();
         assert_eq!(grouped, ["0", "999", "1,000", "123,456", "10,000,000"]);
         assert_eq!((bytes(1), bytes(2)), ("1 byte".into(), "2 bytes".into()));
+        let times = [0, 999, 1000, 59_960].map(|millis| elapsed(Duration::from_millis(millis)));
+        assert_eq!(times, ["0 ms", "999 ms", "1.0 s", "60.0 s"]);
     }
 
     #[test]

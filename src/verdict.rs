@@ -8,8 +8,10 @@ use roundtrip_core::echo::{ClientOutcome, Fault, FaultKind, PeerEnd, Verdict};
 use crate::problem::Exit;
 use crate::units::{bytes, duration, elapsed, grouped};
 
-/// A silence as short as this was nobody's time-out.
-const SHORTEST_IDLE: Duration = Duration::from_millis(100);
+/// A shorter silence was nobody's time-out: the shortest that relays have without being told to is half a second.
+const SHORTEST_TIMEOUT: Duration = Duration::from_millis(400);
+
+const HALF_CLOSE_OFF: &str = "--half-close off shows whether it is only that";
 
 /// What was checked.
 pub(crate) struct Checked {
@@ -238,13 +240,13 @@ fn likely(checked: &Checked, outcome: &ClientOutcome, Fault { at, kind }: Fault)
         FaultKind::Lost { .. } | FaultKind::Duplicated { .. } | FaultKind::Reordered => {
             "a program on the path mishandles its buffers: TCP itself delivers in order or not at all"
         }
-        FaultKind::Truncated { .. } if outcome.pause.is_some_and(|pause| pause >= SHORTEST_IDLE) => {
+        FaultKind::Truncated { .. } if outcome.pause.is_some_and(|pause| pause >= SHORTEST_TIMEOUT) => {
             let limit = outcome.pause.unwrap_or_default();
-            let about = match limit.as_secs() {
-                0 => format!("{} ms", limit.as_millis()),
-                _ => format!("{:.0} s", limit.as_secs_f64()),
-            };
-            return Some(format!("an idle time-out of about {about} on the path"));
+            return Some(format!("an idle time-out of about {} on the path", about(limit)));
+        }
+        // Nothing was read in the stall: that nothing came back says nothing.
+        FaultKind::Truncated { by: PeerEnd::Fin | PeerEnd::Reset, .. } if checked.stall.is_some() => {
+            "if all is well without --stall: the path does not bear a client that is slow to read"
         }
         FaultKind::Truncated { by: PeerEnd::Fin, after: None } if at == 0 => {
             "the peer is no echo server, or refuses this client"
@@ -252,14 +254,20 @@ fn likely(checked: &Checked, outcome: &ClientOutcome, Fault { at, kind }: Fault)
         FaultKind::Truncated { by: PeerEnd::Reset, after: None } if at == 0 => {
             "the server refuses this client, or crashed, or a proxy has no server to turn to"
         }
-        FaultKind::Truncated { by: PeerEnd::Fin | PeerEnd::Reset, .. } if checked.stall.is_some() => {
-            "if all is well without --stall: the path does not bear a client that is slow to read"
-        }
-        FaultKind::Truncated { by: PeerEnd::Fin, after: Some(_) } => {
-            "something on the path drops data after a half-close; --half-close off shows whether it is only that"
+        FaultKind::Truncated { by: PeerEnd::Fin, after: Some(after) } => {
+            // It was cut, or it was waited for.
+            let how = if after.min(outcome.idle) < SHORTEST_TIMEOUT {
+                "something on the path drops data after a half-close".to_owned()
+            } else {
+                format!("something on the path gives up about {} after a half-close", about(after))
+            };
+            return Some(format!("{how}; {HALF_CLOSE_OFF}"));
         }
         FaultKind::Truncated { by: PeerEnd::Reset, after: Some(_) } if at == total => {
             "the server, or a proxy, ends with a reset where it should close"
+        }
+        FaultKind::Truncated { by: PeerEnd::Reset, after: Some(_) } => {
+            "something on the path throws away at a half-close what it has already taken, or the server crashed"
         }
         FaultKind::Truncated { by: PeerEnd::Fin, after: None } => "the server, or a proxy, gave up half-way",
         FaultKind::Truncated { by: PeerEnd::Reset, .. } => {
@@ -270,7 +278,7 @@ fn likely(checked: &Checked, outcome: &ClientOutcome, Fault { at, kind }: Fault)
             "the peer is no echo server, or waits for more"
         }
         FaultKind::TimedOut if at == total => {
-            "something on the path does not pass on a half-close; --half-close off shows whether it is only that"
+            return Some(format!("something on the path does not pass on a half-close; {HALF_CLOSE_OFF}"));
         }
         FaultKind::TimedOut if checked.stall.is_some() => {
             "the server, or a proxy, is stuck after a client was slow to read"
@@ -279,4 +287,12 @@ fn likely(checked: &Checked, outcome: &ClientOutcome, Fault { at, kind }: Fault)
         FaultKind::TimedOut => "the server, or a proxy, is stuck",
     };
     Some(likely.to_owned())
+}
+
+/// `500 ms`, `60 s`: as a configuration would say it.
+fn about(duration: Duration) -> String {
+    match duration.as_secs() {
+        0 => format!("{} ms", duration.as_millis() / 10 * 10),
+        _ => format!("{:.0} s", duration.as_secs_f64()),
+    }
 }

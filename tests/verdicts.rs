@@ -156,15 +156,22 @@ fn early_ends() -> Vec<Row> {
 
 /// What a proxy does that takes a half-close for the end.
 fn ends_that_answer_a_half_close() -> Vec<Row> {
-    [(0, "0", "200,000"), (150_000, "150,000", "50,000")]
-        .map(|(at, words, way)| {
-            let end = format!("FIN, not RST, * after our FIN*; {way} bytes on their way");
-            let fault = Fault::DropAfterHalfClose { at };
-            Row::truncated(fault, at, &format!("peer closed early: {words}"), &end).with(AT_ONCE).likely(
-                "something on the path drops data after a half-close; --half-close off shows whether it is only that",
-            )
-        })
-        .into()
+    let ended = |fault, at, words: &str, end: &str| {
+        Row::truncated(fault, at, &format!("peer closed early: {words}"), end).with(AT_ONCE)
+    };
+    let dropped = |at, words: &str, way: &str| {
+        let end = format!("FIN, not RST, * after our FIN*; {way} bytes on their way");
+        ended(Fault::DropAfterHalfClose { at }, at, words, &end)
+            .likely("something on the path * half-close; --half-close off shows whether it is only that")
+    };
+    let waited = Fault::HalfCloseTimeout { at: 10_000, time: Duration::from_secs(1) };
+    let end = "FIN, not RST, *.* s after our FIN*; 190,000 bytes on their way";
+    vec![
+        dropped(0, "0", "200,000"),
+        dropped(150_000, "150,000", "50,000"),
+        ended(waited, 10_000, "10,000", end)
+            .likely("something on the path gives up about * s after a half-close; --half-close off *"),
+    ]
 }
 
 /// Less than a quarter of the client's window is echoed, so that it waits for more, and reads all of that before the
@@ -179,7 +186,10 @@ fn resets() -> Vec<Row> {
     vec![
         reset(10_000, "10,000", "55,536").likely("the server closed with data unread, crashed, *"),
         reset(0, "0", "65,536").likely("the server refuses this client, or crashed, *"),
-        Row::truncated(Fault::ResetForFin, TOTAL, whole, "RST, not FIN, * after our FIN*")
+        Row::truncated(Fault::ResetForFin { at: 10_000 }, 10_000, "connection reset: 10,000", "RST, not FIN, * after our FIN*; 190,000 bytes on their way")
+            .with(AT_ONCE)
+            .likely("something on the path throws away at a half-close what it has already taken, or the server crashed"),
+        Row::truncated(Fault::ResetForFin { at: TOTAL }, TOTAL, whole, "RST, not FIN, * after our FIN*")
             .likely("the server, or a proxy, ends with a reset where it should close"),
     ]
 }
@@ -396,7 +406,7 @@ fn a_delay_is_no_fault(driver: &str) {
 
 fn without_a_half_close_the_end_is_nobodys_business(driver: &str) {
     for transport in [Transport::Tcp, Transport::Unix] {
-        for fault in [Fault::None, Fault::NoHalfClosePassed, Fault::ResetForFin] {
+        for fault in [Fault::None, Fault::NoHalfClosePassed, Fault::ResetForFin { at: TOTAL }] {
             if fault.is_possible(transport) {
                 let checked = check(driver, &Adversary::start(transport, &[fault]), &["--half-close", "off"]);
                 assert_ok(&checked, "ok  200,000 bytes back in order, not half-closed, * s");
@@ -418,6 +428,9 @@ fn a_path_that_does_not_bear_a_slow_reader_is_found(driver: &str) {
         checked.stdout.starts_with("FAIL  connection reset: 0 of 64,000,000 bytes came back\n"),
         "{checked:?}"
     );
+    let likely =
+        "\n  likely: if all is well without --stall: the path does not bear a client that is slow to read\n";
+    assert!(checked.stdout.contains(likely), "{checked:?}");
     assert!(checked.stdout.contains(" --stall 1m ") && checked.stdout.contains("--socket-buffer 65536"));
 }
 

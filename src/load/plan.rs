@@ -58,27 +58,40 @@ impl Plan {
     /// What connection `index` sends.
     pub(super) fn schedule(&self, index: usize, start: Time) -> Schedule {
         let begins = start.after(self.begins(index));
-        let until = match self.length {
-            Length::Lasts(lasts) => Some(start.after(lasts)),
-            Length::Count(_) => None,
-        };
-        let messages = match self.length {
-            Length::Lasts(_) => u64::MAX,
-            Length::Count(count) => {
-                let connections = self.connections as u64;
-                count / connections + u64::from((index as u64) < count % connections)
+        match (self.rate, self.length) {
+            (None, Length::Lasts(lasts)) => {
+                Schedule { until: Some(start.after(lasts)), ..Schedule::closed_loop(begins) }
+            }
+            (None, Length::Count(_)) => {
+                Schedule { messages: self.share(index), ..Schedule::closed_loop(begins) }
+            }
+            (Some(rate), _) => {
+                // The connections take turns.
+                let turns = |turns: usize| nanos(turns as u128 * NANOS / u128::from(rate));
+                let period = turns(self.connections).max(Duration::from_nanos(1));
+                let first = begins.after(turns(index));
+                Schedule { messages: self.share(index), ..Schedule::open_loop(first, period) }
+            }
+        }
+    }
+
+    /// How many messages connection `index` sends, where that is known; without end otherwise.
+    fn share(&self, index: usize) -> u64 {
+        let begins = self.begins(index);
+        let (index, connections) = (index as u128, self.connections as u128);
+        let share = match (self.length, self.rate) {
+            // Those that are due before the end, counted in nanoseconds times messages so that nothing is rounded.
+            (Length::Lasts(lasts), Some(rate)) => {
+                let left = lasts.saturating_sub(begins).as_nanos();
+                (left * u128::from(rate)).saturating_sub(index * NANOS).div_ceil(connections * NANOS)
+            }
+            (Length::Lasts(_), None) => u128::MAX,
+            (Length::Count(count), _) => {
+                let count = u128::from(count);
+                count / connections + u128::from(index < count % connections)
             }
         };
-        let Some(rate) = self.rate else { return Schedule { first: begins, period: None, until, messages } };
-        // The connections take turns.
-        let share = |turns: usize| nanos(turns as u128 * NANOS / u128::from(rate));
-        let period = share(self.connections).max(Duration::from_nanos(1));
-        let first = begins.after(share(index));
-        let due = until.map_or(messages, |until| {
-            let due = until.since(first).as_nanos().div_ceil(period.as_nanos());
-            messages.min(u64::try_from(due).unwrap_or(u64::MAX))
-        });
-        Schedule { first, period: Some(period), until, messages: due }
+        u64::try_from(share).unwrap_or(u64::MAX)
     }
 
     /// Messages that are to be sent in all, where that is known.
@@ -86,9 +99,7 @@ impl Plan {
         match (self.length, self.rate) {
             (Length::Count(count), _) => Some(count),
             (Length::Lasts(_), None) => None,
-            (Length::Lasts(_), Some(_)) => {
-                Some((0..self.connections).map(|index| self.schedule(index, Time::ZERO).messages).sum())
-            }
+            (Length::Lasts(_), Some(_)) => Some((0..self.connections).map(|index| self.share(index)).sum()),
         }
     }
 
@@ -162,6 +173,10 @@ mod tests {
             assert_eq!(schedule.first, Time::ZERO.after(plan.begins(index)));
             assert_eq!(schedule.until, Some(Time::ZERO.after(10 * SECOND)));
         }
+        let plan = Plan { rate: Some(4), ..plan };
+        let shares: Vec<_> = (0..4).map(|index| plan.schedule(index, Time::ZERO).messages).collect();
+        // At 0.00, 1.00 …; at 0.50 …; at 1.00 …; at 1.50 …
+        assert_eq!(shares, [10, 10, 9, 9]);
     }
 
     #[test]

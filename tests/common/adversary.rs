@@ -35,14 +35,16 @@ pub(crate) enum Fault {
     EarlyFin { at: usize },
     /// Reads `read` bytes, sends back the first `at`, and resets.
     Reset { at: usize, read: usize },
-    /// Answers the end of the stream with a reset.
-    ResetForFin,
+    /// Sends back at most so many bytes, and answers the end of the stream with a reset.
+    ResetForFin { at: usize },
     /// Sends these after the last byte.
     Trailing(&'static [u8]),
     /// Sends back so many bytes and no more; reads on, and does not end.
     Stall { at: usize },
     /// Takes a half-close for the end: so many bytes are back by then, and no more come.
     DropAfterHalfClose { at: usize },
+    /// Gives up so long after a half-close.
+    HalfCloseTimeout { at: usize, time: Duration },
     /// Does not end.
     NoHalfClosePassed,
     /// Closes when nothing came for so long.
@@ -62,7 +64,7 @@ impl Fault {
     /// Unix sockets have no reset.
     pub(crate) fn is_possible(self, transport: Transport) -> bool {
         transport == Transport::Tcp
-            || !matches!(self, Self::Reset { .. } | Self::ResetForFin | Self::SlowReaderCut(_))
+            || !matches!(self, Self::Reset { .. } | Self::ResetForFin { .. } | Self::SlowReaderCut(_))
     }
 
     /// What is sent once `got` has come, unless the end changes it.
@@ -89,12 +91,13 @@ impl Fault {
             Self::EarlyFin { at }
             | Self::Reset { at, .. }
             | Self::Stall { at }
+            | Self::ResetForFin { at }
+            | Self::HalfCloseTimeout { at, .. }
             | Self::DropAfterHalfClose { at } => upto(at).to_vec(),
             Self::None
             | Self::Duplicate { .. }
             | Self::Delay { .. }
             | Self::Slow { .. }
-            | Self::ResetForFin
             | Self::Trailing(_)
             | Self::NoHalfClosePassed
             | Self::IdleTimeout(_)
@@ -247,7 +250,8 @@ fn misbehave(connection: Connection, fault: Fault, shared: &Shared) -> io::Resul
             connection.shutdown()?;
             io::copy(&mut &connection, &mut io::sink())?;
         }
-        Fault::Reset { .. } | Fault::ResetForFin => connection.reset(),
+        Fault::Reset { .. } | Fault::ResetForFin { .. } => connection.reset(),
+        Fault::HalfCloseTimeout { time, .. } => thread::park_timeout(time),
         Fault::Trailing(bytes) => (&connection).write_all(bytes)?,
         Fault::Stall { .. } | Fault::NoHalfClosePassed => shared.kept.lock().unwrap().push(connection),
         _ => {}
