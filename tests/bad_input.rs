@@ -172,6 +172,33 @@ fn values_that_are_out_of_bounds() {
 }
 
 #[test]
+fn loads_that_make_no_sense() {
+    table(&[
+        (&["load", "--rate", "0"], USAGE, "must not be 0", "default"),
+        (&["load", "--rate", "2G"], USAGE, "one a nanosecond", "1G"),
+        (&["load", "--rate", "fast"], USAGE, "not a count", "whole number"),
+        (&["load", "--size", "0"], USAGE, "must not be 0", "default"),
+        (&["load", "--size", "2GiB"], USAGE, "more than 1 GiB", "1GiB"),
+        (&["load", "--count", "0.5"], USAGE, "not a count", "whole number"),
+        (&["load", "--count", "5", "-d", "3s"], USAGE, "--duration", ""),
+        (&["load", "-d", "0s"], USAGE, "must not be 0", "default"),
+        (&["load", "--ramp", "10s"], USAGE, "as long as the whole load", "--duration"),
+        (&["load", "--in-flight", "0"], USAGE, "must not be 0", "default"),
+        (&["load", "--in-flight", "2M"], USAGE, "too much for messages of 64 bytes", "1048576"),
+        (&["load", "--in-flight", "2k", "--size", "1MiB"], USAGE, "too much for", "1024"),
+        (&["load", "-c", "0"], USAGE, "must not be 0", "default"),
+        (&["load", "-c", "1G"], USAGE, "file descriptors", "ulimit -n"),
+        (&["load", "--driver", "std", "--threads", "2"], USAGE, "--threads makes no sense", "--driver smol"),
+        (&["load", "--half-close", "maybe"], USAGE, "neither on nor off", "on or off"),
+        (&["load", "--svg"], USAGE, "--svg", ""),
+        (&["load", "--svg", "/no/such/folder/x.svg"], USAGE, "cannot write /no/such/folder/x.svg", "folder"),
+        (&["load", "--hgrm", "/"], USAGE, "cannot write /", "folder"),
+        (&["load", "stdio:"], UNREACHABLE, "stdio: cannot be connected to", "HOST:PORT"),
+        (&["load", "tcp::"], USAGE, "port", "number from 0 to 65535"),
+    ]);
+}
+
+#[test]
 fn options_that_exclude_or_need_each_other() {
     table(&[
         (&["serve", "-4", "-6"], USAGE, "'-6'", ""),

@@ -367,6 +367,8 @@ fn bounds_are_exact() {
     assert_eq!((built.size(), built.in_flight()), (1 << 20, 1024));
     let refused = build().size(1 << 20).in_flight(1025).build();
     assert_eq!(refused, Err(ConfigError::TooLarge { field: "in_flight", max: 1024 }));
+    let refused = build().size(1).in_flight((1 << 20) + 1).build();
+    assert_eq!(refused, Err(ConfigError::TooLarge { field: "in_flight", max: 1 << 20 }));
     assert_eq!(build().timeout(None).build().unwrap().timeout(), None);
 }
 

@@ -14,7 +14,7 @@ use std::fs::File;
 use std::io::Write;
 use std::time::Duration;
 
-use roundtrip_core::echo::PingerConfig;
+use roundtrip_core::echo::{ConfigError, PingerConfig};
 use roundtrip_std::{Clock, Endpoint, NetError, SystemClock};
 
 use crate::cli::{self, LoadArgs};
@@ -46,12 +46,7 @@ pub(crate) fn run(args: &LoadArgs) -> Result<Exit, Problem> {
         args,
         driver,
         plan: Plan::new(args)?,
-        config: PingerConfig::builder()
-            .size(args.size)
-            .in_flight(in_flight(args))
-            .timeout(Some(args.client.timeout))
-            .half_close(args.half_close)
-            .build()?,
+        config: config(args)?,
         seed: args.seed.unwrap_or_else(cli::random_seed),
         // Before anything is sent: a file that cannot be written should not cost a run.
         hgrm: args.hgrm.as_deref().map(create).transpose()?,
@@ -173,6 +168,17 @@ impl Load<'_> {
         words.extend(args.client.again());
         words.join(" ")
     }
+}
+
+fn config(args: &LoadArgs) -> Result<PingerConfig, Problem> {
+    let builder = PingerConfig::builder().size(args.size).in_flight(in_flight(args));
+    let built = builder.timeout(Some(args.client.timeout)).half_close(args.half_close).build();
+    built.map_err(|error| {
+        let ConfigError::TooLarge { field: "in_flight", max } = error else { return error.into() };
+        let (asked, size) = (in_flight(args), units::bytes(args.size as u64));
+        let cause = format!("--in-flight {asked} is too much for messages of {size}");
+        Problem::usage(cause, format!("ask for at most {max}"))
+    })
 }
 
 /// As many as may be on their way; in an open loop so many that it is the peer who is measured, and not this.

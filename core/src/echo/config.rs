@@ -6,6 +6,8 @@ use core::time::Duration;
 
 /// The largest `buffer`, `chunk`, `window` and `write`: 1 GiB.
 const MAX_BYTES: usize = 1 << 30;
+/// The largest `in_flight`: each message that is on its way is remembered.
+const MAX_MESSAGES: usize = 1 << 20;
 
 /// How an [`EchoServer`](super::EchoServer) bounds memory and time. Shared by all sessions of a server.
 ///
@@ -381,7 +383,7 @@ impl PingerConfigBuilder {
         self
     }
 
-    /// Messages sent and not yet back: at least 1, and at most 2^30 bytes of them.
+    /// Messages sent and not yet back: 1 to 2^20, and at most 2^30 bytes of them.
     pub const fn in_flight(mut self, messages: usize) -> Self {
         self.config.in_flight = messages;
         self
@@ -414,7 +416,7 @@ impl PingerConfigBuilder {
     pub fn build(self) -> Result<PingerConfig, ConfigError> {
         let config = self.config;
         check_bytes("size", config.size)?;
-        let max = MAX_BYTES / config.size;
+        let max = (MAX_BYTES / config.size).min(MAX_MESSAGES);
         match config.in_flight {
             0 => return Err(ConfigError::Zero { field: "in_flight" }),
             count if count > max => return Err(ConfigError::TooLarge { field: "in_flight", max }),
