@@ -30,12 +30,12 @@ struct Cli {
 
 const EXAMPLES: &str = "\
 Examples:
-  roundtrip check                          check this machine's loopback, with a server of its own
-  roundtrip serve 0.0.0.0:7007             echo to everybody who connects
-  roundtrip check HOST:7007 --bytes 10MB   is every byte of 10 MB back, in order, with a clean end?
-  roundtrip load HOST:7007 --rate 20k      how long does each of 20,000 messages a second take?
-  roundtrip send localhost                 the tutorial's client: send a text, read it back
-  roundtrip sim run echo --seeds 0..100000 a hundred thousand hostile schedules, each from its seed
+  roundtrip check                           check this machine's loopback, with a server of its own
+  roundtrip serve 0.0.0.0:7007              echo to everybody who connects
+  roundtrip check HOST:7007 --bytes 10MB    is every byte of 10 MB back, in order, with a clean end?
+  roundtrip load HOST:7007 --rate 20k       how long does each of 20,000 messages a second take?
+  roundtrip send localhost                  the tutorial's client: send a text, read it back
+  roundtrip sim run echo --seeds 0..100000  a hundred thousand hostile schedules, each from its seed
 
 Exit codes: 0 ok, 1 verification failed, 2 usage, 3 incomplete, 4 cannot connect or bind,
 5 internal; of `sim`: 1 an invariant is broken, 3 a goal was not reached, 5 a run was not the same
@@ -479,6 +479,34 @@ mod tests {
     #[test]
     fn the_definition_is_sound() {
         command().debug_assert();
+    }
+
+    /// The command of an example: before what is said of it, and without what a shell does.
+    fn command_of(example: &str) -> Vec<&str> {
+        let begins = example.find("roundtrip").unwrap();
+        let ends = example[begins..].find(['|', '>', ')']).map_or(example.len(), |end| begins + end);
+        let command = example[begins..ends].split("  ").next().unwrap();
+        let parts = command.split('"').enumerate();
+        parts
+            .flat_map(|(at, part)| if at % 2 == 1 { vec![part] } else { part.split_whitespace().collect() })
+            .collect()
+    }
+
+    #[test]
+    fn the_examples_are_commands() {
+        let mut commands = vec![command()];
+        let mut examples = 0;
+        while let Some(verb) = commands.pop() {
+            commands.extend(verb.get_subcommands().cloned());
+            let after = verb.get_after_help().map(ToString::to_string).unwrap_or_default();
+            for example in after.lines().skip(1).take_while(|line| !line.is_empty()) {
+                let words = command_of(example);
+                let parsed = Cli::try_parse_from(&words);
+                assert!(parsed.is_ok(), "{words:?}: {parsed:?}");
+                examples += 1;
+            }
+        }
+        assert!(examples > 40, "{examples}");
     }
 
     /// They are written here as people read them, and in the core as it uses them.

@@ -45,7 +45,7 @@ fn verbs() -> Vec<Vec<String>> {
 }
 
 #[test]
-fn the_help_of_every_verb_has_examples_that_can_be_parsed() {
+fn the_help_of_every_verb_has_examples_of_it() {
     for verb in verbs() {
         let words: Vec<_> = verb.iter().map(String::as_str).collect();
         let help = help(&words);
