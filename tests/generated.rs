@@ -4,11 +4,13 @@
 
 mod common;
 
+use std::collections::BTreeSet;
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use common::{Finished, ROUNDTRIP, have, nobody, place, roundtrip, run};
+use snapbox::{Assert, Data};
 
 /// What it prints where nobody says how wide lines are. It ends well.
 fn told(args: &[&str]) -> String {
@@ -54,6 +56,22 @@ fn the_help_of_every_verb_has_examples_of_it() {
         let mut lines = examples.lines().take_while(|line| !line.is_empty());
         assert!(lines.all(|line| line.contains(&format!("roundtrip {}", verb[0]))), "{verb:?}: {examples}");
     }
+}
+
+/// A change of the help is seen where it is reviewed. `SNAPSHOTS=overwrite` writes the files anew.
+#[test]
+fn the_help_is_as_it_was() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/help");
+    let assert = Assert::new().action_env("SNAPSHOTS");
+    let mut files = BTreeSet::new();
+    for verb in verbs().into_iter().chain([Vec::new()]) {
+        let words: Vec<_> = verb.iter().map(String::as_str).collect();
+        let name = [&["roundtrip"], &*words].concat().join("-") + ".txt";
+        assert.eq(help(&words), Data::read_from(&folder.join(&name), None).raw());
+        files.insert(name);
+    }
+    let there = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    assert_eq!(there.collect::<BTreeSet<_>>(), files);
 }
 
 #[test]
