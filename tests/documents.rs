@@ -40,8 +40,8 @@ fn shown(text: &str) -> Result<Vec<Shown>, String> {
                 ));
             }
             (Some("console"), None, None) => {
-                let output = all.last_mut().map(|shown: &mut Shown| &mut shown.output);
-                *output.ok_or("an output before any command")? += &format!("{line}\n");
+                let shown: &mut Shown = all.last_mut().ok_or("an output before any command")?;
+                shown.output.extend([line, "\n"]);
             }
             (Some("console,ignore"), ..) | (Some(_), None, None) => {}
             (Some(mark), None, Some(_)) => {
