@@ -24,7 +24,8 @@ const LATENCY: (f64, f64) = (380.0, 160.0);
 const COURSE: (f64, f64) = (630.0, 450.0);
 /// Steps of the curve from one halving of the distance to 100 % to the next.
 const STEPS: u32 = 16;
-/// Characters that fit into a line of the head, and of the foot.
+/// Characters that fit into a line of the head, in its large letters and in the small ones, and of the foot.
+const LARGE: usize = 86;
 const HEAD: usize = 108;
 const FOOT: usize = 125;
 /// Ticks that are nearer than this share a label.
@@ -32,7 +33,7 @@ const CROWDED: f64 = 40.0;
 
 const STYLE: &str = "\
 text { font: 13px system-ui, sans-serif; fill: #1f2328; white-space: pre }
-.back { fill: #ffffff } .head { font-weight: 600; font-size: 16px } .foot { font: 12px ui-monospace, monospace }
+.back { fill: #ffffff } .head { font-weight: 600; font-size: 16px } .long { font-size: 13px } .foot { font: 12px ui-monospace, monospace }
 .tick, .foot { fill: #59636e } .value { paint-order: stroke; stroke: #ffffff; stroke-width: 4px }
 .middle { text-anchor: middle } .end { text-anchor: end }
 .grid { stroke: #d1d9e0 } .curve, .longest { fill: none; stroke-width: 1.5; stroke-linecap: square }
@@ -60,7 +61,8 @@ pub(super) fn picture(report: &Report<'_>) -> String {
         escaped(&format!("{told}\nagain: {again}")),
     ));
     let verdict = if headline.starts_with("ok") { "head good" } else { "head bad" };
-    picture.text(verdict, 24.0, 34.0, &cut(headline, HEAD));
+    let size = if headline.chars().count() > LARGE { " long" } else { "" };
+    picture.text(&format!("{verdict}{size}"), 24.0, 34.0, &cut(headline, HEAD));
     for (y, line) in [58.0, 78.0, 98.0, 118.0].into_iter().zip(figures) {
         picture.text("figures", 24.0, y, line);
     }
