@@ -1,11 +1,16 @@
 //! The command line: what may be written, and what is said of what may not.
 
+mod defaults;
+
+use std::ffi::OsString;
 use std::hash::{BuildHasher, Hasher};
 use std::num::NonZeroUsize;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::error::ErrorKind;
-use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
+use clap::{ArgAction, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum, ValueHint};
+use clap_complete::Shell;
 use roundtrip_core::echo::ClientConfig;
 use roundtrip_std::{Endpoint, Family};
 
@@ -25,15 +30,16 @@ struct Cli {
 
 const EXAMPLES: &str = "\
 Examples:
-  roundtrip check                          check this machine's loopback, with a server of its own
-  roundtrip serve 0.0.0.0:7007             echo to everybody who connects
-  roundtrip check HOST:7007 --bytes 10MB   is every byte of 10 MB back, in order, with a clean end?
-  roundtrip load HOST:7007 --rate 20k      how long does each of 20,000 messages a second take?
-  roundtrip send localhost                 the tutorial's client: send a text, read it back
-  roundtrip sim run echo --seeds 0..100000 a hundred thousand hostile schedules, each from its seed
+  roundtrip check                           check this machine's loopback, with a server of its own
+  roundtrip serve 0.0.0.0:7007              echo to everybody who connects
+  roundtrip check HOST:7007 --bytes 10MB    is every byte of 10 MB back, in order, with a clean end?
+  roundtrip load HOST:7007 --rate 20k       how long does each of 20,000 messages a second take?
+  roundtrip send localhost                  the tutorial's client: send a text, read it back
+  roundtrip sim run echo --seeds 0..100000  a hundred thousand hostile schedules, each from its seed
 
-Exit codes: 0 ok, 1 verification failed, 2 usage, 3 incomplete, 4 cannot connect or bind, 5 internal;
-of `sim`: 1 an invariant is broken, 3 a goal was not reached, 5 a run was not the same twice";
+Exit codes: 0 ok, 1 verification failed, 2 usage, 3 incomplete, 4 cannot connect or bind,
+5 internal; of `sim`: 1 an invariant is broken, 3 a goal was not reached, 5 a run was not the same
+twice";
 
 /// What to do.
 #[derive(Debug, Subcommand)]
@@ -47,8 +53,12 @@ pub(crate) enum Verb {
     /// Send message after message on many connections, verify every byte, and time each
     Load(LoadArgs),
     /// Run the sessions through a hostile network in virtual time
-    #[command(subcommand)]
+    #[command(subcommand, after_help = crate::sim::EXAMPLES)]
     Sim(SimVerb),
+    /// Print what a shell needs to complete verbs and options
+    Completions(CompletionsArgs),
+    /// Print the manual page, or write a page for each verb
+    Man(ManArgs),
     /// Help or the version was asked for, and given.
     #[command(skip)]
     Told,
@@ -64,6 +74,7 @@ pub(crate) enum Driver {
 }
 
 #[derive(Debug, Args)]
+#[command(after_help = SERVE_EXAMPLES)]
 pub(crate) struct ServeArgs {
     /// Where to listen: HOST:PORT (port 0 is a free one), unix:PATH, unix:@NAME, systemd:, or stdio:
     #[arg(value_name = "ENDPOINT", default_value = "127.0.0.1:27015")]
@@ -108,7 +119,18 @@ pub(crate) struct ServeArgs {
     family: FamilyArgs,
 }
 
+const SERVE_EXAMPLES: &str = "\
+Examples:
+  roundtrip serve                                  on port 27015 of this machine alone
+  roundtrip serve [::]:7007 unix:/run/echo.sock    on all addresses, and on a Unix socket
+  roundtrip serve 127.0.0.1:0                      on a free port, which is printed
+  roundtrip serve 0.0.0.0:7007 --driver smol --max-per-source 100 --idle 60s
+  roundtrip serve --once --transcript              the tutorial's server
+
+Exit codes: 0 ok, 2 usage, 3 somebody was cut off or bytes were lost, 4 cannot bind, 5 internal";
+
 #[derive(Debug, Args)]
+#[command(after_help = SEND_EXAMPLES)]
 pub(crate) struct SendArgs {
     /// Where to connect: HOST:PORT, unix:PATH or unix:@NAME
     #[arg(value_name = "ENDPOINT", required_unless_present = "transcript")]
@@ -122,6 +144,15 @@ pub(crate) struct SendArgs {
     #[command(flatten)]
     pub(crate) client: ClientArgs,
 }
+
+const SEND_EXAMPLES: &str = "\
+Examples:
+  roundtrip send localhost                     the tutorial's text, to port 27015
+  roundtrip send HOST:7007 \"this is a test\"
+  roundtrip send unix:/run/echo.sock hello
+
+Exit codes: 0 ok, 1 verification failed, 2 usage, 3 timed out or interrupted, 4 cannot connect,
+5 internal";
 
 #[derive(Debug, Args)]
 #[command(after_help = CHECK_EXAMPLES)]
@@ -181,8 +212,8 @@ Examples:
   roundtrip check HOST:7007 -c 100 --repeat 10       a hundred connections at once, ten times
   roundtrip check HOST:7007 --half-close off         and without a half-close?
 
-Exit codes: 0 ok, 1 verification failed, 2 usage, 3 timed out, interrupted, or nobody takes the result,
-4 cannot connect, 5 internal";
+Exit codes: 0 ok, 1 verification failed, 2 usage, 3 timed out, interrupted, or nobody takes the
+result, 4 cannot connect, 5 internal";
 
 #[derive(Debug, Args)]
 #[command(after_help = LOAD_EXAMPLES)]
@@ -237,16 +268,44 @@ pub(crate) struct LoadArgs {
     pub(crate) client: ClientArgs,
 }
 
+#[derive(Debug, Args)]
+#[command(after_help = COMPLETIONS_EXAMPLES)]
+pub(crate) struct CompletionsArgs {
+    /// For which shell
+    #[arg(value_enum)]
+    pub(crate) shell: Shell,
+}
+
+const COMPLETIONS_EXAMPLES: &str = "\
+Examples:
+  source <(roundtrip completions bash)         for this shell
+  roundtrip completions bash > ~/.local/share/bash-completion/completions/roundtrip
+  roundtrip completions fish > ~/.config/fish/completions/roundtrip.fish
+  roundtrip completions zsh > ~/.zfunc/_roundtrip";
+
+#[derive(Debug, Args)]
+#[command(after_help = MAN_EXAMPLES)]
+pub(crate) struct ManArgs {
+    /// Write all pages here, the folder too if it is not there [default: the first page, to standard output]
+    #[arg(value_name = "FOLDER", value_hint = ValueHint::DirPath)]
+    pub(crate) folder: Option<PathBuf>,
+}
+
+const MAN_EXAMPLES: &str = "\
+Examples:
+  roundtrip man | man -l -                     read the first page
+  roundtrip man ~/.local/share/man/man1        then: man roundtrip-check";
+
 const LOAD_EXAMPLES: &str = "\
 Examples:
   roundtrip load                                     how fast is this machine's loopback?
   roundtrip load HOST:7007 -c 100 --rate 20k -d 30s  how long do messages take at 20,000 a second?
-  roundtrip load HOST:7007 -c 1000 --ramp 10s        a thousand connections, a hundred more each second
+  roundtrip load HOST:7007 -c 1000 --ramp 10s        a thousand connections, 100 more each second
   roundtrip load HOST:7007 --size 16KiB --in-flight 8 --count 1M
   roundtrip load HOST:7007 --rate 5k --svg load.svg --hgrm load.hgrm
 
-Exit codes: 0 ok, 1 verification failed, 2 usage, 3 timed out, interrupted, or not all was sent or written,
-4 cannot connect, 5 internal";
+Exit codes: 0 ok, 1 verification failed, 2 usage, 3 timed out, interrupted, or not all was sent or
+written, 4 cannot connect, 5 internal";
 
 #[derive(Debug, Args)]
 pub(crate) struct ClientArgs {
@@ -350,9 +409,22 @@ fn parse_switch(text: &str) -> Result<bool, String> {
     }
 }
 
+/// All that may be written, and what is said of it: the help, the completions and the manual are made from it.
+pub(crate) fn command() -> clap::Command {
+    let command = Cli::command();
+    let defaults = defaults::table(&command);
+    command.after_long_help(format!("{EXAMPLES}\n\n{defaults}"))
+}
+
+fn parse_from(args: impl Iterator<Item = OsString>) -> Result<Cli, clap::Error> {
+    let mut command = command();
+    let matches = command.try_get_matches_from_mut(args);
+    matches.and_then(|matches| Cli::from_arg_matches(&matches)).map_err(|error| error.format(&mut command))
+}
+
 /// The verb that was asked for. Help and the version are printed here.
 pub(crate) fn parse() -> Result<Verb, Problem> {
-    match Cli::try_parse() {
+    match parse_from(std::env::args_os()) {
         Ok(cli) => Ok(cli.verb),
         Err(error) if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) => {
             out::say(error.render().to_string().trim_end()).map(|()| Verb::Told)
@@ -363,7 +435,7 @@ pub(crate) fn parse() -> Result<Verb, Problem> {
                 Some(text) if text.chars().any(char::is_control) => text.escape_debug().to_string().into(),
                 _ => arg,
             });
-            Err(explain(&Cli::try_parse_from(printable).err().unwrap_or(error)))
+            Err(explain(&parse_from(printable).err().unwrap_or(error)))
         }
     }
 }
@@ -401,13 +473,40 @@ pub(crate) fn parsed(words: &str) -> Result<Verb, clap::Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use clap::CommandFactory;
     use roundtrip_core::admission::Limits;
     use roundtrip_core::echo::ServerConfig;
 
     #[test]
     fn the_definition_is_sound() {
-        Cli::command().debug_assert();
+        command().debug_assert();
+    }
+
+    /// The command of an example: before what is said of it, and without what a shell does.
+    fn command_of(example: &str) -> Vec<&str> {
+        let begins = example.find("roundtrip").unwrap();
+        let ends = example[begins..].find(['|', '>', ')']).map_or(example.len(), |end| begins + end);
+        let command = example[begins..ends].split("  ").next().unwrap();
+        let parts = command.split('"').enumerate();
+        parts
+            .flat_map(|(at, part)| if at % 2 == 1 { vec![part] } else { part.split_whitespace().collect() })
+            .collect()
+    }
+
+    #[test]
+    fn the_examples_are_commands() {
+        let mut commands = vec![command()];
+        let mut examples = 0;
+        while let Some(verb) = commands.pop() {
+            commands.extend(verb.get_subcommands().cloned());
+            let after = verb.get_after_help().map(ToString::to_string).unwrap_or_default();
+            for example in after.lines().skip(1).take_while(|line| !line.is_empty()) {
+                let words = command_of(example);
+                let parsed = Cli::try_parse_from(&words);
+                assert!(parsed.is_ok(), "{words:?}: {parsed:?}");
+                examples += 1;
+            }
+        }
+        assert!(examples > 40, "{examples}");
     }
 
     /// They are written here as people read them, and in the core as it uses them.

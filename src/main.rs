@@ -3,10 +3,12 @@
 mod check;
 mod cli;
 mod client;
+mod completions;
 mod driver;
 mod json;
 mod load;
 mod loopback;
+mod man;
 mod out;
 mod problem;
 mod send;
@@ -30,6 +32,8 @@ fn main() -> ExitCode {
         Ok(cli::Verb::Check(args)) => check::run(&args),
         Ok(cli::Verb::Load(args)) => load::run(&args),
         Ok(cli::Verb::Sim(verb)) => sim::run(&verb),
+        Ok(cli::Verb::Completions(args)) => completions::run(&args),
+        Ok(cli::Verb::Man(args)) => man::run(&args),
         Ok(cli::Verb::Told) => Ok(Exit::Ok),
         Err(problem) => Err(problem),
     };

@@ -244,7 +244,8 @@ fn the_files_are_written() {
     assert!(rows.windows(2).all(|pair| (0..3).all(|column| pair[0][column] <= pair[1][column])), "{text}");
     assert_eq!(rows.last().unwrap()[1..3], [1.0, 1000.0]);
     assert!(text.contains("Total count    =         1000]"), "{text}");
-    assert!(std::fs::metadata(&svg).is_ok());
+    let picture = std::fs::read_to_string(&svg).unwrap();
+    assert!(picture.starts_with("<svg ") && picture.ends_with("</svg>\n"), "{picture}");
     for path in [hgrm, svg] {
         std::fs::remove_file(path).unwrap();
     }

@@ -113,7 +113,8 @@ impl Report<'_> {
         text
     }
 
-    fn headline(&self) -> String {
+    /// The first of them, with what explains it.
+    pub(super) fn headline(&self) -> String {
         if self.judged.found.is_some() {
             return self.judged.lines(&self.checked);
         }

@@ -9,20 +9,74 @@ use roundtrip_sim::choose::{Family, Faults};
 #[derive(Debug, Subcommand)]
 pub(crate) enum SimVerb {
     /// Run a range of seeds; shrink and keep the first that fails
+    #[command(after_help = RUN)]
     Run(RunArgs),
     /// Run one schedule again: a trace, or a seed
+    #[command(after_help = REPLAY)]
     Replay(OneArgs),
     /// Find the smallest schedule that fails in the same way
+    #[command(after_help = SHRINK)]
     Shrink(OneArgs),
     /// Show a schedule as a sequence diagram
+    #[command(after_help = EXPLAIN)]
     Explain(OneArgs),
     /// Run every schedule with few choices that are not benign
+    #[command(after_help = EXHAUST)]
     Exhaust(ExhaustArgs),
     /// Run seeds in several ways and compare what happens
+    #[command(after_help = DETERMINISM)]
     Determinism(DeterminismArgs),
     /// Put the reports of a campaign's shards together
+    #[command(after_help = MERGE)]
     Merge(MergeArgs),
 }
+
+/// For the verbs together.
+pub(crate) const EXAMPLES: &str = "\
+Examples:
+  roundtrip sim run echo --seeds 0..100000         a hundred thousand hostile schedules
+  roundtrip sim replay regressions/FILE            the one that was kept, again
+  roundtrip sim explain echo --seed 7              what happens in one of them
+
+Exit codes: 0 ok, 1 an invariant is broken, 2 usage, 3 a goal was not reached, 5 a run was not the
+same twice";
+
+const RUN: &str = "\
+Examples:
+  roundtrip sim run echo --seeds 0..100000
+  roundtrip sim run server --without reset         all faults but one
+  roundtrip sim run echo --shard 0/4 --report 0    a quarter of them, for `merge`
+
+Exit codes: 0 ok, 1 an invariant is broken, 2 usage, 3 a goal was not reached";
+
+const REPLAY: &str = "\
+Examples:
+  roundtrip sim replay regressions/FILE
+  roundtrip sim replay echo --seed 81734 --trace FILE";
+
+const SHRINK: &str = "\
+Examples:
+  roundtrip sim shrink echo --seed 81734 --trace FILE";
+
+const EXPLAIN: &str = "\
+Examples:
+  roundtrip sim explain echo --seed 7
+  roundtrip sim explain regressions/FILE --html diagram.html";
+
+const EXHAUST: &str = "\
+Examples:
+  roundtrip sim exhaust echo                       every schedule with two that are not benign
+  roundtrip sim exhaust echo --deviations 1";
+
+const DETERMINISM: &str = "\
+Examples:
+  roundtrip sim determinism server --seeds 0..500
+
+Exit codes: 0 ok, 2 usage, 5 a run was not the same twice";
+
+const MERGE: &str = "\
+Examples:
+  roundtrip sim merge 0 1 2 3 --report all";
 
 /// The scenarios that come with the simulator.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

@@ -5,7 +5,7 @@ mod campaign;
 mod one;
 mod search;
 
-pub(crate) use args::SimVerb;
+pub(crate) use args::{EXAMPLES, SimVerb};
 
 use std::fs;
 
