@@ -21,7 +21,12 @@ pub(crate) fn grouped(number: u64) -> String {
 
 /// `1 byte`, `10,000 bytes`
 pub(crate) fn bytes(number: u64) -> String {
-    format!("{} byte{}", grouped(number), if number == 1 { "" } else { "s" })
+    many(number, "byte")
+}
+
+/// `1 message`, `10,000 messages`
+pub(crate) fn many(number: u64, noun: &str) -> String {
+    format!("{} {noun}{}", grouped(number), if number == 1 { "" } else { "s" })
 }
 
 /// `30s`, `1m30s`: as one word, so that it can be given to an option again.

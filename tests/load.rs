@@ -254,6 +254,10 @@ fn the_files_are_written() {
 #[test]
 fn a_disk_without_room_leaves_the_result_and_says_so() {
     for option in ["--svg", "--hgrm"] {
+        let finished = run(&mut roundtrip(["load", "--count", "100", "--json", option, "/dev/full"]));
+        let document: Value = serde_json::from_str(&finished.stdout).unwrap();
+        assert!(schema::load().is_valid(&document) && document["exit"] == 3, "{finished:?}");
+        assert_eq!(finished.code, Some(3), "{finished:?}");
         let finished = run(&mut roundtrip(["load", "--count", "100", option, "/dev/full"]));
         assert_eq!(finished.code, Some(3), "{finished:?}");
         assert!(finished.stdout.starts_with("ok  100 messages"), "{finished:?}");
@@ -277,6 +281,14 @@ fn a_result_that_nobody_takes_is_incomplete() {
         assert_eq!(finished.code, Some(3), "{finished:?}");
         assert!(finished.stderr.contains("the result is not delivered"), "{finished:?}");
     }
+    // The files are there all the same.
+    let svg = std::path::PathBuf::from(env!("CARGO_TARGET_TMPDIR"))
+        .join(format!("{}-lost.svg", std::process::id()));
+    let mut command = roundtrip(["load", "--count", "100", "--svg"]);
+    let finished = run_into(command.arg(&svg), Stdio::from(writer));
+    assert_eq!(finished.code, Some(3), "{finished:?}");
+    assert!(std::fs::read_to_string(&svg).unwrap().ends_with("</svg>\n"));
+    std::fs::remove_file(svg).unwrap();
     let full = File::options().write(true).open("/dev/full").unwrap();
     let finished = run_into(&mut roundtrip(["load", "--count", "100"]), Stdio::from(full));
     assert_eq!(finished.code, Some(5), "{finished:?}");

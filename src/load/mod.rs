@@ -120,7 +120,7 @@ impl Load<'_> {
             again: self.again(),
         };
         let why = error.map(|error| plain(&error.source));
-        let report = Report {
+        let mut report = Report {
             plan: self.plan,
             size: self.config.size() as u64,
             in_flight: self.config.in_flight(),
@@ -132,17 +132,22 @@ impl Load<'_> {
             took: checked.took,
             checked,
             record,
+            is_written: true,
         };
+        let written = [
+            self.hgrm.as_ref().map(|file| write(file, &hgrm::text(&report.record.latency))),
+            self.svg.as_ref().map(|file| write(file, &svg::picture(&report))),
+        ];
+        // What a file lacks makes the load incomplete; the result is told all the same.
+        for problem in written.into_iter().flatten().filter_map(Result::err) {
+            report.is_written = false;
+            out::complain(problem);
+        }
         if self.args.json {
             json::deliver(&document::Document::of(self.args, self.seed, &report))?;
         } else {
             out::deliver(report.lines())?;
         }
-        let written = [
-            self.hgrm.map(|file| write(file, &hgrm::text(&report.record.latency))),
-            self.svg.map(|file| write(file, &svg::picture(&report))),
-        ];
-        written.into_iter().flatten().collect::<Result<(), _>>()?;
         Ok(report.exit())
     }
 
@@ -197,13 +202,13 @@ fn create(path: &str) -> Result<(File, &str), Problem> {
     })
 }
 
-/// The result is told by now: what a file lacks makes it incomplete.
-fn write((mut file, path): (File, &str), text: &str) -> Result<(), Problem> {
+fn write((file, path): &(File, &str), text: &str) -> Result<(), Problem> {
+    let mut file = file;
     file.write_all(text.as_bytes())
-        .and_then(|()| file.sync_all())
-        .or_else(|error| {
+        .and_then(|()| match file.sync_all() {
             // A pipe or a terminal has nothing to wait for.
-            if error.kind() == std::io::ErrorKind::InvalidInput { Ok(()) } else { Err(error) }
+            Err(error) if error.kind() == std::io::ErrorKind::InvalidInput => Ok(()),
+            synced => synced,
         })
         .map_err(|error| {
             let cause = format!("cannot write {}: {}", path.escape_debug(), plain(&error));

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::plan::Plan;
 use super::record::Record;
 use crate::problem::Exit;
-use crate::units::{bytes, grouped, latency, rate};
+use crate::units::{bytes, grouped, latency, many, rate};
 use crate::verdict::{Checked, Judged};
 
 /// What is told of the latency.
@@ -31,6 +31,8 @@ pub(super) struct Report<'a> {
     pub(super) unconnected_why: Option<&'a str>,
     /// From the start until the last message was back.
     pub(super) took: Duration,
+    /// Whether the files that were asked for are written.
+    pub(super) is_written: bool,
 }
 
 impl Report<'_> {
@@ -67,7 +69,7 @@ impl Report<'_> {
 
     /// How the program ends.
     pub(super) fn exit(&self) -> Exit {
-        let is_whole = self.unsent() == 0 && self.unconnected == 0;
+        let is_whole = self.unsent() == 0 && self.unconnected == 0 && self.is_written;
         if self.judged.exit == Exit::Ok && !is_whole { Exit::Incomplete } else { self.judged.exit }
     }
 
@@ -118,10 +120,10 @@ impl Report<'_> {
         if self.judged.found.is_some() {
             return self.judged.lines(&self.checked);
         }
-        let what = format!("{} messages of {}", grouped(self.ok()), bytes(self.size));
+        let what = format!("{} of {}", many(self.ok(), "message"), bytes(self.size));
         let end = if self.checked.half_close { "clean end" } else { "not half-closed" };
         let seconds = self.took.as_secs_f64();
-        if self.exit() == Exit::Ok {
+        if self.judged.exit == Exit::Ok && self.unsent() == 0 && self.unconnected == 0 {
             return format!("ok  {what} back in order, {end}, {seconds:.3} s");
         }
         let why = match self.unconnected_why {
@@ -145,7 +147,7 @@ impl Report<'_> {
 }
 
 fn connections(number: usize) -> String {
-    format!("{} connection{}", grouped(number as u64), if number == 1 { "" } else { "s" })
+    many(number as u64, "connection")
 }
 
 #[expect(
