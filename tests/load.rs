@@ -38,6 +38,7 @@ with_every_driver! {
     every_message_is_sent_verified_and_counted
     a_stall_is_seen_by_all_that_was_due
     every_fault_is_found_where_it_is
+    connections_that_are_mixed_up_are_found
     a_server_that_goes_silent_is_given_up
     interrupted_it_gets_back_what_is_on_its_way
     a_second_interrupt_ends_what_does_not_end
@@ -83,6 +84,9 @@ fn a_stall_is_seen_by_all_that_was_due(driver: &str) {
         document
     };
     let open = run(&["--rate", "200", "--count", "400"]);
+    // The same if what is due cannot even be sent.
+    let late = run(&["--rate", "200", "--count", "400", "--in-flight", "1"]);
+    assert!(seconds(&late, "p90") >= 0.5 && count(&late, "/late_starts/count") >= 100, "{late:#}");
     let closed = run(&["--count", "400"]);
     // Of those that were due in the stall, half waited for half of it or longer: a quarter of all.
     assert!(seconds(&open, "p90") >= 0.5, "{open:#}");
@@ -122,6 +126,21 @@ fn every_fault_is_found_where_it_is(driver: &str) {
             assert!(count(&document, "/messages/ok") >= 1000 + offset / 64 - 1, "{document:#}");
         }
     }
+}
+
+/// Each has bytes of its own.
+fn connections_that_are_mixed_up_are_found(driver: &str) {
+    let (address, crossing) = adversary::crossing();
+    let options = ["-c", "2", "--size", "1000", "--count", "2", "--driver", driver];
+    let document = load(&address, &options);
+    let found = &document["fault"];
+    assert_eq!(
+        (found["kind"].as_str(), found["offset"].as_u64()),
+        (Some("corrupted"), Some(0)),
+        "{document:#}"
+    );
+    assert_eq!(document["connections_failed"], 2);
+    drop(crossing.join().unwrap());
 }
 
 fn a_server_that_goes_silent_is_given_up(driver: &str) {
@@ -167,13 +186,19 @@ fn a_second_interrupt_ends_what_does_not_end(driver: &str) {
 
 /// A server that takes a message only when the one before is through, ten times slower than the rate.
 fn what_the_rate_asks_for_and_the_path_does_not_carry_is_told(driver: &str) {
-    let server = Adversary::once(Fault::Slow { each: Duration::from_millis(20) });
+    let slow = Fault::Slow { each: Duration::from_millis(20) };
+    let server = Adversary::once(slow);
     let options = ["-c", "1", "--rate", "1000", "-d", "300ms", "--in-flight", "1", "--timeout", "500ms"];
     let document = load(&server.endpoint, &[&options[..], &["--driver", driver]].concat());
     assert_eq!((&document["result"], &document["exit"]), (&"incomplete".into(), &3.into()), "{document:#}");
     let (scheduled, sent) = (count(&document, "/messages/scheduled"), count(&document, "/messages/sent"));
     assert!(scheduled == 300 && sent < 300 && sent == count(&document, "/messages/ok"), "{document:#}");
     assert!(count(&document, "/late_starts/count") > 0, "{document:#}");
+    let told = run(roundtrip(["load", &server.endpoint]).args(options));
+    assert!(told.stdout.starts_with("ok  300 messages"), "the next is served well: {told:?}");
+    let server = Adversary::once(slow);
+    let told = run(roundtrip(["load", &server.endpoint]).args(options));
+    assert!(told.stdout.starts_with("INCOMPLETE  the rate was not reached: "), "{told:?}");
 }
 
 #[test]

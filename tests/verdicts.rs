@@ -10,8 +10,6 @@ mod common;
 #[path = "common/schema.rs"]
 mod schema;
 
-use std::io::{Read, Write};
-use std::net::TcpListener;
 use std::thread;
 use std::time::Duration;
 
@@ -484,20 +482,7 @@ fn of_many_connections_the_first_fault_is_told_and_the_others_are_counted(driver
 
 /// Each has a payload of its own: what is right for one is wrong for another.
 fn connections_that_are_mixed_up_are_found(driver: &str) {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = listener.local_addr().unwrap().to_string();
-    let crossing = thread::spawn(move || {
-        let both = [(), ()].map(|()| common::bounded(listener.accept().unwrap().0));
-        let bytes = both.each_ref().map(|mut stream| {
-            let mut bytes = [0; 1000];
-            stream.read_exact(&mut bytes).unwrap();
-            bytes
-        });
-        for (mut stream, bytes) in both.iter().zip(bytes.iter().rev()) {
-            stream.write_all(bytes).unwrap();
-        }
-        both
-    });
+    let (address, crossing) = adversary::crossing();
     let checked = run(&mut roundtrip(["check", &address, "--bytes", "1000", "-c", "2", "--driver", driver]));
     assert_eq!(checked.code, Some(1), "{checked:?}");
     let lines = "FAIL  corrupted: bytes came that were never sent\n  first wrong offset 0;";

@@ -12,6 +12,7 @@ mod watch;
 
 use std::fs::File;
 use std::io::Write;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use roundtrip_core::echo::{ConfigError, PingerConfig};
@@ -132,6 +133,7 @@ impl Load<'_> {
             took: checked.took,
             checked,
             record,
+            overdue: sessions.overdue.load(Ordering::Relaxed),
             is_written: true,
         };
         let written = [

@@ -165,9 +165,10 @@ mod tests {
 
     #[test]
     fn a_message_counts_from_when_it_was_due() {
-        let record = record(&[trip(0, 0, 10), trip(1, 9, 10), trip(9, 10, 11)]);
-        assert_eq!((record.latency.len(), record.late, record.latest), (3, 1, 8 * MS));
-        assert!(record.latency.max().abs_diff(10_000_000) < 10_000);
+        let record = record(&[trip(0, 10, 11), trip(1, 9, 10), trip(9, 10, 11)]);
+        assert_eq!((record.latency.len(), record.late, record.latest), (3, 2, 10 * MS));
+        assert!(record.latency.max().abs_diff(11_000_000) < 11_000);
+        assert!(record.latency.min().abs_diff(2_000_000) < 2_000);
         assert_eq!(record.last, Time::ZERO.after(11 * MS));
     }
 

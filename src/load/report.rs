@@ -31,6 +31,8 @@ pub(super) struct Report<'a> {
     pub(super) unconnected_why: Option<&'a str>,
     /// From the start until the last message was back.
     pub(super) took: Duration,
+    /// It was stopped because what was due was not sent for too long.
+    pub(super) overdue: bool,
     /// Whether the files that were asked for are written.
     pub(super) is_written: bool,
 }
@@ -69,7 +71,7 @@ impl Report<'_> {
 
     /// How the program ends.
     pub(super) fn exit(&self) -> Exit {
-        let is_whole = self.unsent() == 0 && self.unconnected == 0 && self.is_written;
+        let is_whole = self.unconnected == 0 && self.is_written;
         if self.judged.exit == Exit::Ok && !is_whole { Exit::Incomplete } else { self.judged.exit }
     }
 
@@ -123,7 +125,7 @@ impl Report<'_> {
         let what = format!("{} of {}", many(self.ok(), "message"), bytes(self.size));
         let end = if self.checked.half_close { "clean end" } else { "not half-closed" };
         let seconds = self.took.as_secs_f64();
-        if self.judged.exit == Exit::Ok && self.unsent() == 0 && self.unconnected == 0 {
+        if self.judged.exit == Exit::Ok && self.unconnected == 0 {
             return format!("ok  {what} back in order, {end}, {seconds:.3} s");
         }
         let why = match self.unconnected_why {
@@ -132,7 +134,9 @@ impl Report<'_> {
                 grouped(self.unconnected),
                 connections(self.plan.connections)
             ),
-            None if self.judged.exit == Exit::Ok => format!("{} were never sent", grouped(self.unsent())),
+            None if self.overdue => {
+                format!("the rate was not reached: {} never sent", many(self.unsent(), "message"))
+            }
             None => "stopped".to_owned(),
         };
         format!("INCOMPLETE  {why}; {what} back in order, {seconds:.3} s")

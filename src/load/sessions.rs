@@ -1,5 +1,6 @@
 //! The sessions of a load, and what they tell.
 
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -19,6 +20,8 @@ pub(super) struct Sessions<'a> {
     pub(super) seed: u64,
     pub(super) start: Time,
     pub(super) stop: &'a Stop,
+    /// It was stopped because what was due was not sent for too long.
+    pub(super) overdue: AtomicBool,
     /// Each connection writes into one of them: as many as there are threads, so that none waits for another.
     records: Vec<Mutex<Record>>,
     outcomes: Mutex<Vec<(usize, ClientOutcome)>>,
@@ -37,7 +40,8 @@ impl<'a> Sessions<'a> {
         let record = Record::new(start, width.max(Duration::from_millis(1)))?;
         let records = (0..threads).map(|_| Mutex::new(record.clone())).collect();
         let config = Arc::new(config);
-        Ok(Self { plan, config, seed, start, stop, records, outcomes: Mutex::default() })
+        let (overdue, outcomes) = (AtomicBool::new(false), Mutex::default());
+        Ok(Self { plan, config, seed, start, stop, overdue, records, outcomes })
     }
 
     /// What was measured so far.

@@ -1,6 +1,7 @@
 //! Whoever watches a load: a person at a terminal, and the limit of its time.
 
 use std::io::{IsTerminal, stderr};
+use std::sync::atomic::Ordering;
 use std::sync::mpsc::{RecvTimeoutError, sync_channel};
 use std::thread;
 use std::time::Duration;
@@ -33,6 +34,7 @@ pub(super) fn watched<R>(
                     shown.update(sessions, clock.now().since(sessions.start));
                 }
                 if limit.is_some_and(|limit| limit <= clock.now()) {
+                    sessions.overdue.store(true, Ordering::Relaxed);
                     sessions.stop.stop();
                 }
             }

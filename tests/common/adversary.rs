@@ -319,3 +319,23 @@ impl Write for &Connection {
         Ok(())
     }
 }
+
+/// Where it listens, and a server that gives each of two clients the first thousand bytes of the other. It keeps both until
+/// it is joined.
+pub(crate) fn crossing() -> (String, thread::JoinHandle<[TcpStream; 2]>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    let crossing = thread::spawn(move || {
+        let both = [(), ()].map(|()| common::bounded(listener.accept().unwrap().0));
+        let bytes = both.each_ref().map(|mut stream| {
+            let mut bytes = [0; 1000];
+            stream.read_exact(&mut bytes).unwrap();
+            bytes
+        });
+        for (mut stream, bytes) in both.iter().zip(bytes.iter().rev()) {
+            stream.write_all(bytes).unwrap();
+        }
+        both
+    });
+    (address, crossing)
+}

@@ -42,6 +42,7 @@ fn report(width: Duration, trips: &[(Duration, Duration)], verdict: Verdict, aga
         unconnected: 0,
         unconnected_why: None,
         took,
+        overdue: false,
         is_written: true,
         checked,
         record,
