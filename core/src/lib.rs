@@ -124,6 +124,7 @@
 //! | [`Driven`], [`Step`] | what every interpreter of a machine remembers |
 //! | [`Tap`], [`Observe`] | a layer that sees every input and action |
 //! | [`echo`] | the echo sessions: server, client, pinger, payload, verdict |
+//! | [`protocol`] | protocols of whole messages: `Protocol`, and the `Session` that makes a machine of one |
 //! | [`hub`] | what connections share: who is open, and mail between them |
 //! | [`admission`] | how many connections, what after an accept error, how a drain proceeds |
 
@@ -141,6 +142,7 @@ pub mod echo;
 pub mod hub;
 mod layer;
 mod machine;
+pub mod protocol;
 mod time;
 
 pub use bytes;
