@@ -1,0 +1,35 @@
+//! `roundtrip-resp [ENDPOINT [std|smol]]`: the keys in memory, behind a listening socket.
+
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use roundtrip_core::admission::Limits;
+use roundtrip_core::protocol::Session;
+use roundtrip_resp::{Resp, SharedKeys, config};
+use roundtrip_std::{BindOptions, Peer, ServerHandle, bind};
+
+fn main() -> ExitCode {
+    let args: Vec<_> = std::env::args().skip(1).collect();
+    match run(args.first().map_or("127.0.0.1:6379", |arg| arg), args.get(1).map_or("std", |arg| arg)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}\n  try: roundtrip-resp HOST:PORT std, or smol");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(endpoint: &str, driver: &str) -> Result<(), Box<dyn std::error::Error>> {
+    let listener = bind(&endpoint.parse()?, &BindOptions::default())?;
+    let (keys, config) = (SharedKeys::default(), Arc::new(config()));
+    let service = |now, _peer: &Peer| Session::new(Resp::new(Arc::clone(&keys)), Arc::clone(&config), now);
+    println!("listening {}", listener.local_endpoint()?);
+    // It is stopped by a signal: there is nothing to save.
+    let handle = ServerHandle::new();
+    match driver {
+        "std" => roundtrip_std::serve(vec![listener], Limits::default(), &handle, &service)?,
+        "smol" => roundtrip_smol::serve(vec![listener], Limits::default(), &handle, &service)?,
+        other => return Err(format!("no driver `{other}`").into()),
+    };
+    Ok(())
+}
