@@ -18,6 +18,11 @@ pub trait Protocol {
     /// What leaves for the application; `Infallible` if nothing does.
     type Event;
 
+    /// The session begins: a server that greets, or a client that asks, does so here.
+    fn begin(&mut self, now: Time, io: &mut Io<'_, Self::Event>) {
+        let _ = (now, io);
+    }
+
     /// Bytes came, or there is room for replies again: take whole messages from the front of [`Io::inbox`], and leave
     /// what is not whole. Stop while [`Io::room`] is 0: it will be called again.
     fn receive(&mut self, now: Time, io: &mut Io<'_, Self::Event>);
@@ -172,13 +177,15 @@ pub struct Session<P: Protocol> {
 
 impl<P: Protocol> Session<P> {
     /// A session that begins at `now`. Bounds of 0 are taken as 1.
-    pub fn new(protocol: P, config: Arc<SessionConfig>, now: Time) -> Self {
-        let buffers = Buffers {
+    pub fn new(mut protocol: P, config: Arc<SessionConfig>, now: Time) -> Self {
+        let mut buffers = Buffers {
             inbox: BytesMut::new(),
             outbox: BytesMut::new(),
             events: VecDeque::new(),
             finish: false,
         };
+        protocol.begin(now, &mut Io { buffers: &mut buffers, limit: config.outbox.max(1) });
+        let closing = buffers.finish.then_some(SessionEnd::Finished);
         Self {
             protocol,
             config,
@@ -187,7 +194,7 @@ impl<P: Protocol> Session<P> {
             credit: 0,
             commands: 0,
             blocked: false,
-            closing: None,
+            closing,
             peer_ended: false,
             shut: None,
             moved: now,

@@ -189,6 +189,38 @@ fn a_message_that_is_too_large_is_answered_and_ends_it() {
     assert_eq!(bench.data("abc\n").write(), "ABC\n");
 }
 
+/// Says something first, and no more if it is told so.
+struct Greeter(bool);
+
+impl Protocol for Greeter {
+    type Command = ();
+    type Event = String;
+
+    fn begin(&mut self, now: Time, io: &mut Io<'_, String>) {
+        io.event(format!("began at {now:?}"));
+        io.outbox().extend_from_slice(b"220 ready\n");
+        if self.0 {
+            io.finish();
+        }
+    }
+
+    fn receive(&mut self, _now: Time, io: &mut Io<'_, String>) {
+        io.inbox().clear();
+    }
+}
+
+#[test]
+fn whoever_greets_does_so_before_anything_came() {
+    for finishes in [false, true] {
+        let mut session = Driven::new(Session::new(Greeter(finishes), Arc::default(), NOW));
+        assert_eq!(session.step(NOW), Step::Event("began at 0.000000005s".to_owned()));
+        assert_eq!(session.step(NOW), Step::Write);
+        assert_eq!(session.pending(), b"220 ready\n");
+        session.wrote(NOW, 10);
+        assert_eq!(matches!(session.step(NOW), Step::ShutdownWrite), finishes);
+    }
+}
+
 #[test]
 fn events_and_commands_pass() {
     let mut bench = Bench::new(100, 100);
