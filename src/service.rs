@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use roundtrip_core::echo::{EchoServer, End, ServerConfig, ServerOutcome};
 use roundtrip_core::{Machine, Observe, Tap, Time};
-use roundtrip_std::{Clock, Control, Ended, Peer, Service, SystemClock};
+use roundtrip_std::{Caller, Clock, Control, Ended, Service, SystemClock};
 
 use crate::out::Complaints;
 use crate::problem::plain;
@@ -118,14 +118,14 @@ impl<O: Observe<EchoServer> + Clone + Sync> Service for Echo<O> {
     fn open(
         &self,
         now: Time,
-        _peer: &Peer,
+        _caller: &Caller,
         _control: &Control<<EchoServer as Machine>::Command>,
     ) -> Self::Machine {
         self.begin(now)
     }
 
-    fn ended(&self, peer: &Peer, ended: Ended<ServerOutcome>) {
-        self.end(peer, ended);
+    fn ended(&self, caller: &Caller, ended: Ended<ServerOutcome>) {
+        self.end(&caller.peer, ended);
     }
 
     fn accept_failed(&self, error: &io::Error) {

@@ -9,7 +9,7 @@ use std::{io, thread};
 use roundtrip_core::admission::Limits;
 use roundtrip_core::echo::{EchoServer, ServerConfig, ServerOutcome};
 use roundtrip_core::{Machine, Time};
-use roundtrip_net::{BindOptions, Control, Ended, Peer, Served, ServerHandle, Service};
+use roundtrip_net::{BindOptions, Caller, Control, Ended, Served, ServerHandle, Service};
 
 use crate::driver;
 
@@ -32,13 +32,13 @@ impl Service for Echo {
     fn open(
         &self,
         now: Time,
-        _peer: &Peer,
+        _caller: &Caller,
         _control: &Control<<EchoServer as Machine>::Command>,
     ) -> EchoServer {
         EchoServer::new(self.config.clone(), now)
     }
 
-    fn ended(&self, _peer: &Peer, ended: Ended<ServerOutcome>) {
+    fn ended(&self, _caller: &Caller, ended: Ended<ServerOutcome>) {
         let _ = self.ended.send(ended);
     }
 }

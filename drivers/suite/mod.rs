@@ -6,4 +6,5 @@
 mod clients;
 mod common;
 mod connection;
+mod hub;
 mod server;

@@ -8,8 +8,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use roundtrip_core::Time;
 use roundtrip_core::admission::{Accept, AcceptError, Admission, AdmissionAction, AdmissionInput, Limits};
+use roundtrip_core::hub::ConnectionId;
 
-use crate::{Bell, Control, Peer, Served, Source, classify};
+use crate::{Bell, Caller, Control, Peer, Served, Source, classify};
 
 /// Stops a server from any thread. Cheap to clone.
 #[derive(Clone, Debug, Default)]
@@ -62,7 +63,7 @@ pub struct Door<C> {
     admission: Admission<Source>,
     handle: ServerHandle,
     /// The way into every session that is open.
-    sessions: BTreeMap<u64, Control<C>>,
+    sessions: BTreeMap<ConnectionId, Control<C>>,
     next: u64,
     /// `StopAll` was said: it holds for sessions to come as well.
     stopping: bool,
@@ -114,17 +115,17 @@ impl<C> Door<C> {
         }
     }
 
-    /// Asks the policy about a connection that was accepted. Its number, if it is let in; else it must be closed.
-    pub fn admit(&mut self, now: Time, peer: &Peer, control: &Control<C>) -> Option<u64> {
+    /// Asks the policy about a connection that was accepted. Its name, if it is let in; else it must be closed.
+    pub fn admit(&mut self, now: Time, peer: Peer, control: &Control<C>) -> Option<Caller> {
         self.tell(now, AdmissionInput::Accepted(peer.source()));
         let AdmissionAction::Admit(_) = self.admission.poll(now) else { return None };
         if self.stopping {
             control.stop();
         }
-        let number = self.next;
+        let id = ConnectionId::new(self.next);
         self.next += 1;
-        self.sessions.insert(number, control.clone());
-        Some(number)
+        self.sessions.insert(id, control.clone());
+        Some(Caller { id, peer })
     }
 
     /// During a sweep, nobody was waiting any more.
@@ -138,12 +139,12 @@ impl<C> Door<C> {
         self.tell(now, AdmissionInput::AcceptFailed(class));
     }
 
-    /// The session of this number is over and its connection torn down. Whether whoever obeys the policy must be
+    /// The session of this caller is over and its connection torn down. Whether whoever obeys the policy must be
     /// woken.
     #[must_use = "the server sleeps on it"]
-    pub fn ended(&mut self, now: Time, number: u64, peer: &Peer) -> bool {
-        self.sessions.remove(&number);
-        self.tell(now, AdmissionInput::Ended(peer.source()));
+    pub fn ended(&mut self, now: Time, caller: &Caller) -> bool {
+        self.sessions.remove(&caller.id);
+        self.tell(now, AdmissionInput::Ended(caller.peer.source()));
         self.needs_word
     }
 
@@ -199,18 +200,18 @@ mod tests {
         let handle = ServerHandle::new();
         let mut door = Door::<u8>::new(Limits::default(), &handle);
         let (first, way_in) = Mailbox::new(1, Arc::new(Count::default()));
-        let number = door.admit(Time::ZERO, &peer(), &way_in).unwrap();
+        let first_caller = door.admit(Time::ZERO, peer(), &way_in).unwrap();
         assert!(door.obey(Time::ZERO).is_some() && first.is_empty());
         handle.stop();
         assert!(door.obey(Time::ZERO).is_some());
         assert_eq!(first.take(false), Some(Mail::Stop));
         let (second, way_in) = Mailbox::new(1, Arc::new(Count::default()));
-        let another = door.admit(Time::ZERO, &peer(), &way_in).unwrap();
+        let second_caller = door.admit(Time::ZERO, peer(), &way_in).unwrap();
         assert_eq!(second.take(false), Some(Mail::Stop));
         door.swept(Time::ZERO);
         assert!(matches!(door.obey(Time::ZERO), Some((Accept::Closed, _))));
-        assert!(door.ended(Time::ZERO, number, &peer()), "a drain waits for it");
-        assert!(door.ended(Time::ZERO, another, &peer()));
+        assert!(door.ended(Time::ZERO, &first_caller), "a drain waits for it");
+        assert!(door.ended(Time::ZERO, &second_caller));
         assert_eq!(door.obey(Time::ZERO), None);
         assert_eq!((door.served().tally.admitted, door.served().tally.live), (2, 0));
     }

@@ -10,6 +10,7 @@
 //! | [`Control`], [`Mailbox`], [`Bell`] | stop, abort and commands from any thread, bounded |
 //! | [`Peer`], [`Source`] | who is at the other end, and what connections are counted by |
 //! | [`Service`], [`Clients`], [`Ended`] | what a server, or a client, does for each connection |
+//! | [`SharedHub`] | a hub as such a service: what the connections of a server share |
 //! | [`Door`], [`ServerHandle`] | the admission policy, obeyed, and the way to stop it |
 //! | [`Clock`], [`SystemClock`] | the one place where a clock is read |
 //! | [`Connection`], [`Guarded`], [`Block`] | the calls that carry out what one machine wants |
@@ -23,6 +24,7 @@ mod door;
 mod endpoint;
 mod error;
 mod guarded;
+mod hub;
 mod mailbox;
 mod peer;
 mod service;
@@ -36,9 +38,10 @@ pub use door::{Door, ServerHandle};
 pub use endpoint::{DEFAULT_PORT, Endpoint, EndpointError};
 pub use error::{NetError, Stage};
 pub use guarded::Guarded;
+pub use hub::SharedHub;
 pub use mailbox::{Bell, Control, MAILBOX, Mail, Mailbox, PostError};
 pub use peer::{Peer, Source};
-pub use service::{Call, CallFailed, Ended, Served, Service};
+pub use service::{Call, CallFailed, Caller, Ended, Served, Service};
 #[cfg(unix)]
 pub use socket::passed_listeners;
 pub use socket::{BindOptions, ConnectOptions, Family, Listener, Stream, bind, connect};

@@ -5,9 +5,19 @@ use std::fmt;
 use std::io;
 
 use roundtrip_core::admission::Tally;
+use roundtrip_core::hub::ConnectionId;
 use roundtrip_core::{Machine, Time};
 
 use crate::{Control, Peer};
+
+/// A connection that was let in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Caller {
+    /// Its name: no other connection of this server has it, then or later.
+    pub id: ConnectionId,
+    /// Who is at the other end.
+    pub peer: Peer,
+}
 
 /// A server's side of every connection: the machine, and who hears of it.
 ///
@@ -21,18 +31,18 @@ pub trait Service: Sync {
     fn open(
         &self,
         now: Time,
-        peer: &Peer,
+        caller: &Caller,
         control: &Control<<Self::Machine as Machine>::Command>,
     ) -> Self::Machine;
 
     /// A session has something to tell.
-    fn event(&self, peer: &Peer, event: <Self::Machine as Machine>::Event) {
-        let _ = (peer, event);
+    fn event(&self, caller: &Caller, event: <Self::Machine as Machine>::Event) {
+        let _ = (caller, event);
     }
 
     /// A session ended and its connection is torn down.
-    fn ended(&self, peer: &Peer, ended: Ended<<Self::Machine as Machine>::Outcome>) {
-        let _ = (peer, ended);
+    fn ended(&self, caller: &Caller, ended: Ended<<Self::Machine as Machine>::Outcome>) {
+        let _ = (caller, ended);
     }
 
     /// Accepting failed; the server goes on.
@@ -48,8 +58,8 @@ where
 {
     type Machine = M;
 
-    fn open(&self, now: Time, peer: &Peer, _control: &Control<M::Command>) -> M {
-        self(now, peer)
+    fn open(&self, now: Time, caller: &Caller, _control: &Control<M::Command>) -> M {
+        self(now, &caller.peer)
     }
 }
 

@@ -15,8 +15,11 @@ use std::thread;
 use async_executor::Executor;
 use async_io::{Async, block_on};
 use roundtrip_core::admission::{Accept, Limits};
+use roundtrip_core::hub::Hub;
 use roundtrip_core::{Machine, Time};
-use roundtrip_net::{Bell, Clock, Door, Guarded, Listener, Peer, Served, ServerHandle, Service, SystemClock};
+use roundtrip_net::{
+    Bell, Caller, Clock, Door, Guarded, Listener, Peer, Served, ServerHandle, Service, SharedHub, SystemClock,
+};
 
 use crate::alarm::Alarm;
 use crate::connection::Driver;
@@ -56,6 +59,27 @@ pub fn serve_by<S: Service<Machine: Send>>(
     service: &S,
 ) -> io::Result<Served> {
     serve_on(NonZeroUsize::MIN, clock, listeners, limits, handle, service)
+}
+
+/// Serves a hub: what its connections share is called by one of them at a time, and reaches the others by mail. Gives
+/// the hub back once the server is drained.
+///
+/// # Errors
+///
+/// If the listeners cannot be waited for.
+pub fn serve_hub<H>(
+    clock: &impl Clock,
+    listeners: Vec<Listener>,
+    limits: Limits,
+    handle: &ServerHandle,
+    hub: H,
+) -> io::Result<(Served, H)>
+where
+    H: Hub<Session: Machine<Command: Send> + Send> + Send,
+{
+    let service = SharedHub::new(hub, clock);
+    let served = serve_by(clock, listeners, limits, handle, &service)?;
+    Ok((served, service.into_hub()))
 }
 
 /// Does what [`serve_by`] does, on so many threads, of which the calling one is the first. A session runs on one of
@@ -102,9 +126,8 @@ struct Server<'a, S: Service, T> {
 
 /// A connection that was let in.
 struct Admitted<C, T> {
-    number: u64,
+    caller: Caller,
     stream: Async<Guarded>,
-    peer: Peer,
     driver: Driver<C, T>,
 }
 
@@ -179,11 +202,11 @@ impl<S: Service<Machine: Send>, T: Clock> Server<'_, S, T> {
     /// Asks the policy about a connection; none if it is refused, and closed.
     fn decide(&self, now: Time, stream: Async<Guarded>, peer: Peer) -> Option<Admitted<Command<S>, &T>> {
         let driver = Driver::on(self.clock);
-        let Some(number) = self.door().admit(now, &peer, &driver.control()) else {
+        let Some(caller) = self.door().admit(now, peer, &driver.control()) else {
             stream.get_ref().disarm();
             return None;
         };
-        Some(Admitted { number, stream, peer, driver })
+        Some(Admitted { caller, stream, driver })
     }
 
     fn failed(&self, now: Time, error: &io::Error) {
@@ -197,19 +220,19 @@ impl<S: Service<Machine: Send>, T: Clock> Server<'_, S, T> {
     }
 
     async fn serve_one(&self, admitted: Admitted<Command<S>, &T>) {
-        let Admitted { number, stream, peer, driver } = admitted;
+        let Admitted { caller, stream, driver } = admitted;
         let session = pin!(async {
             let control = driver.control();
-            let machine = |now| self.service.open(now, &peer, &control);
-            let ended = driver.drive_on(stream, machine, |event| self.service.event(&peer, event)).await;
-            self.service.ended(&peer, ended);
+            let machine = |now| self.service.open(now, &caller, &control);
+            let ended = driver.drive_on(stream, machine, |event| self.service.event(&caller, event)).await;
+            self.service.ended(&caller, ended);
         });
         let served = caught(session).await;
         let mut door = self.door();
         if served.is_err() {
             door.panicked();
         }
-        if door.ended(self.clock.now(), number, &peer) {
+        if door.ended(self.clock.now(), &caller) {
             self.ring.ring();
         }
     }
@@ -258,6 +281,7 @@ async fn caught<T>(mut future: Pin<&mut impl Future<Output = T>>) -> thread::Res
 mod tests {
     use super::*;
     use roundtrip_core::echo::{EchoServer, ServerConfig};
+    use roundtrip_core::hub::ConnectionId;
     use std::net::{TcpListener, TcpStream};
 
     /// Ten thousand idle connections are ten thousand of these. What an `async` block lends costs nothing, what it hands
@@ -271,8 +295,9 @@ mod tests {
         let door = Mutex::new(Door::new(Limits::default(), &ServerHandle::new()));
         let server = Server { service: &service, ring: Arc::default(), clock: &clock, door };
         let peer = Peer::new(client.peer_addr().unwrap());
+        let caller = Caller { id: ConnectionId::new(0), peer };
         let stream = Async::new_nonblocking(Guarded::new(client.into())).unwrap();
-        let task = server.serve_one(Admitted { number: 0, stream, peer, driver: Driver::on(&clock) });
+        let task = server.serve_one(Admitted { caller, stream, driver: Driver::on(&clock) });
         let (machine, task) = (size_of::<EchoServer>(), size_of_val(&task));
         assert!(task <= machine + 768, "machine {machine} bytes, task {task} bytes");
     }

@@ -13,7 +13,7 @@ mod driver {
 
     use roundtrip_core::admission::Limits;
     use roundtrip_smol::{Clients, Listener, Served, ServerHandle, Service, Stream, drive_all_on, serve_on};
-    pub(crate) use roundtrip_smol::{Clock, Driver, SystemClock, drive};
+    pub(crate) use roundtrip_smol::{Clock, Driver, SystemClock, drive, serve_hub};
 
     pub(crate) fn serve<S: Service<Machine: Send>>(
         listeners: Vec<Listener>,

@@ -62,11 +62,11 @@ pub use connection::{Driver, drive};
 #[cfg(unix)]
 pub use roundtrip_net::passed_listeners;
 pub use roundtrip_net::{
-    BindOptions, Call, CallFailed, Clients, Clock, ConnectOptions, Control, Ended, Endpoint, EndpointError,
-    Family, Listener, NetError, Peer, PostError, Served, ServerHandle, Service, Source, Stage, Stream,
-    SystemClock, bind, connect,
+    BindOptions, Call, CallFailed, Caller, Clients, Clock, ConnectOptions, Control, Ended, Endpoint,
+    EndpointError, Family, Listener, NetError, Peer, PostError, Served, ServerHandle, Service, Source, Stage,
+    Stream, SystemClock, bind, connect,
 };
-pub use server::{serve, serve_by};
+pub use server::{serve, serve_by, serve_hub};
 
 /// The README's examples are compiled and run as this crate's tests, because it has all they need.
 #[cfg(doctest)]

@@ -12,9 +12,11 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
 use roundtrip_core::admission::{Accept, Limits};
+use roundtrip_core::hub::Hub;
 use roundtrip_core::{Machine, Time};
 use roundtrip_net::{
-    Bell, Block, Clock, Door, Listener, Peer, Served, ServerHandle, Service, Stream, SystemClock, until,
+    Bell, Block, Caller, Clock, Door, Listener, Peer, Served, ServerHandle, Service, SharedHub, Stream,
+    SystemClock, until,
 };
 
 use crate::connection::Driver;
@@ -68,6 +70,27 @@ pub fn serve_by<S: Service>(
     Ok(server.shared().door.served())
 }
 
+/// Serves a hub: what its connections share is called by one of them at a time, and reaches the others by mail. Gives
+/// the hub back once the server is drained.
+///
+/// # Errors
+///
+/// If not even the first thread can be made, or the system has no descriptor left for its wake-up.
+pub fn serve_hub<H>(
+    clock: &impl Clock,
+    listeners: Vec<Listener>,
+    limits: Limits,
+    handle: &ServerHandle,
+    hub: H,
+) -> io::Result<(Served, H)>
+where
+    H: Hub<Session: Machine<Command: Send>> + Send,
+{
+    let service = SharedHub::new(hub, clock);
+    let served = serve_by(clock, listeners, limits, handle, &service)?;
+    Ok((served, service.into_hub()))
+}
+
 type Command<S> = <<S as Service>::Machine as Machine>::Command;
 
 struct Server<'a, S: Service, T> {
@@ -102,9 +125,8 @@ enum Lead {
 
 /// A connection that was let in.
 struct Admitted<C, T> {
-    number: u64,
+    caller: Caller,
     stream: Stream,
-    peer: Peer,
     driver: Driver<C, T>,
 }
 
@@ -260,8 +282,8 @@ impl<'a, S: Service, T: Clock> Server<'a, S, T> {
         wake: Arc<Wake>,
     ) -> Option<Admitted<Command<S>, &'a T>> {
         let driver = Driver::with_wake(wake, self.clock);
-        let number = self.shared().door.admit(now, &peer, &driver.control())?;
-        Some(Admitted { number, stream, peer, driver })
+        let caller = self.shared().door.admit(now, peer, &driver.control())?;
+        Some(Admitted { caller, stream, driver })
     }
 
     /// Gives the lead to whoever waits for it.
@@ -271,22 +293,22 @@ impl<'a, S: Service, T: Clock> Server<'a, S, T> {
     }
 
     fn serve_one(&self, block: &mut Block, admitted: Admitted<Command<S>, &'a T>) {
-        let Admitted { number, stream, peer, driver } = admitted;
+        let Admitted { caller, stream, driver } = admitted;
         let control = driver.control();
         let served = catch_unwind(AssertUnwindSafe(|| {
             let ended = driver.drive_with(
                 block,
                 stream,
-                |now| self.service.open(now, &peer, &control),
-                |event| self.service.event(&peer, event),
+                |now| self.service.open(now, &caller, &control),
+                |event| self.service.event(&caller, event),
             );
-            self.service.ended(&peer, ended);
+            self.service.ended(&caller, ended);
         }));
         let mut shared = self.shared();
         if served.is_err() {
             shared.door.panicked();
         }
-        if shared.door.ended(self.clock.now(), number, &peer) {
+        if shared.door.ended(self.clock.now(), &caller) {
             self.wake.ring();
         }
     }

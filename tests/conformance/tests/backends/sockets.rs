@@ -16,7 +16,7 @@ use roundtrip_core::echo::{EchoServer, ServerOutcome};
 use roundtrip_core::{Machine, Time};
 
 use super::driver::{
-    self, BindOptions, Clock, ConnectOptions, Control, Driver, Ended, Endpoint, NetError, Peer, Served,
+    self, BindOptions, Caller, Clock, ConnectOptions, Control, Driver, Ended, Endpoint, NetError, Served,
     ServerHandle, Service, Stream, SystemClock,
 };
 use super::wait;
@@ -317,12 +317,12 @@ struct House<W> {
 impl<M: Session, W: Fn(EchoServer) -> M + Send + Sync> Service for House<W> {
     type Machine = M;
 
-    fn open(&self, now: Time, _peer: &Peer, _control: &Control<<M as Machine>::Command>) -> M {
+    fn open(&self, now: Time, _caller: &Caller, _control: &Control<<M as Machine>::Command>) -> M {
         (self.session)(EchoServer::new(Arc::clone(&self.config), now))
     }
 
-    fn ended(&self, peer: &Peer, ended: Ended<ServerOutcome>) {
-        self.stage.seen().sessions.extend(peer.address().map(|address| (address, ended.outcome)));
+    fn ended(&self, caller: &Caller, ended: Ended<ServerOutcome>) {
+        self.stage.seen().sessions.extend(caller.peer.address().map(|address| (address, ended.outcome)));
         self.stage.session_ended.notify_all();
     }
 }
