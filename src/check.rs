@@ -122,7 +122,7 @@ impl Run<'_> {
         let defaults = ClientConfig::default();
         let size = |bytes: usize| bytes.to_string();
         let mut words = vec!["roundtrip check".to_owned()];
-        words.extend(args.endpoint.clone());
+        words.extend(args.endpoint.as_deref().map(units::quoted));
         words.push(format!("--bytes {total} --seed {}", self.seed));
         let many = |count: u64| (count > 1).then(|| count.to_string());
         let options = [

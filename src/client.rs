@@ -8,7 +8,7 @@ use roundtrip_std::{ConnectOptions, Control, Driver, Ended, Endpoint, NetError, 
 
 use crate::cli::ClientArgs;
 use crate::problem::{Exit, Problem};
-use crate::signals;
+use crate::{json, signals};
 
 pub(crate) fn connect(endpoint: &Endpoint, args: &ClientArgs) -> Result<Stream, NetError> {
     roundtrip_std::connect(endpoint, &options(args))
@@ -53,7 +53,11 @@ impl Stop {
             match count.saturating_sub(stops_first) {
                 0 => told.stop(),
                 1 => told.abort(),
-                _ => std::process::exit(Exit::Incomplete as i32),
+                _ => {
+                    let cause = "interrupted again, before it could end";
+                    json::complain(&Problem::new(Exit::Incomplete, cause, "give it more time"));
+                    std::process::exit(Exit::Incomplete as i32);
+                }
             }
         })?;
         Ok(stop)

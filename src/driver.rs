@@ -26,7 +26,7 @@ impl Driver {
             (cli::Driver::Std, None) => Ok(Self::Std),
             (cli::Driver::Std, Some(_)) => Err(Problem::usage(
                 "--threads makes no sense with --driver std, which has one thread for each connection",
-                "choose --driver smol, or limit the connections with --max-conns",
+                "choose --driver smol, or leave out --threads",
             )),
             (cli::Driver::Smol, threads) => Ok(Self::Smol { threads: threads.unwrap_or(NonZeroUsize::MIN) }),
         }

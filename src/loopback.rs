@@ -22,18 +22,28 @@ pub(crate) fn serve_during(
     let config = Arc::new(ServerConfig::default());
     let echo = |now, _peer: &Peer| EchoServer::new(Arc::clone(&config), now);
     thread::scope(|scope| {
+        // However this ends, the server does: nobody is left who could lose anything.
+        let ends = Ends(handle.clone());
         let server = thread::Builder::new()
             .spawn_scoped(scope, || driver.serve(vec![listener], Limits::default(), &handle, &echo))
             .map_err(|error| Problem::system("cannot serve", &error))?;
         let exit = work(endpoint);
-        // Nobody is left who could lose anything.
-        handle.force();
+        drop(ends);
         match server.join() {
             Ok(Ok(_served)) => exit,
             Ok(Err(error)) => Err(Problem::system("cannot serve", &error)),
             Err(_panic) => exit,
         }
     })
+}
+
+/// Ends a server when it is dropped.
+struct Ends(ServerHandle);
+
+impl Drop for Ends {
+    fn drop(&mut self) {
+        self.0.force();
+    }
 }
 
 fn bind(family: Family) -> Result<(Listener, Endpoint), Problem> {

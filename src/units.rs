@@ -29,6 +29,15 @@ pub(crate) fn many(number: u64, noun: &str) -> String {
     format!("{} {noun}{}", grouped(number), if number == 1 { "" } else { "s" })
 }
 
+/// As a word that a shell takes for one.
+pub(crate) fn quoted(word: &str) -> String {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_./:,@%+=[]".contains(&byte);
+    if !word.is_empty() && word.bytes().all(is_plain) {
+        return word.to_owned();
+    }
+    format!("'{}'", word.replace('\'', r"'\''"))
+}
+
 /// `30s`, `1m30s`: as one word, so that it can be given to an option again.
 pub(crate) fn duration(duration: Duration) -> String {
     humantime::format_duration(duration).to_string().replace(' ', "")
@@ -129,6 +138,16 @@ mod tests {
         assert_eq!((bytes(1), bytes(2)), ("1 byte".into(), "2 bytes".into()));
         let times = [0, 999, 1000, 59_960].map(|millis| elapsed(Duration::from_millis(millis)));
         assert_eq!(times, ["0 ms", "999 ms", "1.0 s", "60.0 s"]);
+    }
+
+    #[test]
+    fn a_word_for_a_shell_is_quoted_where_it_must_be() {
+        for plain in ["127.0.0.1:7", "[::1]:7", "unix:/run/echo.sock,mode=0660", "unix:@name"] {
+            assert_eq!(quoted(plain), plain);
+        }
+        assert_eq!(quoted("unix:/a b"), "'unix:/a b'");
+        assert_eq!(quoted("it's"), r"'it'\''s'");
+        assert_eq!(quoted(""), "''");
     }
 
     #[test]

@@ -84,8 +84,10 @@ impl Judged {
             None if verified == checked.connections => Exit::Ok,
             None => Exit::Incomplete,
         };
-        let is_wrong =
-            |fault: &Fault| !matches!(fault.kind, FaultKind::Truncated { .. } | FaultKind::TimedOut);
+        let is_wrong = |fault: &Fault| {
+            let kind = fault.kind;
+            !matches!(kind, FaultKind::Truncated { .. } | FaultKind::TimedOut | FaultKind::Trailing)
+        };
         let wrong = faults.clone().filter(|(_, _, fault)| is_wrong(fault)).count();
         let received = outcomes.iter().map(|(_, outcome)| outcome.received).sum();
         Self { exit, verified, failed: faults.count(), wrong, received, found }
@@ -141,10 +143,12 @@ fn ok(checked: &Checked) -> String {
 impl Words {
     fn of(checked: &Checked, outcome: &ClientOutcome, fault: Fault) -> Self {
         let Fault { at, kind } = fault;
-        let total = checked.total.unwrap_or(outcome.sent);
-        let came = format!("{} of {} came back", grouped(at), bytes(total));
+        let came = match checked.total {
+            Some(total) => format!("{} of {} came back", grouped(at), bytes(total)),
+            None => format!("{} came back of {} sent", bytes(at), grouped(outcome.sent)),
+        };
         let wrong = format!("first wrong offset {at}; every byte before it is right");
-        let missing = if at == total {
+        let missing = if is_complete(checked, outcome, at) {
             "every byte is right".to_owned()
         } else {
             format!("first missing offset {at}; every byte before it is right")
@@ -231,8 +235,16 @@ const fn on_their_way(outcome: &ClientOutcome) -> u64 {
     outcome.sent.saturating_sub(outcome.received)
 }
 
+/// Whether all that was to come back did.
+fn is_complete(checked: &Checked, outcome: &ClientOutcome, at: u64) -> bool {
+    match checked.total {
+        Some(total) => at == total,
+        None => at == outcome.sent && outcome.shut.is_some(),
+    }
+}
+
 fn likely(checked: &Checked, outcome: &ClientOutcome, Fault { at, kind }: Fault) -> Option<String> {
-    let total = checked.total.unwrap_or(outcome.sent);
+    let complete = is_complete(checked, outcome, at);
     let likely = match kind {
         FaultKind::Corrupted | FaultKind::Trailing if at == 0 => "the peer is no echo server",
         FaultKind::Corrupted => "a program on the path changes the bytes, or memory is bad",
@@ -263,7 +275,7 @@ fn likely(checked: &Checked, outcome: &ClientOutcome, Fault { at, kind }: Fault)
             };
             return Some(format!("{how}; {HALF_CLOSE_OFF}"));
         }
-        FaultKind::Truncated { by: PeerEnd::Reset, after: Some(_) } if at == total => {
+        FaultKind::Truncated { by: PeerEnd::Reset, after: Some(_) } if complete => {
             "the server, or a proxy, ends with a reset where it should close"
         }
         FaultKind::Truncated { by: PeerEnd::Reset, after: Some(_) } => {
@@ -277,7 +289,7 @@ fn likely(checked: &Checked, outcome: &ClientOutcome, Fault { at, kind }: Fault)
         FaultKind::TimedOut if at == 0 && outcome.shut.is_none() => {
             "the peer is no echo server, or waits for more"
         }
-        FaultKind::TimedOut if at == total => {
+        FaultKind::TimedOut if complete => {
             return Some(format!("something on the path does not pass on a half-close; {HALF_CLOSE_OFF}"));
         }
         FaultKind::TimedOut if checked.stall.is_some() => {
@@ -289,10 +301,10 @@ fn likely(checked: &Checked, outcome: &ClientOutcome, Fault { at, kind }: Fault)
     Some(likely.to_owned())
 }
 
-/// `500 ms`, `60 s`: as a configuration would say it.
+/// `500 ms`, `60 s`: as a configuration would say it, for what is measured is always a little off.
 fn about(duration: Duration) -> String {
-    match duration.as_secs() {
-        0 => format!("{} ms", duration.as_millis() / 10 * 10),
-        _ => format!("{:.0} s", duration.as_secs_f64()),
+    match duration.as_millis() {
+        millis @ ..900 => format!("{} ms", millis / 10 * 10),
+        millis => format!("{} s", (millis + 100) / 1000),
     }
 }

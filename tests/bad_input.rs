@@ -191,6 +191,8 @@ fn loads_that_make_no_sense() {
         (&["load", "--driver", "std", "--threads", "2"], USAGE, "--threads makes no sense", "--driver smol"),
         (&["load", "--half-close", "maybe"], USAGE, "neither on nor off", "on or off"),
         (&["load", "--svg"], USAGE, "--svg", ""),
+        (&["load", "--svg", "/dev/null", "--hgrm", "/dev/null"], USAGE, "the same file", "two"),
+        (&["load", "--size", "200MB", "-c", "10"], USAGE, "too much memory", "--size 107374182"),
         (&["load", "--svg", "/no/such/folder/x.svg"], USAGE, "cannot write /no/such/folder/x.svg", "folder"),
         (&["load", "--hgrm", "/"], USAGE, "cannot write /", "folder"),
         (&["load", "stdio:"], UNREACHABLE, "stdio: cannot be connected to", "HOST:PORT"),

@@ -40,6 +40,8 @@ with_every_driver! {
     every_fault_is_found_where_it_is
     connections_that_are_mixed_up_are_found
     a_server_that_goes_silent_is_given_up
+    what_never_comes_back_counts_for_as_long_as_it_was_waited_for
+    an_interrupted_ramp_is_incomplete
     interrupted_it_gets_back_what_is_on_its_way
     a_second_interrupt_ends_what_does_not_end
     what_the_rate_asks_for_and_the_path_does_not_carry_is_told
@@ -121,7 +123,7 @@ fn every_fault_is_found_where_it_is(driver: &str) {
             assert_eq!(told, (Some(kind), Some(offset), Some(1)), "{fault:?} on {transport:?}: {document:#}");
             let connections = (&document["connections_ok"], &document["connections_failed"]);
             assert_eq!(connections, (&1.into(), &1.into()), "{document:#}");
-            let wrong = u64::from(kind != "truncated");
+            let wrong = u64::from(kind != "truncated" && kind != "trailing");
             assert_eq!(count(&document, "/messages/wrong"), wrong, "{document:#}");
             assert!(count(&document, "/messages/ok") >= 1000 + offset / 64 - 1, "{document:#}");
         }
@@ -151,6 +153,33 @@ fn a_server_that_goes_silent_is_given_up(driver: &str) {
     let told = (found["kind"].as_str(), found["offset"].as_u64(), document["exit"].as_u64());
     assert_eq!(told, (Some("timed_out"), Some(6400), Some(3)), "{document:#}");
     assert_eq!((count(&document, "/messages/ok"), count(&document, "/messages/unanswered")), (100, 1));
+}
+
+/// Or a server that stops for good would have the best percentiles.
+fn what_never_comes_back_counts_for_as_long_as_it_was_waited_for(driver: &str) {
+    let stall = Fault::Stall { at: 64 * 100 };
+    let options = ["-c", "1", "--rate", "1000", "-d", "500ms", "--timeout", "1s", "--driver", driver];
+    let document = load(&Adversary::once(stall).endpoint, &options);
+    assert_eq!((count(&document, "/messages/ok"), count(&document, "/messages/unanswered")), (100, 400));
+    // They were given up a second after the last byte, the one that was due first after the longest wait.
+    assert!(seconds(&document, "p50") >= 0.9 && seconds(&document, "max") >= 1.0, "{document:#}");
+    let told = document["throughput"]["messages_per_second"].as_f64().unwrap();
+    let over_all = document["seconds"].as_f64().unwrap();
+    assert!((told * over_all - 100.0).abs() < 0.001 && over_all >= 1.0, "{document:#}");
+    let told = run(roundtrip(["load", &Adversary::once(stall).endpoint]).args(options));
+    assert!(told.stdout.contains("  sent 500   ok 100   wrong 0   unanswered 400   "), "{told:?}");
+}
+
+fn an_interrupted_ramp_is_incomplete(driver: &str) {
+    let server = Adversary::start(Transport::Tcp, &[]);
+    let options = ["--count", "100", "-c", "10", "--ramp", "1h", "--driver", driver];
+    let running = Running::start(roundtrip(["load", &server.endpoint]).args(options));
+    server.await_end();
+    running.signal(Signal::INT);
+    let finished = running.wait();
+    assert_eq!(finished.code, Some(3), "{finished:?}");
+    assert!(finished.stdout.starts_with("INCOMPLETE  stopped; 10 messages of 64 bytes"), "{finished:?}");
+    assert!(finished.stdout.contains("  sent 10 of 100   ok 10   "), "{finished:?}");
 }
 
 fn interrupted_it_gets_back_what_is_on_its_way(driver: &str) {
@@ -288,6 +317,41 @@ fn a_disk_without_room_leaves_the_result_and_says_so() {
         assert!(finished.stdout.starts_with("ok  100 messages"), "{finished:?}");
         assert!(finished.stderr.starts_with("error: cannot write /dev/full: No space left"), "{finished:?}");
     }
+}
+
+#[test]
+fn what_a_file_held_is_left_until_there_is_a_result() {
+    let file = std::path::PathBuf::from(env!("CARGO_TARGET_TMPDIR"))
+        .join(format!("{}-kept.svg", std::process::id()));
+    std::fs::write(&file, "x".repeat(1 << 20)).unwrap();
+    let options = ["load", &nobody().to_string(), "--svg"].map(str::to_owned);
+    let finished = run(roundtrip(options).arg(&file));
+    assert_eq!((finished.code, std::fs::metadata(&file).unwrap().len()), (Some(4), 1 << 20), "{finished:?}");
+    let finished = run(roundtrip(["load", "--count", "10", "--svg"]).arg(&file));
+    assert_eq!(finished.code, Some(0), "{finished:?}");
+    assert!(std::fs::read_to_string(&file).unwrap().ends_with("</svg>\n"), "nothing of it is left then");
+    std::fs::remove_file(file).unwrap();
+}
+
+/// A server of its own must not keep it from ending.
+#[test]
+fn a_ramp_without_end_is_interrupted_like_any_other() {
+    for options in [&["--count", "5", "--rate", "1"][..], &["--count", "5"]] {
+        let command = ["load", "--ramp", "18446744073709551615s", "-c", "2"];
+        let running = Running::start(roundtrip(command).args(options).args(["--json", "--timeout", "1s"]));
+        common::poll("it heeds signals", || watches(running.id()).then_some(()));
+        running.signal(Signal::INT);
+        running.signal(Signal::TERM);
+        assert_eq!(running.wait().code, Some(3));
+    }
+}
+
+/// Whether this process watches for signals: there is a thread for it.
+fn watches(process: u32) -> bool {
+    let Ok(threads) = std::fs::read_dir(format!("/proc/{process}/task")) else { return false };
+    let mut names =
+        threads.flatten().filter_map(|thread| std::fs::read_to_string(thread.path().join("comm")).ok());
+    names.any(|name| name.trim_end() == "signals")
 }
 
 #[test]

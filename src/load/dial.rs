@@ -1,7 +1,7 @@
 //! Connecting: many at once, or one after the other over the time of a ramp.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::mpsc::{Receiver, sync_channel};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
@@ -15,6 +15,8 @@ use crate::problem::Problem;
 
 /// Connects that may wait for their answers at one time.
 const DIALERS: usize = 32;
+/// Connects that fail before the first that does not, after which no more are tried.
+const HOPELESS: u64 = 3;
 /// The longest time in which a signal is not noticed.
 const GLANCE: Duration = Duration::from_millis(100);
 
@@ -22,6 +24,9 @@ const GLANCE: Duration = Duration::from_millis(100);
 pub(super) struct Dialing {
     streams: Receiver<Result<Stream, NetError>>,
     failures: Arc<Failures>,
+    stop: Arc<Stop>,
+    /// Whether one was connected.
+    reached: Arc<AtomicBool>,
 }
 
 /// Connects that failed.
@@ -32,6 +37,11 @@ impl Failures {
     /// How many there were, and the first.
     pub(super) fn take(&self) -> (u64, Option<NetError>) {
         std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Whether there were so many that, if nobody was reached, nobody will be.
+    fn many(&self) -> bool {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).0 >= HOPELESS
     }
 
     fn add(&self, error: NetError) {
@@ -50,9 +60,11 @@ pub(super) fn dial(
     stop: &Arc<Stop>,
 ) -> Result<Dialing, Problem> {
     let (sender, streams) = sync_channel(DIALERS);
-    let next = Arc::new(AtomicUsize::new(0));
+    let (next, reached) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicBool::new(false)));
+    let failures = Arc::new(Failures::default());
     for _ in 0..DIALERS.min(plan.connections) {
         let (sender, next, stop) = (sender.clone(), Arc::clone(&next), Arc::clone(stop));
+        let (reached, failures) = (Arc::clone(&reached), Arc::clone(&failures));
         let endpoint = endpoint.clone();
         let work = move || {
             loop {
@@ -61,7 +73,10 @@ pub(super) fn dial(
                 if index >= plan.connections || !wait_until(begins, clock, &stop) {
                     return;
                 }
-                if sender.send(roundtrip_std::connect(&endpoint, &options)).is_err() {
+                let stream = roundtrip_std::connect(&endpoint, &options);
+                // Where nobody was reached at all, nobody will be.
+                let hopeless = stream.is_err() && !reached.load(Ordering::Relaxed) && failures.many();
+                if sender.send(stream).is_err() || hopeless {
                     return;
                 }
             }
@@ -69,7 +84,7 @@ pub(super) fn dial(
         let thread = thread::Builder::new().name("dialer".into()).spawn(work);
         thread.map_err(|error| Problem::system("cannot connect", &error))?;
     }
-    Ok(Dialing { streams, failures: Arc::default() })
+    Ok(Dialing { streams, failures, stop: Arc::clone(stop), reached })
 }
 
 /// False if it was stopped before.
@@ -95,12 +110,17 @@ impl Dialing {
 impl Iterator for Dialing {
     type Item = Stream;
 
-    /// Waits for the next one that is connected; none once all were tried.
+    /// Waits for the next one that is connected; none once all were tried, or it is stopped.
     fn next(&mut self) -> Option<Stream> {
         loop {
-            match self.streams.recv().ok()? {
-                Ok(stream) => return Some(stream),
-                Err(error) => self.failures.add(error),
+            match self.streams.recv_timeout(GLANCE) {
+                Ok(Ok(stream)) => {
+                    self.reached.store(true, Ordering::Relaxed);
+                    return Some(stream);
+                }
+                Ok(Err(error)) => self.failures.add(error),
+                Err(RecvTimeoutError::Timeout) if !self.stop.is_stopped() => {}
+                Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => return None,
             }
         }
     }

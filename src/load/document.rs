@@ -73,7 +73,7 @@ impl<'a> Document<'a> {
     pub(super) fn of(args: &'a LoadArgs, seed: u64, report: &'a Report<'_>) -> Self {
         let (record, judged) = (&report.record, &report.judged);
         let seconds = |nanos: u64| Duration::from_nanos(nanos).as_secs_f64();
-        let latency = (report.ok() > 0).then(|| {
+        let latency = (!record.latency.is_empty()).then(|| {
             let quantiles = QUANTILES.map(|(name, quantile)| (name, report.quantile(quantile).as_secs_f64()));
             let mut all = BTreeMap::from(quantiles);
             all.insert("min", seconds(record.latency.min()));
@@ -101,11 +101,11 @@ impl<'a> Document<'a> {
             timeout_seconds: args.client.timeout.as_secs_f64(),
             seconds: report.took.as_secs_f64(),
             messages: Messages {
-                scheduled: report.plan.messages(),
-                sent: report.sent(),
+                scheduled: report.scheduled,
+                sent: report.sent,
                 ok: report.ok(),
                 wrong: report.wrong(),
-                unanswered: report.sent().saturating_sub(report.ok() + report.wrong()),
+                unanswered: report.unanswered(),
             },
             late_starts: args
                 .rate

@@ -35,6 +35,9 @@ const LEAD_EACH: Duration = Duration::from_micros(50);
 /// What may be on its way on a connection of an open loop, if nothing else is said.
 const OPEN_MESSAGES: usize = 1024;
 const OPEN_BYTES: usize = 64 << 20;
+/// What the messages of all connections may take together, unless each is small: 1 GiB.
+const MAX_BYTES: u64 = 1 << 30;
+const OPEN_MESSAGE: usize = 64 << 10;
 /// Records are kept apart for so many threads.
 const MAX_RECORDS: usize = 8;
 
@@ -43,6 +46,11 @@ pub(crate) fn run(args: &LoadArgs) -> Result<Exit, Problem> {
     // A server of our own takes as many.
     let each = driver.descriptors_each() * if args.endpoint.is_none() { 2 } else { 1 };
     driver::connections("--connections", Some(args.connections), each)?;
+    if let (Some(hgrm), Some(svg)) = (&args.hgrm, &args.svg)
+        && hgrm == svg
+    {
+        return Err(Problem::usage("--hgrm and --svg name the same file", "name two"));
+    }
     let load = Load {
         args,
         driver,
@@ -82,67 +90,84 @@ impl Load<'_> {
         let connected: Vec<_> =
             if plan.ramp.is_zero() { streams.by_ref().collect() } else { streams.by_ref().take(1).collect() };
         if connected.is_empty() {
-            return match failures.take() {
-                (_, Some(error)) => Err(Problem::net(name, &error)),
-                (_, None) => {
-                    Err(Problem::new(Exit::Incomplete, "stopped before a connection was made", "wait longer"))
-                }
-            };
+            return Err(match failures.take() {
+                (_, Some(error)) if !stop.is_stopped() => Problem::net(name, &error),
+                _ => Problem::new(
+                    Exit::Incomplete,
+                    "interrupted before a connection was made",
+                    "give it more time, or less with --connect-timeout",
+                ),
+            });
         }
         let count = u32::try_from(connected.len()).unwrap_or(u32::MAX);
         let start = clock.now().after(LEAD + LEAD_EACH * count);
         let threads = self.driver.threads().map_or(MAX_RECORDS, usize::from).min(plan.connections);
-        let sessions = Sessions::new(plan, self.config.clone(), self.seed, start, &stop, threads)?;
+        let sessions = Sessions::new(plan, self.config.clone(), self.seed, (clock, start), &stop, threads)?;
         // What is overdue by then is given up.
-        let limit = plan.lasts().map(|lasts| start.after(lasts).after(args.client.timeout));
+        let limit = plan.lasts().filter(|_| plan.rate.is_some());
+        let limit = limit.map(|lasts| start.after(lasts).after(args.client.timeout));
         let driven = watch::watched(&sessions, clock, limit, || {
             self.driver.drive_all(clock, connected.into_iter().chain(streams), &sessions)
         })?;
-        driven.map_err(|error| Problem::system("cannot run so many connections", &error))?;
-        self.tell(&sessions, failures.take())
+        // What was measured until then is told all the same.
+        let trouble = driven.map_err(|error| Problem::system("cannot run so many connections", &error)).err();
+        if let Some(problem) = &trouble {
+            out::complain(problem);
+        }
+        self.tell(&sessions, clock.now().since(start), failures.take(), trouble.is_some())
     }
 
     /// Writes the files and prints the result.
     fn tell(
         self,
         sessions: &Sessions<'_>,
+        took: Duration,
         (unconnected, error): (u64, Option<NetError>),
+        impaired: bool,
     ) -> Result<Exit, Problem> {
         let record = sessions.record();
         let outcomes = sessions.outcomes();
         let checked = Checked {
             total: None,
-            took: record.last.since(sessions.start),
+            took,
             timeout: self.args.client.timeout,
             half_close: self.args.half_close,
             stall: None,
-            connections: outcomes.len(),
+            // Those that never began are not well.
+            connections: self.plan.connections - driver::in_memory(unconnected).min(self.plan.connections),
             round: None,
             again: self.again(),
         };
         let why = error.map(|error| plain(&error.source));
+        let size = self.config.size() as u64;
         let mut report = Report {
             plan: self.plan,
-            size: self.config.size() as u64,
+            size,
+            scheduled: sessions.scheduled(),
+            sent: outcomes.iter().map(|(_, outcome)| outcome.sent / size).sum(),
             in_flight: self.config.in_flight(),
             judged: Judged::of(&checked, &outcomes),
             sent_bytes: outcomes.iter().map(|(_, outcome)| outcome.sent).sum(),
             received_bytes: outcomes.iter().map(|(_, outcome)| outcome.received).sum(),
             unconnected,
             unconnected_why: why.as_deref(),
-            took: checked.took,
+            took,
             checked,
             record,
             overdue: sessions.overdue.load(Ordering::Relaxed),
-            is_written: true,
+            impaired,
         };
+        if report.judged.exit == Exit::Ok {
+            // The last period belongs to it as well.
+            report.took = took.max(self.plan.lasts().unwrap_or_default());
+        }
         let written = [
             self.hgrm.as_ref().map(|file| write(file, &hgrm::text(&report.record.latency))),
             self.svg.as_ref().map(|file| write(file, &svg::picture(&report))),
         ];
         // What a file lacks makes the load incomplete; the result is told all the same.
         for problem in written.into_iter().flatten().filter_map(Result::err) {
-            report.is_written = false;
+            report.impaired = true;
             out::complain(problem);
         }
         if self.args.json {
@@ -157,7 +182,7 @@ impl Load<'_> {
     fn again(&self) -> String {
         let args = self.args;
         let mut words = vec!["roundtrip load".to_owned()];
-        words.extend(args.endpoint.clone());
+        words.extend(args.endpoint.as_deref().map(units::quoted));
         words.push(format!("-c {} --size {} --seed {}", args.connections, args.size, self.seed));
         words.push(match self.plan.length {
             Length::Lasts(lasts) => format!("-d {}", units::duration(lasts)),
@@ -178,6 +203,14 @@ impl Load<'_> {
 }
 
 fn config(args: &LoadArgs) -> Result<PingerConfig, Problem> {
+    // Each connection composes a message at one go.
+    if (args.size as u64).saturating_mul(args.connections) > MAX_BYTES && args.size > OPEN_MESSAGE {
+        let (size, connections) = (units::bytes(args.size as u64), args.connections);
+        return Err(Problem::usage(
+            format!("messages of {size} on {connections} connections take too much memory"),
+            format!("ask for at most --size {}", MAX_BYTES / args.connections),
+        ));
+    }
     let builder = PingerConfig::builder().size(args.size).in_flight(in_flight(args));
     let built = builder.timeout(Some(args.client.timeout)).half_close(args.half_close).build();
     built.map_err(|error| {
@@ -197,21 +230,26 @@ fn in_flight(args: &LoadArgs) -> usize {
     }
 }
 
+/// What was there before is left until there is something to write.
 fn create(path: &str) -> Result<(File, &str), Problem> {
-    File::create(path).map(|file| (file, path)).map_err(|error| {
-        let cause = format!("cannot write {}: {}", path.escape_debug(), plain(&error));
-        Problem::usage(cause, "name a file in a folder that can be written to")
-    })
+    File::options().write(true).create(true).truncate(false).open(path).map(|file| (file, path)).map_err(
+        |error| {
+            let cause = format!("cannot write {}: {}", path.escape_debug(), plain(&error));
+            Problem::usage(cause, "name a file in a folder that can be written to")
+        },
+    )
 }
 
 fn write((file, path): &(File, &str), text: &str) -> Result<(), Problem> {
     let mut file = file;
-    file.write_all(text.as_bytes())
-        .and_then(|()| match file.sync_all() {
-            // A pipe or a terminal has nothing to wait for.
-            Err(error) if error.kind() == std::io::ErrorKind::InvalidInput => Ok(()),
-            synced => synced,
-        })
+    // A pipe or a terminal has no length, and nothing to wait for.
+    let if_it_can = |done: std::io::Result<()>| match done {
+        Err(error) if error.kind() == std::io::ErrorKind::InvalidInput => Ok(()),
+        done => done,
+    };
+    if_it_can(file.set_len(0))
+        .and_then(|()| file.write_all(text.as_bytes()))
+        .and_then(|()| if_it_can(file.sync_all()))
         .map_err(|error| {
             let cause = format!("cannot write {}: {}", path.escape_debug(), plain(&error));
             Problem::new(Exit::Incomplete, cause, "name a file where there is room for it")

@@ -38,7 +38,7 @@ impl Plan {
             && ramp >= lasts
         {
             return Err(Problem::usage(
-                "--ramp takes as long as the whole load",
+                "--ramp takes as long as the whole load, or longer",
                 "let it be shorter than --duration",
             ));
         }
@@ -55,29 +55,26 @@ impl Plan {
         nanos(self.ramp.as_nanos() * index as u128 / self.connections as u128)
     }
 
-    /// What connection `index` sends.
-    pub(super) fn schedule(&self, index: usize, start: Time) -> Schedule {
-        let begins = start.after(self.begins(index));
+    /// What connection `index` sends, which begins so long after the start.
+    pub(super) fn schedule(&self, index: usize, start: Time, begins: Duration) -> Schedule {
+        let first = start.after(begins);
+        let messages = self.share(index, begins);
         match (self.rate, self.length) {
             (None, Length::Lasts(lasts)) => {
-                Schedule { until: Some(start.after(lasts)), ..Schedule::closed_loop(begins) }
+                Schedule { until: Some(start.after(lasts)), ..Schedule::closed_loop(first) }
             }
-            (None, Length::Count(_)) => {
-                Schedule { messages: self.share(index), ..Schedule::closed_loop(begins) }
-            }
+            (None, Length::Count(_)) => Schedule { messages, ..Schedule::closed_loop(first) },
             (Some(rate), _) => {
                 // The connections take turns.
                 let turns = |turns: usize| nanos(turns as u128 * NANOS / u128::from(rate));
                 let period = turns(self.connections).max(Duration::from_nanos(1));
-                let first = begins.after(turns(index));
-                Schedule { messages: self.share(index), ..Schedule::open_loop(first, period) }
+                Schedule { messages, ..Schedule::open_loop(first.after(turns(index)), period) }
             }
         }
     }
 
     /// How many messages connection `index` sends, where that is known; without end otherwise.
-    fn share(&self, index: usize) -> u64 {
-        let begins = self.begins(index);
+    fn share(&self, index: usize, begins: Duration) -> u64 {
         let (index, connections) = (index as u128, self.connections as u128);
         let share = match (self.length, self.rate) {
             // Those that are due before the end, counted in nanoseconds times messages so that nothing is rounded.
@@ -94,21 +91,12 @@ impl Plan {
         u64::try_from(share).unwrap_or(u64::MAX)
     }
 
-    /// Messages that are to be sent in all, where that is known.
-    pub(super) fn messages(&self) -> Option<u64> {
-        match (self.length, self.rate) {
-            (Length::Count(count), _) => Some(count),
-            (Length::Lasts(_), None) => None,
-            (Length::Lasts(_), Some(_)) => Some((0..self.connections).map(|index| self.share(index)).sum()),
-        }
-    }
-
     /// How long it takes if nothing is late, where that is known.
     pub(super) fn lasts(&self) -> Option<Duration> {
         match (self.length, self.rate) {
             (Length::Lasts(lasts), _) => Some(lasts),
             (Length::Count(count), Some(rate)) => {
-                Some(self.ramp + nanos(u128::from(count) * NANOS / u128::from(rate)))
+                Some(self.ramp.saturating_add(nanos(u128::from(count) * NANOS / u128::from(rate))))
             }
             (Length::Count(_), None) => None,
         }
@@ -129,13 +117,16 @@ mod tests {
         Plan { connections, rate, length, ramp: Duration::ZERO }
     }
 
+    fn shares(plan: &Plan) -> Vec<u64> {
+        let share = |index| plan.schedule(index, Time::ZERO, plan.begins(index)).messages;
+        (0..plan.connections).map(share).collect()
+    }
+
     #[test]
     fn a_count_is_shared_out_to_the_last_message() {
         for (connections, count) in [(1, 1), (3, 10), (7, 7), (10, 3)] {
             let plan = plan(connections, None, Length::Count(count));
-            let shares = (0..connections).map(|index| plan.schedule(index, Time::ZERO).messages);
-            assert_eq!(shares.sum::<u64>(), count);
-            assert_eq!(plan.messages(), Some(count));
+            assert_eq!(shares(&plan).iter().sum::<u64>(), count);
         }
     }
 
@@ -144,14 +135,13 @@ mod tests {
         let plan = plan(4, Some(1000), Length::Lasts(SECOND));
         let mut due: Vec<_> = (0..4)
             .flat_map(|index| {
-                let schedule = plan.schedule(index, Time::ZERO);
+                let schedule = plan.schedule(index, Time::ZERO, Duration::ZERO);
                 let period = u64::try_from(schedule.period.unwrap().as_nanos()).unwrap();
                 (0..schedule.messages).map(move |number| schedule.first.as_nanos() + number * period)
             })
             .collect();
         due.sort_unstable();
         assert_eq!(due, (0..1000).map(|number| number * 1_000_000).collect::<Vec<_>>());
-        assert_eq!(plan.messages(), Some(1000));
     }
 
     #[test]
@@ -159,7 +149,8 @@ mod tests {
         for (connections, rate, lasts, messages) in
             [(1, 3, SECOND, 3), (100, 20_000, 30 * SECOND, 600_000), (7, 10, SECOND, 10), (5, 1, SECOND, 1)]
         {
-            assert_eq!(plan(connections, Some(rate), Length::Lasts(lasts)).messages(), Some(messages));
+            let plan = plan(connections, Some(rate), Length::Lasts(lasts));
+            assert_eq!(shares(&plan).iter().sum::<u64>(), messages);
         }
     }
 
@@ -169,14 +160,12 @@ mod tests {
         let begins: Vec<_> = (0..4).map(|index| plan.begins(index).as_millis()).collect();
         assert_eq!(begins, [0, 250, 500, 750]);
         for index in 0..4 {
-            let schedule = plan.schedule(index, Time::ZERO);
+            let schedule = plan.schedule(index, Time::ZERO, plan.begins(index));
             assert_eq!(schedule.first, Time::ZERO.after(plan.begins(index)));
             assert_eq!(schedule.until, Some(Time::ZERO.after(10 * SECOND)));
         }
-        let plan = Plan { rate: Some(4), ..plan };
-        let shares: Vec<_> = (0..4).map(|index| plan.schedule(index, Time::ZERO).messages).collect();
         // At 0.00, 1.00 …; at 0.50 …; at 1.00 …; at 1.50 …
-        assert_eq!(shares, [10, 10, 9, 9]);
+        assert_eq!(shares(&Plan { rate: Some(4), ..plan }), [10, 10, 9, 9]);
     }
 
     #[test]
@@ -185,5 +174,7 @@ mod tests {
         assert_eq!(plan(4, Some(1000), count).lasts(), Some(2 * SECOND));
         assert_eq!(plan(4, None, Length::Lasts(SECOND)).lasts(), Some(SECOND));
         assert_eq!(plan(4, None, count).lasts(), None);
+        let plan = Plan { ramp: Duration::MAX, ..plan(4, Some(1), count) };
+        assert_eq!(plan.lasts(), Some(Duration::MAX));
     }
 }

@@ -18,13 +18,13 @@ const MAX_INTERVALS: usize = 600;
 /// The measurements of some connections; those of all are their sum.
 #[derive(Clone, Debug)]
 pub(super) struct Record {
-    /// Nanoseconds, to three digits.
+    /// Nanoseconds, to three digits; with the messages that were waited for in vain.
     pub(super) latency: Histogram<u64>,
+    /// Messages that came back.
+    pub(super) ok: u64,
     /// Messages that started late, and the latest of all starts.
     pub(super) late: u64,
     pub(super) latest: Duration,
-    /// When the last message was back.
-    pub(super) last: Time,
     pub(super) course: Course,
 }
 
@@ -52,20 +52,37 @@ impl Record {
         })?;
         Ok(Self {
             latency,
+            ok: 0,
             late: 0,
             latest: Duration::ZERO,
-            last: start,
             course: Course { start, width, intervals: Vec::new() },
         })
     }
 
     /// A message is back.
     pub(super) fn add(&mut self, trip: RoundTrip) {
+        self.ok += 1;
         self.latency.saturating_record(nanos(trip.took()));
-        self.late += u64::from(trip.late() > LATE);
-        self.latest = self.latest.max(trip.late());
-        self.last = self.last.max(trip.back);
-        self.course.add(trip);
+        self.start_late(trip.late());
+        let interval = self.course.at(trip.back);
+        interval.messages += 1;
+        interval.longest = interval.longest.max(trip.took());
+    }
+
+    /// A message that was due is given up: it took so long at the least.
+    pub(super) fn give_up(&mut self, due: Time, sent: bool, now: Time) {
+        let waited = now.since(due);
+        self.latency.saturating_record(nanos(waited));
+        if !sent {
+            self.start_late(waited);
+        }
+        let interval = self.course.at(now);
+        interval.longest = interval.longest.max(waited);
+    }
+
+    fn start_late(&mut self, late: Duration) {
+        self.late += u64::from(late > LATE);
+        self.latest = self.latest.max(late);
     }
 
     /// Both together.
@@ -73,9 +90,9 @@ impl Record {
         // The bounds are the same, so it always fits.
         let merged = self.latency.add(&other.latency);
         debug_assert!(merged.is_ok());
+        self.ok += other.ok;
         self.late += other.late;
         self.latest = self.latest.max(other.latest);
-        self.last = self.last.max(other.last);
         self.course.merge(&other.course);
     }
 }
@@ -89,22 +106,19 @@ impl Course {
         &self.intervals
     }
 
-    fn add(&mut self, trip: RoundTrip) {
-        loop {
-            let index = trip.back.since(self.start).as_nanos() / self.width.as_nanos().max(1);
-            match usize::try_from(index) {
-                Ok(index) if index < MAX_INTERVALS => {
-                    if self.intervals.len() <= index {
-                        self.intervals.resize(index + 1, Interval::default());
-                    }
-                    let interval = &mut self.intervals[index];
-                    interval.messages += 1;
-                    interval.longest = interval.longest.max(trip.took());
-                    return;
-                }
+    /// The interval of this time.
+    fn at(&mut self, time: Time) -> &mut Interval {
+        let since = time.since(self.start).as_nanos();
+        let index = loop {
+            match usize::try_from(since / self.width.as_nanos().max(1)) {
+                Ok(index) if index < MAX_INTERVALS => break index,
                 _ => self.coarsen(),
             }
+        };
+        if self.intervals.len() <= index {
+            self.intervals.resize(index + 1, Interval::default());
         }
+        &mut self.intervals[index]
     }
 
     /// Intervals of twice the width.
@@ -169,7 +183,18 @@ mod tests {
         assert_eq!((record.latency.len(), record.late, record.latest), (3, 2, 10 * MS));
         assert!(record.latency.max().abs_diff(11_000_000) < 11_000);
         assert!(record.latency.min().abs_diff(2_000_000) < 2_000);
-        assert_eq!(record.last, Time::ZERO.after(11 * MS));
+    }
+
+    /// What never came back must not make the percentiles better than they are.
+    #[test]
+    fn what_is_given_up_counts_for_as_long_as_it_was_waited_for() {
+        let mut record = record(&[trip(0, 0, 1)]);
+        let at = |millis: u32| Time::ZERO.after(MS * millis);
+        record.give_up(at(10), true, at(30));
+        record.give_up(at(20), false, at(30));
+        assert_eq!((record.ok, record.latency.len(), record.late, record.latest), (1, 3, 1, 10 * MS));
+        assert!(record.latency.max().abs_diff(20_000_000) < 20_000);
+        assert_eq!(record.course.intervals()[30], Interval { messages: 0, longest: 20 * MS });
     }
 
     #[test]
@@ -180,7 +205,7 @@ mod tests {
         let (mut first, second) = (record(&trips[..100]), record(&trips[100..]));
         first.merge(&second);
         assert_eq!(first.latency, whole.latency);
-        assert_eq!((first.late, first.latest, first.last), (whole.late, whole.latest, whole.last));
+        assert_eq!((first.ok, first.late, first.latest), (whole.ok, whole.late, whole.latest));
         assert_eq!(first.course, whole.course);
         let mut second = second;
         second.merge(&record(&trips[..100]));

@@ -23,29 +23,28 @@ pub(super) struct Report<'a> {
     pub(super) record: Record,
     pub(super) checked: Checked,
     pub(super) judged: Judged,
+    /// Messages that were to be sent, where that is known.
+    pub(super) scheduled: Option<u64>,
+    /// Messages that were sent, whole.
+    pub(super) sent: u64,
     /// Bytes that the transports took, and that came back.
     pub(super) sent_bytes: u64,
     pub(super) received_bytes: u64,
     /// Connects that failed, and why the first did.
     pub(super) unconnected: u64,
     pub(super) unconnected_why: Option<&'a str>,
-    /// From the start until the last message was back.
+    /// From the start until all was over, or was to be over if that is later.
     pub(super) took: Duration,
     /// It was stopped because what was due was not sent for too long.
     pub(super) overdue: bool,
-    /// Whether the files that were asked for are written.
-    pub(super) is_written: bool,
+    /// Something failed beside the messages: a file is not written, a connection could not be driven.
+    pub(super) impaired: bool,
 }
 
 impl Report<'_> {
-    /// Messages that were sent, whole.
-    pub(super) const fn sent(&self) -> u64 {
-        self.sent_bytes / self.size
-    }
-
     /// Messages that came back, every byte right.
     pub(super) fn ok(&self) -> u64 {
-        self.record.latency.len()
+        self.record.ok
     }
 
     /// Connections on which a byte was wrong: what comes after it on a connection is not judged.
@@ -55,7 +54,12 @@ impl Report<'_> {
 
     /// Messages that were to be sent and were not.
     pub(super) fn unsent(&self) -> u64 {
-        self.plan.messages().map_or(0, |messages| messages.saturating_sub(self.sent()))
+        self.scheduled.map_or(0, |scheduled| scheduled.saturating_sub(self.sent))
+    }
+
+    /// Messages that were sent, and are neither back nor wrong.
+    pub(super) fn unanswered(&self) -> u64 {
+        self.sent.saturating_sub(self.ok() + self.wrong())
     }
 
     /// So many a second.
@@ -71,7 +75,7 @@ impl Report<'_> {
 
     /// How the program ends.
     pub(super) fn exit(&self) -> Exit {
-        let is_whole = self.unconnected == 0 && self.is_written;
+        let is_whole = self.unconnected == 0 && !self.impaired && self.sent > 0;
         if self.judged.exit == Exit::Ok && !is_whole { Exit::Incomplete } else { self.judged.exit }
     }
 
@@ -94,13 +98,16 @@ impl Report<'_> {
         };
         let _ =
             write!(text, "\n  sent {}   ok {}   wrong {}", self.of_all(), grouped(self.ok()), self.wrong());
+        if self.unanswered() > 0 {
+            let _ = write!(text, "   unanswered {}", grouped(self.unanswered()));
+        }
         if plan.rate.is_some() {
             let _ = write!(text, "   late starts {}", grouped(self.record.late));
             if self.record.late > 0 {
                 let _ = write!(text, " (the latest by {})", latency(self.record.latest));
             }
         }
-        if self.ok() > 0 {
+        if !self.record.latency.is_empty() {
             text.push_str("\n ");
             for (name, quantile) in QUANTILES {
                 let _ = write!(text, " {name} {}  ", latency(self.quantile(quantile)));
@@ -110,7 +117,7 @@ impl Report<'_> {
         let _ = write!(
             text,
             "\n  {} messages/s, {} there, {} back",
-            grouped(whole(self.per_second(self.ok()))),
+            pace(self.per_second(self.ok())),
             rate(self.per_second(self.sent_bytes)),
             rate(self.per_second(self.received_bytes))
         );
@@ -125,7 +132,7 @@ impl Report<'_> {
         let what = format!("{} of {}", many(self.ok(), "message"), bytes(self.size));
         let end = if self.checked.half_close { "clean end" } else { "not half-closed" };
         let seconds = self.took.as_secs_f64();
-        if self.judged.exit == Exit::Ok && self.unconnected == 0 {
+        if self.judged.exit == Exit::Ok && self.unconnected == 0 && self.sent > 0 {
             return format!("ok  {what} back in order, {end}, {seconds:.3} s");
         }
         let why = match self.unconnected_why {
@@ -134,18 +141,19 @@ impl Report<'_> {
                 grouped(self.unconnected),
                 connections(self.plan.connections)
             ),
-            None if self.overdue => {
+            None if self.overdue && self.unsent() > 0 => {
                 format!("the rate was not reached: {} never sent", many(self.unsent(), "message"))
             }
+            None if self.judged.exit == Exit::Ok => "nothing was sent".to_owned(),
             None => "stopped".to_owned(),
         };
         format!("INCOMPLETE  {why}; {what} back in order, {seconds:.3} s")
     }
 
     fn of_all(&self) -> String {
-        match self.plan.messages() {
-            Some(all) if all != self.sent() => format!("{} of {}", grouped(self.sent()), grouped(all)),
-            _ => grouped(self.sent()),
+        match self.scheduled {
+            Some(all) if all != self.sent => format!("{} of {}", grouped(self.sent), grouped(all)),
+            _ => grouped(self.sent),
         }
     }
 }
@@ -154,11 +162,12 @@ fn connections(number: usize) -> String {
     many(number as u64, "connection")
 }
 
+/// `12,345`, and `1.25` where that matters.
 #[expect(
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss,
     reason = "a rate is neither that large nor negative"
 )]
-fn whole(number: f64) -> u64 {
-    number.round() as u64
+fn pace(number: f64) -> String {
+    if number < 100.0 { format!("{number:.2}") } else { grouped(number.round() as u64) }
 }

@@ -1,17 +1,24 @@
 //! The sessions of a load, and what they tell.
 
-use std::sync::atomic::AtomicBool;
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use roundtrip_core::echo::{ClientOutcome, Pinger, PingerConfig, RoundTrip};
+use roundtrip_core::echo::{
+    ClientOutcome, Fault, FaultKind, Pinger, PingerConfig, RoundTrip, Schedule, Verdict,
+};
 use roundtrip_core::{Machine, Time};
-use roundtrip_std::{Clients, Control, Ended};
+use roundtrip_std::{Clients, Clock, Control, Ended, SystemClock};
 
-use super::plan::Plan;
+use super::plan::{Length, Plan};
 use super::record::Record;
 use crate::client::Stop;
 use crate::problem::Problem;
+
+/// The widths that a course begins with.
+const NARROWEST: Duration = Duration::from_millis(1);
+const WIDEST: Duration = Duration::from_millis(20);
 
 /// The sessions of a load.
 pub(super) struct Sessions<'a> {
@@ -22,6 +29,11 @@ pub(super) struct Sessions<'a> {
     pub(super) stop: &'a Stop,
     /// It was stopped because what was due was not sent for too long.
     pub(super) overdue: AtomicBool,
+    clock: SystemClock,
+    /// Messages that are to be sent by the connections that began.
+    scheduled: AtomicU64,
+    /// The schedules of the connections that run.
+    running: Mutex<BTreeMap<usize, Schedule>>,
     /// Each connection writes into one of them: as many as there are threads, so that none waits for another.
     records: Vec<Mutex<Record>>,
     outcomes: Mutex<Vec<(usize, ClientOutcome)>>,
@@ -32,16 +44,18 @@ impl<'a> Sessions<'a> {
         plan: Plan,
         config: PingerConfig,
         seed: u64,
-        start: Time,
+        (clock, start): (SystemClock, Time),
         stop: &'a Stop,
         threads: usize,
     ) -> Result<Self, Problem> {
-        let width = plan.lasts().map_or(Duration::from_millis(10), |lasts| lasts / 200);
-        let record = Record::new(start, width.max(Duration::from_millis(1)))?;
+        // It grows with what there is to tell: a long load may be interrupted.
+        let width = plan.lasts().map_or(WIDEST, |lasts| lasts / 200).clamp(NARROWEST, WIDEST);
+        let record = Record::new(start, width)?;
         let records = (0..threads).map(|_| Mutex::new(record.clone())).collect();
         let config = Arc::new(config);
         let (overdue, outcomes) = (AtomicBool::new(false), Mutex::default());
-        Ok(Self { plan, config, seed, start, stop, overdue, records, outcomes })
+        let (scheduled, running) = (AtomicU64::new(0), Mutex::default());
+        Ok(Self { plan, config, seed, start, stop, overdue, clock, scheduled, running, records, outcomes })
     }
 
     /// What was measured so far.
@@ -52,6 +66,35 @@ impl<'a> Sessions<'a> {
             whole.merge(&record);
         }
         whole
+    }
+
+    /// Messages that were to be sent, where that is known.
+    pub(super) fn scheduled(&self) -> Option<u64> {
+        match (self.plan.length, self.plan.rate) {
+            (Length::Count(count), _) => Some(count),
+            (Length::Lasts(_), Some(_)) => Some(self.scheduled.load(Ordering::Relaxed)),
+            (Length::Lasts(_), None) => None,
+        }
+    }
+
+    /// In an open loop: what was due on a connection that is over, and is not back, unless a wrong byte ended it.
+    fn give_up(&self, index: usize, schedule: &Schedule, outcome: &ClientOutcome) {
+        let right = match outcome.verdict {
+            Verdict::Faulty(Fault { at, kind: FaultKind::Truncated { .. } | FaultKind::TimedOut }) => at,
+            Verdict::Faulty(_) => return,
+            Verdict::Verified | Verdict::Stopped | Verdict::Aborted => outcome.received,
+        };
+        let (size, now) = (self.config.size() as u64, self.clock.now());
+        let Some(period) = schedule.period else { return };
+        let mut record = lock(&self.records[index % self.records.len()]);
+        let mut due = schedule.first.after(nanos(period, right / size));
+        for number in right / size..schedule.messages {
+            if due >= now {
+                break;
+            }
+            record.give_up(due, number < outcome.sent.div_ceil(size), now);
+            due = due.after(period);
+        }
     }
 
     /// What came of the sessions that are over, in the order in which they ended.
@@ -65,7 +108,11 @@ impl Clients for Sessions<'_> {
 
     fn open(&self, now: Time, index: usize, control: &Control<<Pinger as Machine>::Command>) -> Pinger {
         self.stop.watch(control);
-        let schedule = self.plan.schedule(index, self.start);
+        // In a ramp a connection begins when it is there.
+        let begins = if self.plan.ramp.is_zero() { Duration::ZERO } else { now.since(self.start) };
+        let schedule = self.plan.schedule(index, self.start, begins);
+        self.scheduled.fetch_add(schedule.messages, Ordering::Relaxed);
+        lock(&self.running).insert(index, schedule);
         Pinger::new(Arc::clone(&self.config), schedule, self.seed.wrapping_add(index as u64), now)
     }
 
@@ -74,8 +121,17 @@ impl Clients for Sessions<'_> {
     }
 
     fn ended(&self, index: usize, ended: Ended<ClientOutcome>) {
+        let schedule = lock(&self.running).remove(&index);
+        if let Some(schedule) = schedule {
+            self.give_up(index, &schedule, &ended.outcome);
+        }
         lock(&self.outcomes).push((index, ended.outcome));
     }
+}
+
+/// So many periods.
+fn nanos(period: Duration, count: u64) -> Duration {
+    Duration::from_nanos(u64::try_from(period.as_nanos()).unwrap_or(u64::MAX).saturating_mul(count))
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -82,7 +82,7 @@ struct Step {
 }
 
 impl Step {
-    /// The course until the last message was back. What little of the last interval there is counts with the one before:
+    /// The course until all was over. What little of the last interval there is counts with the one before:
     /// no rate is to be had from it.
     fn all(course: &Course, took: Duration) -> Vec<Self> {
         let (width, took) = (nanos(course.width()), nanos(took));

@@ -33,7 +33,7 @@ pub(super) fn watched<R>(
                 if let Some(shown) = &mut shown {
                     shown.update(sessions, clock.now().since(sessions.start));
                 }
-                if limit.is_some_and(|limit| limit <= clock.now()) {
+                if limit.is_some_and(|limit| limit <= clock.now()) && !sessions.stop.is_stopped() {
                     sessions.overdue.store(true, Ordering::Relaxed);
                     sessions.stop.stop();
                 }
@@ -69,8 +69,8 @@ impl Shown {
         let _ = self.before.take().map(|before| recent.subtract(&before));
         let at = |quantile| latency(Duration::from_nanos(recent.value_at_quantile(quantile)));
         let text = format!(
-            "{} s   {} messages/s   p50 {}   p99 {}   max {}   (the last second; late starts so far {})",
-            since.as_secs(),
+            "{:.0} s   {} messages/s   p50 {}   p99 {}   max {}   (the last second; late starts so far {})",
+            since.as_secs_f64(),
             grouped(recent.len()),
             at(0.5),
             at(0.99),
