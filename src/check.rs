@@ -1,5 +1,6 @@
 //! `check`: is every byte back, in order, with a clean end?
 
+mod args;
 mod document;
 
 use std::sync::{Arc, Mutex, PoisonError};
@@ -8,12 +9,13 @@ use roundtrip_core::echo::{ClientConfig, ClientOutcome, EchoClient, Payload};
 use roundtrip_core::{Machine, Time};
 use roundtrip_std::{Clients, Clock, Control, Ended, Endpoint, SystemClock};
 
-use crate::cli::{self, CheckArgs};
+use crate::cli;
 use crate::client::{self, Signals, Stop};
 use crate::driver::{self, Driver};
 use crate::problem::{Exit, Problem};
 use crate::verdict::{Checked, Judged};
 use crate::{json, loopback, out, units};
+pub(crate) use args::CheckArgs;
 
 /// The largest window: what a stalled client sends and has not read is still on its way.
 const MAX_WINDOW: u64 = 1 << 30;

@@ -9,16 +9,18 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::error::ErrorKind;
-use clap::{ArgAction, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum, ValueHint};
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum, ValueHint};
 use clap_complete::Shell;
 use roundtrip_core::echo::ClientConfig;
 use roundtrip_std::{Endpoint, Family};
 
+use crate::check::CheckArgs;
+use crate::load::LoadArgs;
 use crate::out;
 use crate::problem::Problem;
 use crate::sim::SimVerb;
 use crate::units;
-use crate::units::{parse_count, parse_duration, parse_memory, parse_rate, parse_size, parse_threads};
+use crate::units::{parse_count, parse_duration, parse_memory, parse_threads};
 
 /// Does a path carry bytes faithfully, both ways, to the end?
 #[derive(Debug, Parser)]
@@ -155,120 +157,6 @@ Exit codes: 0 ok, 1 verification failed, 2 usage, 3 timed out or interrupted, 4 
 5 internal";
 
 #[derive(Debug, Args)]
-#[command(after_help = CHECK_EXAMPLES)]
-pub(crate) struct CheckArgs {
-    /// Where to connect: HOST:PORT, unix:PATH or unix:@NAME [default: a server of its own on the loopback]
-    #[arg(value_name = "ENDPOINT")]
-    pub(crate) endpoint: Option<String>,
-    /// Bytes to send
-    #[arg(long, value_name = "SIZE", default_value = "10MB", value_parser = parse_bytes)]
-    pub(crate) bytes: u64,
-    /// Several sizes instead, each in a check of its own: 1,512,64KiB
-    #[arg(long, value_name = "LIST", value_delimiter = ',', value_parser = parse_bytes, conflicts_with = "bytes")]
-    pub(crate) sizes: Vec<u64>,
-    /// What the bytes are computed from, counted up by one for each connection [default: a random one]
-    #[arg(long, value_name = "N")]
-    pub(crate) seed: Option<u64>,
-    /// Connections at one time, each with the whole payload
-    #[arg(short = 'c', long, value_name = "N", default_value = "1", value_parser = parse_count)]
-    pub(crate) connections: u64,
-    /// Do all of it so many times; the first failure is the end
-    #[arg(long, value_name = "N", default_value = "1", value_parser = parse_count)]
-    pub(crate) repeat: u64,
-    /// Half-close when all is sent, and wait for the peer's end; off: close when all is back
-    #[arg(long, value_name = "on|off", default_value = "on", action = ArgAction::Set, value_parser = parse_switch)]
-    pub(crate) half_close: bool,
-    /// Be silent for so long when the first half is back: finds idle time-outs on the path
-    #[arg(long, value_name = "TIME", value_parser = parse_duration)]
-    pub(crate) pause: Option<Duration>,
-    /// Read nothing for so long from the first byte on: finds what does not bear a slow reader
-    #[arg(long, value_name = "TIME", value_parser = parse_duration)]
-    pub(crate) stall: Option<Duration>,
-    /// Bytes sent and not yet back, at the most [default: 64KiB; with --stall all of them, up to 1GiB]
-    #[arg(long, value_name = "SIZE", value_parser = parse_memory)]
-    pub(crate) window: Option<usize>,
-    /// Largest single write; with --write 1 --read 1 it is one byte at a time [default: what the window allows]
-    #[arg(long, value_name = "SIZE", value_parser = parse_memory)]
-    pub(crate) write: Option<usize>,
-    /// Largest single read
-    #[arg(long, value_name = "SIZE", default_value = "64KiB", value_parser = parse_memory)]
-    pub(crate) read: usize,
-    /// What drives the connections
-    #[arg(long, value_enum, default_value = "std")]
-    pub(crate) driver: Driver,
-    /// Print one JSON document instead, errors included; docs/schema/check.json describes it
-    #[arg(long)]
-    pub(crate) json: bool,
-    #[command(flatten)]
-    pub(crate) client: ClientArgs,
-}
-
-const CHECK_EXAMPLES: &str = "\
-Examples:
-  roundtrip check HOST:7007 --sizes 1,1KiB,10MB      three sizes, one line each
-  roundtrip check HOST:7007 --bytes 10kB --write 1 --read 1   one byte at a time
-  roundtrip check HOST:7007 --pause 2m               does the path bear two minutes of silence?
-  roundtrip check HOST:7007 --stall 5s               does it bear a client that does not read?
-  roundtrip check HOST:7007 -c 100 --repeat 10       a hundred connections at once, ten times
-  roundtrip check HOST:7007 --half-close off         and without a half-close?
-
-Exit codes: 0 ok, 1 verification failed, 2 usage, 3 timed out, interrupted, or nobody takes the
-result, 4 cannot connect, 5 internal";
-
-#[derive(Debug, Args)]
-#[command(after_help = LOAD_EXAMPLES)]
-pub(crate) struct LoadArgs {
-    /// Where to connect: HOST:PORT, unix:PATH or unix:@NAME [default: a server of its own on the loopback]
-    #[arg(value_name = "ENDPOINT")]
-    pub(crate) endpoint: Option<String>,
-    /// Connections at one time
-    #[arg(short = 'c', long, value_name = "N", default_value = "10", value_parser = parse_count)]
-    pub(crate) connections: u64,
-    /// Bytes of a message
-    #[arg(long, value_name = "SIZE", default_value = "64", value_parser = parse_memory)]
-    pub(crate) size: usize,
-    /// Messages a second, on all connections together: an open loop, in which each counts from when it was due
-    /// [default: a closed loop, in which the next is sent when one is back]
-    #[arg(long, value_name = "N", value_parser = parse_rate)]
-    pub(crate) rate: Option<u64>,
-    /// Messages sent and not yet back, at the most, on each connection [default: 1; with --rate 1024, or 64 MiB of them]
-    #[arg(long, value_name = "N", value_parser = parse_count)]
-    pub(crate) in_flight: Option<u64>,
-    /// How long
-    #[arg(short = 'd', long, value_name = "TIME", default_value = "10s", value_parser = parse_duration)]
-    pub(crate) duration: Duration,
-    /// Messages in all, on all connections together, instead of a time
-    #[arg(long, value_name = "N", value_parser = parse_count, conflicts_with = "duration")]
-    pub(crate) count: Option<u64>,
-    /// Begin the connections one after the other over so long, instead of at once
-    #[arg(long, value_name = "TIME", value_parser = parse_duration)]
-    pub(crate) ramp: Option<Duration>,
-    /// What the bytes are computed from, counted up by one for each connection [default: a random one]
-    #[arg(long, value_name = "N")]
-    pub(crate) seed: Option<u64>,
-    /// Half-close when all is sent, and wait for the peer's end; off: close when all is back
-    #[arg(long, value_name = "on|off", default_value = "on", action = ArgAction::Set, value_parser = parse_switch)]
-    pub(crate) half_close: bool,
-    /// What drives the connections
-    #[arg(long, value_enum, default_value = "smol")]
-    pub(crate) driver: Driver,
-    /// Threads that run the connections; with --driver smol only [default: 1]
-    #[arg(long, value_name = "N", value_parser = parse_threads)]
-    pub(crate) threads: Option<NonZeroUsize>,
-    /// Print one JSON document instead, errors included; docs/schema/load.json describes it
-    #[arg(long)]
-    pub(crate) json: bool,
-    /// Write the latencies here, in the text form of the HDR histogram's plotters
-    #[arg(long, value_name = "FILE")]
-    pub(crate) hgrm: Option<String>,
-    /// Draw the latencies and the course of the load here
-    #[arg(long, value_name = "FILE")]
-    pub(crate) svg: Option<String>,
-    #[command(flatten)]
-    pub(crate) client: ClientArgs,
-}
-
-#[derive(Debug, Args)]
 #[command(after_help = COMPLETIONS_EXAMPLES)]
 pub(crate) struct CompletionsArgs {
     /// For which shell
@@ -295,17 +183,6 @@ const MAN_EXAMPLES: &str = "\
 Examples:
   roundtrip man | man -l -                     read the first page
   roundtrip man ~/.local/share/man/man1        then: man roundtrip-check";
-
-const LOAD_EXAMPLES: &str = "\
-Examples:
-  roundtrip load                                     how fast is this machine's loopback?
-  roundtrip load HOST:7007 -c 100 --rate 20k -d 30s  how long do messages take at 20,000 a second?
-  roundtrip load HOST:7007 -c 1000 --ramp 10s        a thousand connections, 100 more each second
-  roundtrip load HOST:7007 --size 16KiB --in-flight 8 --count 1M
-  roundtrip load HOST:7007 --rate 5k --svg load.svg --hgrm load.hgrm
-
-Exit codes: 0 ok, 1 verification failed, 2 usage, 3 timed out, interrupted, or not all was sent or
-written, 4 cannot connect, 5 internal";
 
 #[derive(Debug, Args)]
 pub(crate) struct ClientArgs {
@@ -389,19 +266,12 @@ pub(crate) fn endpoint(text: &str) -> Result<Endpoint, Problem> {
     })
 }
 
-fn parse_bytes(text: &str) -> Result<u64, String> {
-    match parse_size(text)? {
-        0 => Err("there is nothing to check in 0 bytes\nsend at least 1 byte".to_owned()),
-        bytes => Ok(bytes),
-    }
-}
-
 /// Short enough to be typed again.
 pub(crate) fn random_seed() -> u64 {
     std::hash::RandomState::new().build_hasher().finish() % 100_000
 }
 
-fn parse_switch(text: &str) -> Result<bool, String> {
+pub(crate) fn parse_switch(text: &str) -> Result<bool, String> {
     match text {
         "on" => Ok(true),
         "off" => Ok(false),

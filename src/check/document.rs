@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use crate::cli::CheckArgs;
+use super::CheckArgs;
 use crate::json::Fault;
 use crate::problem::Exit;
 use crate::verdict::{Checked, Judged};

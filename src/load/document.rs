@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use super::LoadArgs;
 use super::report::{QUANTILES, Report};
-use crate::cli::LoadArgs;
 use crate::json::Fault;
 use crate::problem::Exit;
 

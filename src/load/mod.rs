@@ -1,5 +1,6 @@
 //! `load`: many messages, each verified, each timed.
 
+mod args;
 mod dial;
 mod document;
 mod hgrm;
@@ -18,12 +19,13 @@ use std::time::Duration;
 use roundtrip_core::echo::{ConfigError, PingerConfig};
 use roundtrip_std::{Clock, Endpoint, NetError, SystemClock};
 
-use crate::cli::{self, LoadArgs};
+use crate::cli;
 use crate::client::{self, Signals, Stop};
 use crate::driver::{self, Driver};
 use crate::problem::{Exit, Problem, plain};
 use crate::verdict::{Checked, Judged};
 use crate::{json, loopback, out, units};
+pub(crate) use args::LoadArgs;
 use plan::{Length, Plan};
 use report::Report;
 use sessions::Sessions;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use roundtrip_core::Time;
 use roundtrip_core::echo::Schedule;
 
-use crate::cli::LoadArgs;
+use super::LoadArgs;
 use crate::driver::in_memory;
 use crate::problem::Problem;
 

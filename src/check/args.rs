@@ -1,0 +1,76 @@
+//! What may be written after `roundtrip check`.
+
+use std::time::Duration;
+
+use clap::{ArgAction, Args};
+
+use crate::cli::{ClientArgs, Driver, parse_switch};
+use crate::units::{parse_count, parse_duration, parse_memory, parse_size};
+
+#[derive(Debug, Args)]
+#[command(after_help = CHECK_EXAMPLES)]
+pub(crate) struct CheckArgs {
+    /// Where to connect: HOST:PORT, unix:PATH or unix:@NAME [default: a server of its own on the loopback]
+    #[arg(value_name = "ENDPOINT")]
+    pub(crate) endpoint: Option<String>,
+    /// Bytes to send
+    #[arg(long, value_name = "SIZE", default_value = "10MB", value_parser = parse_bytes)]
+    pub(crate) bytes: u64,
+    /// Several sizes instead, each in a check of its own: 1,512,64KiB
+    #[arg(long, value_name = "LIST", value_delimiter = ',', value_parser = parse_bytes, conflicts_with = "bytes")]
+    pub(crate) sizes: Vec<u64>,
+    /// What the bytes are computed from, counted up by one for each connection [default: a random one]
+    #[arg(long, value_name = "N")]
+    pub(crate) seed: Option<u64>,
+    /// Connections at one time, each with the whole payload
+    #[arg(short = 'c', long, value_name = "N", default_value = "1", value_parser = parse_count)]
+    pub(crate) connections: u64,
+    /// Do all of it so many times; the first failure is the end
+    #[arg(long, value_name = "N", default_value = "1", value_parser = parse_count)]
+    pub(crate) repeat: u64,
+    /// Half-close when all is sent, and wait for the peer's end; off: close when all is back
+    #[arg(long, value_name = "on|off", default_value = "on", action = ArgAction::Set, value_parser = parse_switch)]
+    pub(crate) half_close: bool,
+    /// Be silent for so long when the first half is back: finds idle time-outs on the path
+    #[arg(long, value_name = "TIME", value_parser = parse_duration)]
+    pub(crate) pause: Option<Duration>,
+    /// Read nothing for so long from the first byte on: finds what does not bear a slow reader
+    #[arg(long, value_name = "TIME", value_parser = parse_duration)]
+    pub(crate) stall: Option<Duration>,
+    /// Bytes sent and not yet back, at the most [default: 64KiB; with --stall all of them, up to 1GiB]
+    #[arg(long, value_name = "SIZE", value_parser = parse_memory)]
+    pub(crate) window: Option<usize>,
+    /// Largest single write; with --write 1 --read 1 it is one byte at a time [default: what the window allows]
+    #[arg(long, value_name = "SIZE", value_parser = parse_memory)]
+    pub(crate) write: Option<usize>,
+    /// Largest single read
+    #[arg(long, value_name = "SIZE", default_value = "64KiB", value_parser = parse_memory)]
+    pub(crate) read: usize,
+    /// What drives the connections
+    #[arg(long, value_enum, default_value = "std")]
+    pub(crate) driver: Driver,
+    /// Print one JSON document instead, errors included; docs/schema/check.json describes it
+    #[arg(long)]
+    pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) client: ClientArgs,
+}
+
+const CHECK_EXAMPLES: &str = "\
+Examples:
+  roundtrip check HOST:7007 --sizes 1,1KiB,10MB      three sizes, one line each
+  roundtrip check HOST:7007 --bytes 10kB --write 1 --read 1   one byte at a time
+  roundtrip check HOST:7007 --pause 2m               does the path bear two minutes of silence?
+  roundtrip check HOST:7007 --stall 5s               does it bear a client that does not read?
+  roundtrip check HOST:7007 -c 100 --repeat 10       a hundred connections at once, ten times
+  roundtrip check HOST:7007 --half-close off         and without a half-close?
+
+Exit codes: 0 ok, 1 verification failed, 2 usage, 3 timed out, interrupted, or nobody takes the
+result, 4 cannot connect, 5 internal";
+
+fn parse_bytes(text: &str) -> Result<u64, String> {
+    match parse_size(text)? {
+        0 => Err("there is nothing to check in 0 bytes\nsend at least 1 byte".to_owned()),
+        bytes => Ok(bytes),
+    }
+}
