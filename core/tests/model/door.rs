@@ -3,7 +3,6 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use quickcheck::{Arbitrary, Gen};
 use roundtrip_core::Time;
 use roundtrip_core::admission::{
     Accept, AcceptError, Admission, AdmissionAction, AdmissionInput, AdmissionMisuse, Limits, Tally,
@@ -11,7 +10,8 @@ use roundtrip_core::admission::{
 
 pub(crate) const MS: Duration = Duration::from_millis(1);
 
-#[derive(Clone, Copy, Debug)]
+/// What happens at a door.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Op {
     /// Somebody from this source knocks.
     Arrive(u8),
@@ -28,46 +28,11 @@ pub(crate) enum Op {
     EndOfNobody,
 }
 
-impl Arbitrary for Op {
-    fn arbitrary(g: &mut Gen) -> Self {
-        let n = usize::arbitrary(g);
-        match n % 64 {
-            0..14 => Self::Arrive([1, 2, 3][n / 64 % 3]),
-            14..34 => Self::Accept,
-            34..36 => Self::AcceptFailed(AcceptError::Connection),
-            36..40 => Self::AcceptFailed(AcceptError::Exhausted),
-            40..52 => Self::End(n / 64),
-            52..54 => Self::Stop,
-            54 => Self::Force,
-            55..59 => Self::AdvanceMs(u32::arbitrary(g) % 40),
-            59..63 => Self::AdvanceToDeadline,
-            _ => Self::EndOfNobody,
-        }
-    }
-}
-
-#[derive(Clone, Debug)]
+/// Whom it lets in, and what happens there.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Day {
     pub(crate) limits: Limits,
     pub(crate) ops: Vec<Op>,
-}
-
-impl Arbitrary for Day {
-    fn arbitrary(g: &mut Gen) -> Self {
-        let mut some = |most: usize| bool::arbitrary(g).then_some(1 + usize::arbitrary(g) % most);
-        let limits = Limits {
-            connections: some(4).unwrap_or(usize::MAX),
-            per_source: some(2),
-            total: some(8).map(|total| total as u64 - 1),
-            drain: MS * (1 + u32::arbitrary(g) % 60),
-        };
-        Self { limits, ops: Arbitrary::arbitrary(g) }
-    }
-
-    fn shrink(&self) -> Box<dyn Iterator<Item = Self>> {
-        let limits = self.limits.clone();
-        Box::new(self.ops.shrink().map(move |ops| Self { limits: limits.clone(), ops }))
-    }
 }
 
 /// A driver that keeps the contract, its world, and the rules it holds the policy to.
@@ -126,6 +91,48 @@ impl Door {
             door.apply(op);
         }
         door
+    }
+
+    /// Every stop ends by its deadline: by then all are told to go, and when they have gone it is drained for good.
+    pub(crate) fn assert_a_stop_ends(day: &Day) {
+        let mut door = Self::pass(day);
+        door.apply(Op::Stop);
+        door.now = door.now.max(door.stopping.expect("stopping"));
+        door.settle();
+        assert!(door.told_abort || door.drained);
+        while !door.live.is_empty() {
+            door.apply(Op::End(0));
+        }
+        assert!(door.drained);
+        // Terminal, whatever else is said.
+        door.apply(Op::Stop);
+        door.apply(Op::Force);
+        assert!(door.drained);
+    }
+
+    /// A stop that everybody heeds sweeps the backlog and aborts nobody.
+    pub(crate) fn assert_a_heeded_stop_sweeps(day: &Day) {
+        let mut door = Self::open(Limits { total: None, ..day.limits.clone() });
+        for &op in &day.ops {
+            if !matches!(op, Op::Stop | Op::Force) {
+                door.apply(op);
+            }
+        }
+        door.apply(Op::Stop);
+        // Within the same instant; a pause after an error is waited out if it is shorter than the drain.
+        while !door.drained {
+            let before = (door.live.len(), door.backlog.len(), door.accept, door.now);
+            door.apply(Op::Accept);
+            door.apply(Op::End(0));
+            if door.accept == Accept::Paused && door.live.is_empty() {
+                door.apply(Op::AdvanceToDeadline);
+            }
+            let after = (door.live.len(), door.backlog.len(), door.accept, door.now);
+            assert!(door.drained || before != after, "stuck at {after:?}");
+        }
+        assert!(!door.told_abort);
+        assert!(door.swept || door.out_of_time());
+        assert!(!door.swept || door.backlog.is_empty(), "swept, and somebody was left");
     }
 
     pub(crate) fn apply(&mut self, op: Op) {
