@@ -9,6 +9,8 @@ pub(crate) mod door;
 pub(crate) mod invariants;
 pub(crate) mod op;
 pub(crate) mod peer;
+pub(crate) mod pinging;
 pub(crate) mod reference;
 pub(crate) mod slicing;
 pub(crate) mod twin;
+pub(crate) mod wire;
