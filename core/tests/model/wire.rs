@@ -15,6 +15,7 @@
 //! | 104–113 | a load: size, in flight, chunk, time-out, half-close, first, period, until, messages, seed | the same |
 //! | 120–122 | a slicing: a read, a write, writes first | bytes |
 //! | 124–128 | damage to a stream: which, from, first length, second length, a reset at the end | bytes |
+//! | 130–138 | fields of any configuration, in the order of its documentation | anything |
 //!
 //! Any bytes are an entry: a number out of its bounds is taken modulo them, a field that is missing has its simplest
 //! value, of a field that comes twice the last counts, operations beyond the 96th are left out, and an entry of another
@@ -80,10 +81,10 @@ fn write(bytes: &mut Vec<u8>, tag: u8, mut number: u64) {
 }
 
 /// The records of an entry.
-struct Records<'a>(&'a [u8]);
+pub(crate) struct Records<'a>(&'a [u8]);
 
 impl<'a> Records<'a> {
-    fn of(bytes: &'a [u8]) -> Self {
+    pub(crate) fn of(bytes: &'a [u8]) -> Self {
         Self(bytes.strip_prefix(&[VERSION]).unwrap_or_default())
     }
 
