@@ -10,9 +10,9 @@ mod model;
 
 use model::bench::Bench;
 use model::invariants::{
-    assert_bytes_are_conserved, assert_close_is_final, assert_credit_is_kept, assert_memory_is_bounded,
-    assert_misuse_changes_nothing, assert_rest_can_end, assert_rest_is_stable, assert_work_is_bounded,
-    assert_writes_take_turns,
+    assert_bytes_are_conserved, assert_close_is_final, assert_counts_are_right, assert_credit_is_kept,
+    assert_memory_is_bounded, assert_misuse_changes_nothing, assert_rest_can_end, assert_rest_is_stable,
+    assert_work_is_bounded, assert_writes_take_turns,
 };
 use model::op::Served;
 use model::peer::{Session, Visited};
@@ -98,6 +98,11 @@ quickcheck! {
 
     fn i8_misuse_of_a_client_changes_nothing(case: Visited) -> bool {
         assert_misuse_changes_nothing(&Session::run(&case.setup, &case.ops).bench);
+        true
+    }
+
+    fn a_client_counts_what_it_sends_and_gets(case: Visited) -> bool {
+        assert_counts_are_right(&case.setup, &Session::run(&case.setup, &case.ops).bench);
         true
     }
 

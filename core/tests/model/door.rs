@@ -187,6 +187,7 @@ impl Door {
         let before = self.policy.clone();
         assert_eq!(self.policy.handle(self.now, input.clone()), Err(misuse), "{input:?}");
         assert_eq!(self.policy, before, "{misuse} changed the policy");
+        assert!(misuse.to_string().starts_with("driver misuse: "));
     }
 
     /// The answer to a connection is the next action, and it is the one that the limits say.

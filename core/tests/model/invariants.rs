@@ -4,11 +4,11 @@ use std::convert::Infallible;
 use std::fmt::Debug;
 
 use bytes::Bytes;
-use roundtrip_core::echo::{EchoServer, End};
+use roundtrip_core::echo::{EchoClient, EchoServer, End};
 use roundtrip_core::{Action, Input, Machine, Teardown, Time, Wait};
 
 use super::bench::{BURST, Bench, Entry, Happened};
-use super::op::{Op, ServerSetup, content};
+use super::op::{ClientSetup, Op, ServerSetup, content};
 
 /// I3 to I8: what holds of every machine.
 pub(crate) fn assert_contract<M>(bench: &Bench<M>)
@@ -38,6 +38,23 @@ pub(crate) fn assert_bytes_are_conserved(bench: &Bench<EchoServer>) {
                 assert_eq!(outcome.echoed, outcome.received);
                 assert_eq!(*how, Teardown::Graceful);
             }
+        }
+    }
+}
+
+/// What a client says of itself: never more sent than was written, and at the end what its outcome says.
+pub(crate) fn assert_counts_are_right(setup: &ClientSetup, bench: &Bench<EchoClient>) {
+    let payload = setup.payload();
+    assert_eq!((payload.len(), payload.is_empty()), (setup.len as u64, setup.len == 0));
+    for (offset, byte) in (0..).zip(&bench.written) {
+        assert_eq!(payload.byte(offset), Some(*byte), "it sends its payload");
+    }
+    assert_eq!(payload.byte(setup.len as u64), None);
+    for (index, entry) in bench.record.iter().enumerate() {
+        let client = bench.after(index);
+        assert!(client.sent() <= bench.written.len() as u64);
+        if let Happened::Polled(Action::Close { outcome, .. }) = &entry.happened {
+            assert_eq!((outcome.sent, outcome.received), (client.sent(), client.received()));
         }
     }
 }
@@ -204,6 +221,7 @@ where
         let before = &bench.before[index];
         if let Happened::Told(input, Err(misuse)) = &entry.happened {
             assert_eq!(before, bench.after(index), "{input:?}: {misuse}");
+            assert!(misuse.to_string().starts_with("driver misuse: "));
         }
     }
     // And in the last state, each in turn.

@@ -40,12 +40,12 @@ impl PingSetup {
 
     fn schedule(&self) -> Schedule {
         let at = |nanos| START.after(Duration::from_nanos(nanos));
-        Schedule {
-            first: at(self.first),
-            period: self.period.map(Duration::from_nanos),
-            until: self.until.map(at),
-            messages: self.messages,
-        }
+        let first = at(self.first);
+        let schedule = match self.period.map(Duration::from_nanos) {
+            Some(period) => Schedule::open_loop(first, period),
+            None => Schedule::closed_loop(first),
+        };
+        Schedule { until: self.until.map(at), messages: self.messages, ..schedule }
     }
 
     /// When a message is due that is sent, or could be, at `sent`; none if it is not to be sent any more.
@@ -141,6 +141,8 @@ pub(crate) fn assert_timed(setup: &PingSetup, bench: &Bench<Heard>) {
             Happened::Told(Input::Stop, _) | Happened::Polled(Action::ShutdownWrite) => sending = false,
             Happened::Polled(Action::Close { outcome, .. }) => {
                 (sending, hearing) = (false, false);
+                let counts = (machine.pinger.sent(), machine.pinger.received());
+                assert_eq!((outcome.sent, outcome.received), counts);
                 if matches!(outcome.verdict, Verdict::Verified | Verdict::Stopped) {
                     assert_eq!(
                         outcome.sent,

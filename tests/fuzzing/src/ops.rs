@@ -6,7 +6,8 @@ use roundtrip_core::echo::{ClientConfig, ConfigError, PingerConfig, ServerConfig
 
 use crate::model::door::{Day, Door};
 use crate::model::invariants::{
-    assert_bytes_are_conserved, assert_contract, assert_memory_is_bounded, assert_work_is_bounded,
+    assert_bytes_are_conserved, assert_contract, assert_counts_are_right, assert_memory_is_bounded,
+    assert_work_is_bounded,
 };
 use crate::model::op::{Op, Served};
 use crate::model::peer::{Session, Visited};
@@ -74,7 +75,9 @@ fn rounds(ops: &[Op]) -> Vec<Round> {
 /// A history of a client session and its peer.
 pub fn client_ops(bytes: &[u8]) {
     let Visited { setup, ops } = Visited::decode(bytes);
-    assert_contract(&Session::run(&setup, &ops).bench);
+    let bench = Session::run(&setup, &ops).bench;
+    assert_counts_are_right(&setup, &bench);
+    assert_contract(&bench);
     if let Some(slicing) = sliced(bytes) {
         let damaged = Damaged::decode(bytes);
         assert_judged_alike(setup, damaged.damage(), damaged.reset, &slicing, &Slicing::start());
