@@ -115,11 +115,17 @@ fn pingers() -> Vec<Vec<u8>> {
     let closed = PingSetup { size: 8, in_flight: 3, messages: 9, ..setup };
     let open = PingSetup { period: Some(5), first: 2, until: Some(30), timeout: Some(50), ..closed };
     let tight = PingSetup { in_flight: 1, half_close: false, ..open };
+    // More is due than can be sent: it is sent late.
+    let late = PingSetup { period: Some(3), in_flight: 1, messages: 20, ..closed };
     let mut entries = Vec::new();
-    for setup in [closed, open, tight] {
+    for (setup, time) in [
+        (closed, Op::AdvanceToDeadline),
+        (open, Op::AdvanceToDeadline),
+        (tight, Op::AdvanceToDeadline),
+        (late, Op::Advance(7)),
+    ] {
         for ops in visits() {
-            let time = PeerOp::Driver(Op::AdvanceToDeadline);
-            let ops = ops.iter().flat_map(|op| [*op, time]).collect();
+            let ops = ops.iter().flat_map(|op| [*op, PeerOp::Driver(time)]).collect();
             entries.push(Pinged { setup, ops }.encode());
         }
     }
