@@ -79,8 +79,18 @@ fn three_digits(amount: f64) -> String {
 
 /// A number of bytes, or of anything else: `512`, `64KiB`, `10MB`, `20k`.
 pub(crate) fn parse_size(text: &str) -> Result<u64, String> {
-    parse_size::parse_size(text)
-        .map_err(|_| "not a size\nwrite a number with or without a unit, as in 512, 64KiB or 10MB".to_owned())
+    number(text).ok_or_else(|| {
+        "not a size\nwrite a number with or without a unit, as in 512, 64KiB or 10MB".to_owned()
+    })
+}
+
+/// A number with or without a unit, below 10^18.
+fn number(text: &str) -> Option<u64> {
+    const TOO_LARGE: u64 = 1_000_000_000_000_000_000;
+    // The library rounds what has more digits than 64 bits hold, and beyond them.
+    let digits = text.bytes().filter(u8::is_ascii_digit).count();
+    let number = (digits <= 18).then(|| parse_size::parse_size(text).ok())?;
+    number.filter(|number| *number < TOO_LARGE)
 }
 
 /// A size that must not be zero and must fit into memory.
@@ -94,7 +104,7 @@ pub(crate) fn parse_memory(text: &str) -> Result<usize, String> {
 
 /// A number of things that must not be zero: `100`, `10k`.
 pub(crate) fn parse_count(text: &str) -> Result<u64, String> {
-    let number = parse_size::parse_size(text).ok().filter(|_| !text.contains('.'));
+    let number = number(text).filter(|_| !text.contains('.'));
     match number.ok_or("not a count\nwrite a whole number, as in 100 or 10k")? {
         0 => Err("it must not be 0\nleave the option out for its default".to_owned()),
         count => Ok(count),
@@ -120,10 +130,18 @@ pub(crate) fn parse_threads(text: &str) -> Result<NonZeroUsize, String> {
 
 /// A time that must not be zero: `250ms`, `10s`, `1m 30s`.
 pub(crate) fn parse_duration(text: &str) -> Result<Duration, String> {
-    match humantime::parse_duration(text) {
-        Ok(Duration::ZERO) => Err("it must not be 0\nleave the option out for its default".to_owned()),
-        Ok(duration) => Ok(duration),
-        Err(_) => Err("not a time\nwrite a number with a unit, as in 250ms, 10s or 5m".to_owned()),
+    const LONGEST: Duration = Duration::from_hours(1000 * 366 * 24);
+    // The library panics where parts that it can hold add up to more than it can.
+    let is_short =
+        text.len() <= 64 && text.split(|char: char| !char.is_ascii_digit()).all(|run| run.len() <= 11);
+    let parsed = if is_short { humantime::parse_duration(text).ok() } else { None };
+    match parsed {
+        Some(duration) if duration > LONGEST => {
+            Err("more than a thousand years\nuse at most 1000y".to_owned())
+        }
+        Some(Duration::ZERO) => Err("it must not be 0\nleave the option out for its default".to_owned()),
+        Some(duration) => Ok(duration),
+        None => Err("not a time\nwrite a number with a unit, as in 250ms, 10s or 5m".to_owned()),
     }
 }
 
@@ -168,5 +186,13 @@ mod tests {
         assert_eq!(duration(Duration::from_secs(90)), "1m30s");
         assert_eq!(parse_duration("1m30s"), Ok(Duration::from_secs(90)));
         assert!(parse_duration("10").is_err());
+        assert!(parse_duration("1000y").is_ok() && parse_duration("1010y").is_err());
+        // Both libraries go wrong here.
+        assert!(parse_duration("18446744073709551610.5s5.5s").is_err());
+        assert!(
+            parse_size("184467440737095516155").is_err() && parse_count("184467440737095516155").is_err()
+        );
+        assert_eq!(parse_size("999999999999999999"), Ok(999_999_999_999_999_999));
+        assert!(parse_size("1000PB").is_err());
     }
 }

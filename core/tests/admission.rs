@@ -2,12 +2,13 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test panics where it fails")]
 
-#[path = "admission/door.rs"]
-mod door;
+#[path = "model/arbitrary.rs"]
+mod arbitrary;
+mod model;
 
 use std::time::Duration;
 
-use door::{Day, Door, MS, Op};
+use model::door::{Day, Door, MS};
 use quickcheck::quickcheck;
 use roundtrip_core::Time;
 use roundtrip_core::admission::{
@@ -22,44 +23,12 @@ quickcheck! {
     }
 
     fn every_stop_ends_by_its_deadline(day: Day) -> bool {
-        let mut door = Door::pass(&day);
-        door.apply(Op::Stop);
-        door.now = door.now.max(door.stopping.expect("stopping"));
-        door.settle();
-        assert!(door.told_abort || door.drained);
-        while !door.live.is_empty() {
-            door.apply(Op::End(0));
-        }
-        assert!(door.drained);
-        // Terminal, whatever else is said.
-        door.apply(Op::Stop);
-        door.apply(Op::Force);
-        assert!(door.drained);
+        Door::assert_a_stop_ends(&day);
         true
     }
 
     fn a_stop_that_everybody_heeds_sweeps_the_backlog_and_aborts_nobody(day: Day) -> bool {
-        let mut door = Door::open(Limits { total: None, ..day.limits.clone() });
-        for &op in &day.ops {
-            if !matches!(op, Op::Stop | Op::Force) {
-                door.apply(op);
-            }
-        }
-        door.apply(Op::Stop);
-        // Within the same instant; a pause after an error is waited out if it is shorter than the drain.
-        while !door.drained {
-            let before = (door.live.len(), door.backlog.len(), door.accept, door.now);
-            door.apply(Op::Accept);
-            door.apply(Op::End(0));
-            if door.accept == Accept::Paused && door.live.is_empty() {
-                door.apply(Op::AdvanceToDeadline);
-            }
-            let after = (door.live.len(), door.backlog.len(), door.accept, door.now);
-            assert!(door.drained || before != after, "stuck at {after:?}");
-        }
-        assert!(!door.told_abort);
-        assert!(door.swept || door.out_of_time());
-        assert!(!door.swept || door.backlog.is_empty(), "swept, and somebody was left");
+        Door::assert_a_heeded_stop_sweeps(&day);
         true
     }
 }

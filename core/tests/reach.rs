@@ -9,9 +9,8 @@ mod model;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use arbitrary::Served;
 use model::bench::{Bench, Happened};
-use model::op::ServerSetup;
+use model::op::{Served, ServerSetup};
 use model::twin::Twin;
 use quickcheck::{Arbitrary, Gen};
 use roundtrip_core::echo::{EchoServer, End, Phase};

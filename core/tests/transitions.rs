@@ -8,8 +8,7 @@ mod model;
 
 use std::collections::BTreeSet;
 
-use arbitrary::Served;
-use model::op::Op;
+use model::op::{Op, Served};
 use model::twin::Twin;
 use quickcheck::{Arbitrary, Gen};
 use roundtrip_core::echo::TRANSITIONS;

@@ -4,26 +4,15 @@
 
 use quickcheck::{Arbitrary, Gen};
 use roundtrip_core::Failure;
+use roundtrip_core::admission::{AcceptError, Limits};
 
-use crate::model::op::{ClientSetup, Op, ServerSetup};
-use crate::model::peer::PeerOp;
+use crate::model::door::{self, Day, MS};
+use crate::model::op::{ClientSetup, Op, Served, ServerSetup};
+use crate::model::peer::{PeerOp, Visited};
+use crate::model::slicing::{Damage, Round, Slicing};
 
 /// Longest list of operations, before the polls between them.
 const LONGEST: u64 = 32;
-
-/// A server's configuration and its history.
-#[derive(Clone, Debug)]
-pub(crate) struct Served {
-    pub(crate) setup: ServerSetup,
-    pub(crate) ops: Vec<Op>,
-}
-
-/// A client's configuration and its history.
-#[derive(Clone, Debug)]
-pub(crate) struct Visited {
-    pub(crate) setup: ClientSetup,
-    pub(crate) ops: Vec<PeerOp>,
-}
 
 /// A number from 0 to `below - 1`.
 pub(crate) fn below(g: &mut Gen, below: u64) -> u64 {
@@ -185,5 +174,77 @@ impl Arbitrary for Visited {
     fn shrink(&self) -> Box<dyn Iterator<Item = Self>> {
         let setup = self.setup;
         Box::new(self.ops.shrink().map(move |ops| Self { setup, ops }))
+    }
+}
+
+impl Arbitrary for Slicing {
+    fn arbitrary(g: &mut Gen) -> Self {
+        let mut sizes = || (0..=below(g, 4)).map(|_| length(g, 64)).collect();
+        let (reads, writes) = (sizes(), sizes());
+        Self { reads, writes, reads_first: bool::arbitrary(g) }
+    }
+}
+
+impl Arbitrary for Round {
+    fn arbitrary(g: &mut Gen) -> Self {
+        Self {
+            sent: usize::arbitrary(g) % 60,
+            room: usize::arbitrary(g) % 60,
+            stop: below(g, 8) == 0,
+            fin: below(g, 12) == 0,
+            pause: below(g, 6),
+        }
+    }
+}
+
+impl Arbitrary for Damage {
+    fn arbitrary(g: &mut Gen) -> Self {
+        let mut n = || usize::arbitrary(g) % 300;
+        let (offset, first, second) = (n(), n() % 40, n() % 40);
+        match n() % 7 {
+            0 => Self::None,
+            1 => Self::Drop(offset, first),
+            2 => Self::Repeat(offset, first),
+            3 => Self::Swap(offset, first, second),
+            4 => Self::Flip(offset),
+            5 => Self::Append(offset),
+            _ => Self::Cut(offset),
+        }
+    }
+}
+
+impl Arbitrary for door::Op {
+    fn arbitrary(g: &mut Gen) -> Self {
+        let n = usize::arbitrary(g);
+        match n % 64 {
+            0..14 => Self::Arrive([1, 2, 3][n / 64 % 3]),
+            14..34 => Self::Accept,
+            34..36 => Self::AcceptFailed(AcceptError::Connection),
+            36..40 => Self::AcceptFailed(AcceptError::Exhausted),
+            40..52 => Self::End(n / 64),
+            52..54 => Self::Stop,
+            54 => Self::Force,
+            55..59 => Self::AdvanceMs(u32::arbitrary(g) % 40),
+            59..63 => Self::AdvanceToDeadline,
+            _ => Self::EndOfNobody,
+        }
+    }
+}
+
+impl Arbitrary for Day {
+    fn arbitrary(g: &mut Gen) -> Self {
+        let mut some = |most: usize| bool::arbitrary(g).then_some(1 + usize::arbitrary(g) % most);
+        let limits = Limits {
+            connections: some(4).unwrap_or(usize::MAX),
+            per_source: some(2),
+            total: some(8).map(|total| total as u64 - 1),
+            drain: MS * (1 + u32::arbitrary(g) % 60),
+        };
+        Self { limits, ops: Arbitrary::arbitrary(g) }
+    }
+
+    fn shrink(&self) -> Box<dyn Iterator<Item = Self>> {
+        let limits = self.limits.clone();
+        Box::new(self.ops.shrink().map(move |ops| Self { limits: limits.clone(), ops }))
     }
 }

@@ -44,6 +44,13 @@ pub(crate) enum Op {
     OverWrote(usize),
 }
 
+/// A server's configuration and its history.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Served {
+    pub(crate) setup: ServerSetup,
+    pub(crate) ops: Vec<Op>,
+}
+
 /// A server's configuration in plain numbers; times in nanoseconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct ServerSetup {

@@ -1,8 +1,10 @@
 //! A peer of a client that does as it likes with the bytes it gets.
 
+use std::convert::Infallible;
+
 use bytes::Bytes;
 use roundtrip_core::echo::EchoClient;
-use roundtrip_core::{Input, Time};
+use roundtrip_core::{Input, Machine, Time};
 
 use super::bench::Bench;
 use super::op::{ClientSetup, Op};
@@ -22,22 +24,37 @@ pub(crate) enum PeerOp {
     Driver(Op),
 }
 
+/// A client's configuration and its history.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Visited {
+    pub(crate) setup: ClientSetup,
+    pub(crate) ops: Vec<PeerOp>,
+}
+
 /// A client on its bench, and where its peer stands.
-#[derive(Clone, Debug)]
-pub(crate) struct Session {
-    pub(crate) bench: Bench<EchoClient>,
+#[derive(Clone)]
+pub(crate) struct Session<M: Machine = EchoClient> {
+    pub(crate) bench: Bench<M>,
     /// Offset of the byte that is echoed next.
     next: usize,
 }
 
-impl Session {
-    pub(crate) fn new(setup: &ClientSetup) -> Self {
-        let now = Time::from_nanos(1000);
-        Self { bench: Bench::new(EchoClient::new(setup.config(), setup.payload(), now), now), next: 0 }
-    }
+/// When a session begins: not the epoch, so that a time that is taken from nowhere shows.
+pub(crate) const START: Time = Time::from_nanos(1000);
 
+impl Session {
     pub(crate) fn run(setup: &ClientSetup, ops: &[PeerOp]) -> Self {
-        let mut session = Self::new(setup);
+        Self::with(EchoClient::new(setup.config(), setup.payload(), START), ops)
+    }
+}
+
+impl<M> Session<M>
+where
+    M: Machine<Command = Infallible, Event = Infallible> + Clone,
+{
+    /// Carries out all of `ops` on a machine that begins at [`START`].
+    pub(crate) fn with(machine: M, ops: &[PeerOp]) -> Self {
+        let mut session = Self { bench: Bench::new(machine, START), next: 0 };
         for &op in ops {
             session.apply(op);
         }

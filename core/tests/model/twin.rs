@@ -1,16 +1,32 @@
 //! The server and the reference, step by step side by side.
 
-use roundtrip_core::echo::EchoServer;
-use roundtrip_core::{Action, Input, Teardown, Time};
+use std::convert::Infallible;
+
+use roundtrip_core::echo::{EchoServer, ServerOutcome};
+use roundtrip_core::{Action, Input, Machine, Teardown, Time};
 
 use super::bench::{BURST, Bench};
 use super::op::{Op, ServerSetup, content};
+use super::peer::START;
 use super::reference::{Expected, Reference};
 
+/// The shipped server, or one with a bug in it.
+pub(crate) trait Subject:
+    Machine<Command = Infallible, Event = Infallible, Outcome = ServerOutcome> + Clone
+{
+    fn server(&self) -> &EchoServer;
+}
+
+impl Subject for EchoServer {
+    fn server(&self) -> &EchoServer {
+        self
+    }
+}
+
 /// A server on its bench and the reference, in the same history.
-#[derive(Clone, Debug)]
-pub(crate) struct Twin {
-    pub(crate) bench: Bench<EchoServer>,
+#[derive(Clone)]
+pub(crate) struct Twin<M: Machine = EchoServer> {
+    pub(crate) bench: Bench<M>,
     pub(crate) reference: Reference,
     /// Bytes that the peer has sent.
     pub(crate) fed: u64,
@@ -18,22 +34,31 @@ pub(crate) struct Twin {
 
 impl Twin {
     pub(crate) fn new(setup: &ServerSetup) -> Self {
-        // Not the epoch: a time that is taken from nowhere shows.
-        let now = Time::from_nanos(1000);
-        Self {
-            bench: Bench::new(EchoServer::new(setup.config(), now), now),
-            reference: Reference::new(*setup, now.as_nanos()),
-            fed: 0,
-        }
+        Self::of(setup, EchoServer::new(setup.config(), START))
     }
 
     /// Carries out all of `ops`; panics where server and reference part.
     pub(crate) fn run(setup: &ServerSetup, ops: &[Op]) -> Self {
         let mut twin = Self::new(setup);
-        for &op in ops {
-            twin.apply(op);
-        }
+        twin.pass(ops);
         twin
+    }
+}
+
+impl<M: Subject> Twin<M> {
+    /// `machine`, which begins at [`START`] with this setup, and the reference.
+    pub(crate) fn of(setup: &ServerSetup, machine: M) -> Self {
+        Self {
+            bench: Bench::new(machine, START),
+            reference: Reference::new(*setup, START.as_nanos()),
+            fed: 0,
+        }
+    }
+
+    pub(crate) fn pass(&mut self, ops: &[Op]) {
+        for &op in ops {
+            self.apply(op);
+        }
     }
 
     pub(crate) fn apply(&mut self, op: Op) {
@@ -82,7 +107,7 @@ impl Twin {
     }
 
     fn compare(&self) {
-        let (server, reference) = (&self.bench.machine, &self.reference);
+        let (server, reference) = (self.bench.machine.server(), &self.reference);
         assert_eq!(server.phase(), reference.phase(), "the phase");
         assert_eq!(server.received(), reference.received(), "bytes received");
         assert_eq!(server.echoed(), reference.echoed(), "bytes echoed");

@@ -135,17 +135,18 @@ struct Totals {
 
 impl Totals {
     fn add(&mut self, other: Self) {
-        self.runs += other.runs;
-        self.events += other.events;
-        self.time += other.time;
+        // A report may say anything.
+        self.runs = self.runs.saturating_add(other.runs);
+        self.events = self.events.saturating_add(other.events);
+        self.time = self.time.saturating_add(other.time);
         self.hash = self.hash.wrapping_add(other.hash);
-        self.failed += other.failed;
+        self.failed = self.failed.saturating_add(other.failed);
         self.failures.extend(other.failures);
         self.failures.sort_unstable();
         self.failures.truncate(NAMED);
         self.goals.resize(self.goals.len().max(other.goals.len()), 0);
         for (mine, others) in self.goals.iter_mut().zip(other.goals) {
-            *mine += others;
+            *mine = mine.saturating_add(others);
         }
     }
 

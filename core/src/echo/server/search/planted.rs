@@ -1,4 +1,15 @@
-//! The search can fail: servers with one bug each, and the shortest history that shows it.
+//! The search can fail, and so can the fuzz target: servers with one bug each, the shortest history that shows it, and
+//! what of the fuzzer's corpus does.
+
+#[allow(
+    unused_imports,
+    clippy::std_instead_of_core,
+    clippy::std_instead_of_alloc,
+    clippy::alloc_instead_of_core,
+    reason = "files that integration tests share"
+)]
+#[path = "../../../../tests/model/mod.rs"]
+mod model;
 
 use core::convert::Infallible;
 use core::time::Duration;
@@ -40,6 +51,23 @@ enum Bug {
     /// Shows another end when polled again.
     CloseChanges,
 }
+
+const BUGS: [Bug; 14] = [
+    Bug::ClosesOnEof,
+    Bug::WroteOffByOneAtFullBuffer,
+    Bug::CreditBeyondTheBuffer,
+    Bug::LastInFirstOut,
+    Bug::RefusedDataIsCounted,
+    Bug::NoDeadlineAfterEof,
+    Bug::DeadlineNow,
+    Bug::WritesOverlap,
+    Bug::StopTakesCreditBack,
+    Bug::AbortIsOverlooked,
+    Bug::HalfClosesTwice,
+    Bug::CutsAtOnce,
+    Bug::GracefulAfterPart,
+    Bug::CloseChanges,
+];
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Planted {
@@ -169,5 +197,37 @@ fn every_planted_bug_is_found_by_a_shortest_history() {
         std::println!("{bug:?}: {counterexample}");
         assert!(counterexample.broken.starts_with(rule), "{bug:?}: {counterexample}");
         assert_eq!(counterexample.letters, letters, "{bug:?}: {counterexample}");
+    }
+}
+
+impl model::twin::Subject for Planted {
+    fn server(&self) -> &EchoServer {
+        &self.server
+    }
+}
+
+/// Whether this entry of the fuzzer's corpus shows the bug, as `server_ops` would: server and reference part.
+fn falls_to(bug: Bug, entry: &[u8]) -> bool {
+    use model::wire::Wire;
+    let served = model::op::Served::decode(entry);
+    let planted = Planted { bug, server: EchoServer::new(served.setup.config(), model::peer::START) };
+    let mut twin = model::twin::Twin::of(&served.setup, planted);
+    std::panic::catch_unwind(core::panic::AssertUnwindSafe(|| twin.pass(&served.ops))).is_err()
+}
+
+#[test]
+fn every_planted_bug_falls_to_the_corpus_of_server_ops() {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz/corpus/server_ops");
+    let Ok(files) = std::fs::read_dir(&folder) else {
+        std::println!("skipped: this is a copy of the crate without {}", folder.display());
+        return;
+    };
+    let mut entries: Vec<_> = files.map(|file| file.unwrap().path()).collect();
+    entries.sort();
+    let entries: Vec<_> = entries.iter().map(|path| std::fs::read(path).unwrap()).collect();
+    for bug in BUGS {
+        let falls = entries.iter().position(|entry| falls_to(bug, entry));
+        assert!(falls.is_some(), "{bug:?} passes all of {} entries", entries.len());
+        std::println!("{bug:?}: entry {} of {}", falls.unwrap_or_default() + 1, entries.len());
     }
 }

@@ -1,0 +1,59 @@
+//! The fuzz targets, as plain functions of bytes: they return, or panic with what is wrong.
+//!
+//! No fuzzer is in here. `fuzz/` links each of them to one; `tests/corpus.rs` replays what fuzzers have found of
+//! interest under plain `cargo test`. How to run them, and their figures: `docs/fuzzing.md`.
+//!
+//! | target | bytes are | what is held to what |
+//! | --- | --- | --- |
+//! | `server_ops` | operations on a server session | the reference model, I1–I8 and I10, I9 against the same history unsliced |
+//! | `client_ops` | operations on a client session, a peer that tampers | I3–I8, I9 as a differential, an honest echo is verified |
+//! | `pinger_ops` | operations on a load's session, the same peer | I3–I8; when each message was due, sent and back |
+//! | `admission_ops` | a day at a door | the rules of the door; every stop ends |
+//! | `config_ops` | numbers for every configuration | the documented bounds |
+//! | `schedule` | the choices of a simulated run | every invariant of the scenario |
+//! | `trace_parse` | a trace's file | printed and read back it is the same; its replay holds |
+//! | `report_parse` | a campaign's report | printed and read back it is the same; merging does not panic |
+//! | `endpoint_parse` | an endpoint | printed and read back it is the same |
+//! | `script_parse` | a conformance script | printed and read back it is the same |
+//! | `units_parse` | sizes, counts, rates, threads, times of the command line | their bounds; what is printed is read back |
+
+#![forbid(unsafe_code)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::missing_panics_doc,
+    reason = "a target panics where something is wrong"
+)]
+
+#[path = "../../../core/tests/model/mod.rs"]
+mod model;
+mod ops;
+mod parsers;
+pub mod schedule;
+pub mod seeds;
+#[allow(dead_code, reason = "the program uses all of it")]
+#[path = "../../../src/units.rs"]
+mod units;
+
+pub use ops::{admission_ops, client_ops, config_ops, pinger_ops, server_ops};
+pub use parsers::{endpoint_parse, report_parse, script_parse, trace_parse, units_parse};
+pub use schedule::schedule;
+
+/// A target's name and what it is.
+pub type Target = (&'static str, fn(&[u8]));
+
+/// All targets.
+pub const TARGETS: [Target; 11] = [
+    ("server_ops", server_ops),
+    ("client_ops", client_ops),
+    ("pinger_ops", pinger_ops),
+    ("admission_ops", admission_ops),
+    ("config_ops", config_ops),
+    ("schedule", schedule),
+    ("trace_parse", trace_parse),
+    ("report_parse", report_parse),
+    ("endpoint_parse", endpoint_parse),
+    ("script_parse", script_parse),
+    ("units_parse", units_parse),
+];

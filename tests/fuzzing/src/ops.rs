@@ -1,0 +1,199 @@
+//! Operations against the reference models of the core's tests.
+
+use std::time::Duration;
+
+use roundtrip_core::echo::{ClientConfig, ConfigError, PingerConfig, ServerConfig};
+
+use crate::model::door::{Day, Door};
+use crate::model::invariants::{
+    assert_bytes_are_conserved, assert_contract, assert_counts_are_right, assert_memory_is_bounded,
+    assert_work_is_bounded,
+};
+use crate::model::op::{Op, Served};
+use crate::model::peer::{Session, Visited};
+use crate::model::pinging::{Pinged, assert_timed};
+use crate::model::slicing::{Round, Slicing, assert_judged_alike, assert_served_alike, assert_verified};
+use crate::model::twin::Twin;
+use crate::model::wire::{Damaged, Records, Wire};
+
+/// A history of a server session, side by side with the reference.
+pub fn server_ops(bytes: &[u8]) {
+    let Served { setup, ops } = Served::decode(bytes);
+    let bench = Twin::run(&setup, &ops).bench;
+    assert_bytes_are_conserved(&bench);
+    assert_memory_is_bounded(&setup, &bench);
+    assert_contract(&bench);
+    assert_work_is_bounded(&bench);
+    if let Some(slicing) = sliced(bytes) {
+        assert_served_alike(&setup, &rounds(&ops), &slicing, &Slicing::start());
+    }
+}
+
+/// How an entry wants its streams cut, if it says so.
+fn sliced(bytes: &[u8]) -> Option<Slicing> {
+    Some(Slicing::decode(bytes)).filter(|slicing| *slicing != Slicing::start())
+}
+
+/// Rounds at the most, and bytes a round.
+const ROUNDS: usize = 12;
+const ROUND: usize = 255;
+/// How long a round that ends with a deadline takes, nanoseconds.
+const WHILE: u64 = 8;
+
+/// What the same operations do to streams, from one moment to the next.
+fn rounds(ops: &[Op]) -> Vec<Round> {
+    let mut rounds = vec![Round::default()];
+    for op in ops {
+        let last = rounds.len() - 1;
+        let round = &mut rounds[last];
+        match *op {
+            Op::Data(n) => round.sent = (round.sent + n).min(ROUND),
+            Op::Wrote(n) => round.room = (round.room + n).min(ROUND),
+            Op::WroteAll => round.room = ROUND,
+            Op::Stop => round.stop = true,
+            Op::Eof => round.fin = true,
+            Op::Advance(nanos) => round.pause = nanos,
+            Op::AdvanceToDeadline => round.pause = WHILE,
+            Op::Poll
+            | Op::Settle
+            | Op::Abort
+            | Op::Failed(_)
+            | Op::EmptyData
+            | Op::OverCredit(_)
+            | Op::DataAfterEof
+            | Op::SecondEof
+            | Op::ZeroWrote
+            | Op::OverWrote(_) => {}
+        }
+        if matches!(op, Op::Advance(_) | Op::AdvanceToDeadline) && rounds.len() < ROUNDS {
+            rounds.push(Round::default());
+        }
+    }
+    rounds
+}
+
+/// A history of a client session and its peer.
+pub fn client_ops(bytes: &[u8]) {
+    let Visited { setup, ops } = Visited::decode(bytes);
+    let bench = Session::run(&setup, &ops).bench;
+    assert_counts_are_right(&setup, &bench);
+    assert_contract(&bench);
+    if let Some(slicing) = sliced(bytes) {
+        let damaged = Damaged::decode(bytes);
+        assert_judged_alike(setup, damaged.damage(), damaged.reset, &slicing, &Slicing::start());
+        assert_verified(&setup, &slicing);
+    }
+}
+
+/// A history of a load's session and its peer.
+pub fn pinger_ops(bytes: &[u8]) {
+    let pinged = Pinged::decode(bytes);
+    let bench = pinged.run();
+    assert_contract(&bench);
+    assert_timed(&pinged.setup, &bench);
+}
+
+/// A day at a door, to its end in two ways.
+pub fn admission_ops(bytes: &[u8]) {
+    let day = Day::decode(bytes);
+    Door::assert_a_stop_ends(&day);
+    Door::assert_a_heeded_stop_sweeps(&day);
+}
+
+/// The tag of the first field.
+const CONFIG_TAG: u8 = 130;
+
+/// The largest of what is counted in bytes.
+const MOST: u64 = 1 << 30;
+
+/// Any numbers for every field: a configuration is built if, and only if, all are within their bounds, and the error
+/// names the first that is not.
+pub fn config_ops(bytes: &[u8]) {
+    let mut fields = [None; 9];
+    for (tag, number) in Records::of(bytes) {
+        let index = usize::from(tag.wrapping_sub(CONFIG_TAG));
+        if let Some(field) = fields.get_mut(index) {
+            *field = Some(number);
+        }
+    }
+    let size = |index: usize| usize::try_from(fields[index].unwrap_or(1)).unwrap_or(usize::MAX);
+    let limit = |index: usize| fields[index].map(Duration::from_nanos);
+
+    let mut expected = first_out_of_bounds(&[("buffer", fields[0], MOST)]);
+    let mut server = ServerConfig::builder().buffer(size(0)).max_chunks(size(2));
+    if fields[1].is_some() {
+        server = server.chunk(size(1));
+        expected = expected
+            .or_else(|| first_out_of_bounds(&[("chunk", fields[1], MOST)]))
+            .or_else(|| first_out_of_bounds(&[("chunk", fields[1], size(0) as u64)]));
+    }
+    server = server.idle(limit(3)).half_close_idle(limit(4)).max_age(limit(5));
+    let span = |index| limit(index).unwrap_or(Duration::from_nanos(1));
+    server = server.quiet(span(6)).drain(span(7)).linger(span(8));
+    let limits = ["idle", "half_close_idle", "max_age", "quiet", "drain", "linger"];
+    let mut bounds = vec![("max_chunks", fields[2], u64::MAX)];
+    bounds.extend(limits.into_iter().zip(&fields[3..]).map(|(name, field)| (name, *field, u64::MAX)));
+    let expected = expected.or_else(|| first_out_of_bounds(&bounds));
+    compare(
+        server.build().map(|config| {
+            assert_eq!((config.buffer(), config.max_chunks()), (size(0), size(2)));
+            let chunk = fields[1].map_or(size(0).min(64 << 10), |_| size(1));
+            assert_eq!(config.chunk(), chunk);
+        }),
+        expected,
+    );
+
+    let client = ClientConfig::builder().window(size(0)).chunk(size(1)).write(size(2));
+    let client = client.timeout(limit(3)).pause(limit(4)).stall(limit(5)).half_close(fields[6].is_some());
+    let expected = first_out_of_bounds(&[
+        ("window", fields[0], MOST),
+        ("chunk", fields[1], MOST),
+        ("write", fields[2], MOST),
+        ("timeout", fields[3], u64::MAX),
+        ("pause", fields[4], u64::MAX),
+        ("stall", fields[5], u64::MAX),
+    ]);
+    compare(
+        client.build().map(|config| {
+            assert_eq!((config.window(), config.chunk(), config.write()), (size(0), size(1), size(2)));
+            assert_eq!((config.timeout(), config.pause(), config.stall()), (limit(3), limit(4), limit(5)));
+            assert_eq!(config.half_close(), fields[6].is_some());
+        }),
+        expected,
+    );
+
+    let pinger = PingerConfig::builder().size(size(0)).in_flight(size(2)).chunk(size(1));
+    let most = MOST.checked_div(fields[0].unwrap_or(1)).unwrap_or(0).min(1 << 20);
+    let expected = first_out_of_bounds(&[
+        ("size", fields[0], MOST),
+        ("in_flight", fields[2], most),
+        ("chunk", fields[1], MOST),
+        ("timeout", fields[3], u64::MAX),
+    ]);
+    compare(
+        pinger.timeout(limit(3)).half_close(fields[6].is_some()).build().map(|config| {
+            assert_eq!((config.size(), config.in_flight()), (size(0), size(2)));
+            assert_eq!(config.timeout(), limit(3));
+        }),
+        expected,
+    );
+}
+
+/// The first of these fields, each with its largest value, that is zero or larger; one that is left out is neither.
+fn first_out_of_bounds(fields: &[(&'static str, Option<u64>, u64)]) -> Option<ConfigError> {
+    fields.iter().find_map(|&(field, value, most)| match value? {
+        0 => Some(ConfigError::Zero { field }),
+        value if value > most => {
+            Some(ConfigError::TooLarge { field, max: usize::try_from(most).unwrap_or(usize::MAX) })
+        }
+        _ => None,
+    })
+}
+
+fn compare(built: Result<(), ConfigError>, expected: Option<ConfigError>) {
+    assert_eq!(built.err(), expected);
+    if let Some(error) = expected {
+        let (ConfigError::Zero { field } | ConfigError::TooLarge { field, .. }) = error else { return };
+        assert!(error.to_string().starts_with(field), "{error}");
+    }
+}
