@@ -62,7 +62,7 @@ fn verbs_and_options_that_do_not_exist() {
         (&["serve", "--driver"], USAGE, "--driver", ""),
         (&["serve", "--threads", "2"], USAGE, "--threads makes no sense with --driver std", "--driver smol"),
         (&["serve", "--driver", "smol", "--threads", "0"], USAGE, "must not be 0", "leave the option out"),
-        (&["serve", "--driver", "smol", "--threads", "18446744073709551615"], USAGE, "1024 threads", "cores"),
+        (&["serve", "--driver", "smol", "--threads", "999999999999999999"], USAGE, "1024 threads", "cores"),
         (&["serve", "--driver", "smol", "--threads", "-1"], USAGE, "'-1'", ""),
         (&["check", "--seed"], USAGE, "--seed", ""),
     ]);
@@ -129,6 +129,10 @@ fn values_that_are_out_of_bounds() {
         (&["check", "--bytes", "\n"], USAGE, "not a size", "10MB"),
         (&["check", "--bytes", ""], USAGE, "--bytes", ""),
         (&["check", "--bytes=-1"], USAGE, "not a size", "10MB"),
+        // What the libraries take for less, or panic at.
+        (&["check", "--bytes", "184467440737095516155"], USAGE, "not a size", "10MB"),
+        (&["check", "--timeout", "18446744073709551610.5s5.5s"], USAGE, "not a time", "10s"),
+        (&["check", "--timeout", "2000y"], USAGE, "a thousand years", "1000y"),
         (&["check", "--bytes", "99999999999999999999EB"], USAGE, "not a size", "10MB"),
         (&["check", "--window", "0"], USAGE, "must not be 0", "default"),
         (&["check", "--window", "2GiB"], USAGE, "more than 1 GiB", "1GiB"),
