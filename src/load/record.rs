@@ -44,6 +44,13 @@ pub(super) struct Interval {
     pub(super) longest: Duration,
 }
 
+impl Interval {
+    fn merge(&mut self, other: Self) {
+        self.messages += other.messages;
+        self.longest = self.longest.max(other.longest);
+    }
+}
+
 impl Record {
     pub(super) fn new(start: Time, width: Duration) -> Result<Self, Problem> {
         let longest = nanos(LONGEST);
@@ -64,9 +71,7 @@ impl Record {
         self.ok += 1;
         self.latency.saturating_record(nanos(trip.took()));
         self.start_late(trip.late());
-        let interval = self.course.at(trip.back);
-        interval.messages += 1;
-        interval.longest = interval.longest.max(trip.took());
+        self.course.at(trip.back).merge(Interval { messages: 1, longest: trip.took() });
     }
 
     /// A message that was due is given up: it took so long at the least.
@@ -76,8 +81,7 @@ impl Record {
         if !sent {
             self.start_late(waited);
         }
-        let interval = self.course.at(now);
-        interval.longest = interval.longest.max(waited);
+        self.course.at(now).merge(Interval { messages: 0, longest: waited });
     }
 
     fn start_late(&mut self, late: Duration) {
@@ -124,16 +128,14 @@ impl Course {
     /// Intervals of twice the width.
     fn coarsen(&mut self) {
         self.width *= 2;
-        self.intervals = self
-            .intervals
-            .chunks(2)
-            .map(|pair| {
-                pair.iter().fold(Interval::default(), |sum, next| Interval {
-                    messages: sum.messages + next.messages,
-                    longest: sum.longest.max(next.longest),
-                })
-            })
-            .collect();
+        let pairs = self.intervals.chunks(2).map(|pair| {
+            let mut whole = Interval::default();
+            for half in pair {
+                whole.merge(*half);
+            }
+            whole
+        });
+        self.intervals = pairs.collect();
     }
 
     fn merge(&mut self, other: &Self) {
@@ -148,8 +150,7 @@ impl Course {
             self.intervals.resize(other.intervals.len(), Interval::default());
         }
         for (sum, next) in self.intervals.iter_mut().zip(&other.intervals) {
-            sum.messages += next.messages;
-            sum.longest = sum.longest.max(next.longest);
+            sum.merge(*next);
         }
     }
 }

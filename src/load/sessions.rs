@@ -85,15 +85,10 @@ impl<'a> Sessions<'a> {
             Verdict::Verified | Verdict::Stopped | Verdict::Aborted => outcome.received,
         };
         let (size, now) = (self.config.size() as u64, self.clock.now());
-        let Some(period) = schedule.period else { return };
         let mut record = lock(&self.records[index % self.records.len()]);
-        let mut due = schedule.first.after(nanos(period, right / size));
         for number in right / size..schedule.messages {
-            if due >= now {
-                break;
-            }
+            let Some(due) = schedule.due(number).filter(|due| *due < now) else { break };
             record.give_up(due, number < outcome.sent.div_ceil(size), now);
-            due = due.after(period);
         }
     }
 
@@ -127,11 +122,6 @@ impl Clients for Sessions<'_> {
         }
         lock(&self.outcomes).push((index, ended.outcome));
     }
-}
-
-/// So many periods.
-fn nanos(period: Duration, count: u64) -> Duration {
-    Duration::from_nanos(u64::try_from(period.as_nanos()).unwrap_or(u64::MAX).saturating_mul(count))
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -52,8 +52,8 @@ impl Schedule {
         Self { first, period: Some(period), until: None, messages: u64::MAX }
     }
 
-    /// When message `number`, counted from 0, is due, if it is not due as soon as there is room.
-    fn due(&self, number: u64) -> Option<Time> {
+    /// When message `number`, counted from 0, is due; none in a closed loop, where it is as soon as there is room.
+    pub fn due(&self, number: u64) -> Option<Time> {
         let period = u64::try_from(self.period?.as_nanos()).unwrap_or(u64::MAX);
         Some(self.first.after(Duration::from_nanos(period.saturating_mul(number))))
     }
