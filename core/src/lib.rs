@@ -122,7 +122,7 @@
 //! | [`Time`] | the only notion of time |
 //! | [`Machine`], [`Input`], [`Action`], [`Wait`], [`Misuse`] | the contract |
 //! | [`Driven`], [`Step`] | what every interpreter of a machine remembers |
-//! | [`Tap`], [`Observe`] | a layer that sees every input and action |
+//! | [`layer`] | machines around machines: `Tap` sees what passes, `Layered` speaks through a `Codec` |
 //! | [`echo`] | the echo sessions: server, client, pinger, payload, verdict |
 //! | [`protocol`] | protocols of whole messages: `Protocol`, and the `Session` that makes a machine of one |
 //! | [`hub`] | what connections share: who is open, and mail between them |
@@ -141,7 +141,8 @@ pub mod admission;
 mod driven;
 pub mod echo;
 pub mod hub;
-mod layer;
+pub mod layer;
+mod ledger;
 mod machine;
 pub mod protocol;
 mod time;

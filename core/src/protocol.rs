@@ -6,7 +6,8 @@ use core::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 
-use crate::{Action, Failure, Input, Machine, Misuse, Teardown, Time, Wait};
+use crate::ledger::Ledger;
+use crate::{Action, Failure, Input, Machine, Misuse, Teardown, Time};
 
 /// A protocol that takes whole messages and queues replies.
 ///
@@ -157,16 +158,11 @@ pub struct Session<P: Protocol> {
     protocol: P,
     config: Arc<SessionConfig>,
     buffers: Buffers<P::Event>,
-    /// Bytes of the outstanding write that the transport has not taken.
-    outstanding: usize,
-    credit: usize,
-    commands: usize,
+    ledger: Ledger,
     /// The protocol left messages where they are for want of room.
     blocked: bool,
     /// Why no more messages are taken, once that is so.
     closing: Option<SessionEnd>,
-    /// The peer's end was seen.
-    peer_ended: bool,
     /// When we half-closed.
     shut: Option<Time>,
     moved: Time,
@@ -190,12 +186,9 @@ impl<P: Protocol> Session<P> {
             protocol,
             config,
             buffers,
-            outstanding: 0,
-            credit: 0,
-            commands: 0,
+            ledger: Ledger::default(),
             blocked: false,
             closing,
-            peer_ended: false,
             shut: None,
             moved: now,
             end: None,
@@ -211,11 +204,11 @@ impl<P: Protocol> Session<P> {
 
     /// Bytes held: of messages that are not whole, and of replies.
     pub fn held(&self) -> usize {
-        self.buffers.inbox.len() + self.buffers.outbox.len() + self.outstanding
+        self.buffers.inbox.len() + self.buffers.outbox.len() + self.ledger.outstanding()
     }
 
     fn room(&self) -> usize {
-        self.config.outbox.max(1).saturating_sub(self.buffers.outbox.len() + self.outstanding)
+        self.config.outbox.max(1).saturating_sub(self.buffers.outbox.len() + self.ledger.outstanding())
     }
 
     /// Lets the protocol take what it can.
@@ -236,14 +229,14 @@ impl<P: Protocol> Session<P> {
             let limit = self.limit();
             self.protocol.too_large(now, &mut Io { buffers: &mut self.buffers, limit });
             self.closing = Some(SessionEnd::Finished);
-        } else if self.peer_ended && !self.blocked {
+        } else if self.ledger.eof() && !self.blocked {
             self.closing = Some(SessionEnd::Clean);
         }
     }
 
     /// What the outbox may hold: what is being written counts.
     fn limit(&self) -> usize {
-        self.config.outbox.max(1).saturating_sub(self.outstanding)
+        self.config.outbox.max(1).saturating_sub(self.ledger.outstanding())
     }
 
     fn close(&mut self, now: Time, end: SessionEnd) {
@@ -272,20 +265,10 @@ impl<P: Protocol> Machine for Session<P> {
         if self.end.is_some() {
             return Ok(());
         }
+        self.ledger.enter(&input)?;
         match input {
             Input::Data(bytes) => {
-                let delivered = bytes.len();
-                if delivered == 0 {
-                    return Err(Misuse::EmptyData);
-                }
-                if self.peer_ended {
-                    return Err(Misuse::DataAfterEof);
-                }
-                if delivered > self.credit {
-                    return Err(Misuse::OverCredit { delivered, credit: self.credit });
-                }
-                self.credit -= delivered;
-                self.received += delivered as u64;
+                self.received += bytes.len() as u64;
                 self.moved = now;
                 // After its own end nothing is looked at: it is read so that closing does not reset.
                 if self.closing.is_none() {
@@ -294,22 +277,10 @@ impl<P: Protocol> Machine for Session<P> {
                 }
             }
             Input::Eof => {
-                if self.peer_ended {
-                    return Err(Misuse::SecondEof);
-                }
-                self.peer_ended = true;
-                self.credit = 0;
                 self.moved = now;
                 self.receive(now);
             }
             Input::Wrote(wrote) => {
-                if wrote == 0 {
-                    return Err(Misuse::ZeroWrote);
-                }
-                if wrote > self.outstanding {
-                    return Err(Misuse::OverWrote { wrote, outstanding: self.outstanding });
-                }
-                self.outstanding -= wrote;
                 self.sent += wrote as u64;
                 self.moved = now;
                 if self.blocked && self.room() > 0 {
@@ -317,10 +288,6 @@ impl<P: Protocol> Machine for Session<P> {
                 }
             }
             Input::Command(command) => {
-                if self.commands == 0 {
-                    return Err(Misuse::OverCommand);
-                }
-                self.commands -= 1;
                 if self.closing.is_none() {
                     let limit = self.limit();
                     self.protocol.command(now, command, &mut Io { buffers: &mut self.buffers, limit });
@@ -344,7 +311,7 @@ impl<P: Protocol> Machine for Session<P> {
         if self.end.is_none() {
             let due = self.deadline().is_some_and(|at| at <= now);
             match (self.closing, self.shut) {
-                (Some(closing), Some(_)) if self.peer_ended || due => self.close(now, closing),
+                (Some(closing), Some(_)) if self.ledger.eof() || due => self.close(now, closing),
                 (_, None) if due => self.close(now, SessionEnd::Idle),
                 _ => {}
             }
@@ -362,32 +329,31 @@ impl<P: Protocol> Machine for Session<P> {
                 received: self.received,
                 sent: self.sent,
                 unread: self.buffers.inbox.len(),
-                unsent: self.buffers.outbox.len() + self.outstanding,
+                unsent: self.buffers.outbox.len() + self.ledger.outstanding(),
             };
             return Action::Close { how, outcome };
         }
-        if self.outstanding == 0 {
+        if self.ledger.outstanding() == 0 {
             if !self.buffers.outbox.is_empty() {
                 let bytes: Bytes = self.buffers.outbox.split().freeze();
-                self.outstanding = bytes.len();
+                self.ledger.write(bytes.len());
                 return Action::Write(bytes);
             }
             if let (Some(closing), None) = (self.closing, self.shut) {
                 self.shut = Some(now);
-                if self.peer_ended {
+                if self.ledger.eof() {
                     self.close(now, closing);
                 }
                 return Action::ShutdownWrite;
             }
         }
-        self.credit = match self.closing {
-            _ if self.peer_ended => 0,
+        let read = match self.closing {
             // What comes is dropped.
             Some(_) => self.config.inbox.max(1),
             None if self.room() == 0 || self.blocked => 0,
             None => self.config.inbox.max(1) - self.buffers.inbox.len(),
         };
-        self.commands = if self.closing.is_some() || self.room() == 0 { 0 } else { self.protocol.welcome() };
-        Action::Wait(Wait { read: self.credit, commands: self.commands, deadline: self.deadline() })
+        let commands = if self.closing.is_some() || self.room() == 0 { 0 } else { self.protocol.welcome() };
+        Action::Wait(self.ledger.wait(read, commands, self.deadline()))
     }
 }

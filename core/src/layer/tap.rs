@@ -1,4 +1,4 @@
-//! Layers: machines around machines.
+//! A machine with an observer on its line.
 
 use crate::{Action, Input, Machine, Misuse, Time};
 
