@@ -1,0 +1,216 @@
+//! Who we are, and whom we trust.
+
+#![allow(
+    clippy::wildcard_enum_match_arm,
+    reason = "whatever else goes wrong in rustls, it is told in its words"
+)]
+
+use std::error::Error;
+use std::fmt;
+use std::str::FromStr;
+use std::sync::Arc;
+
+use roundtrip_core::layer::{LayerConfig, Layered};
+use roundtrip_core::{Machine, Time};
+use rustls::client::ClientConnection;
+use rustls::crypto::CryptoProvider;
+use rustls::pki_types::pem::{self, PemObject};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use rustls::server::{ServerConnection, WebPkiClientVerifier};
+use rustls::{ClientConfig, Connection, RootCertStore, ServerConfig};
+
+use crate::Tls;
+
+/// A certificate, those that lead from it to a root, and its key.
+#[derive(Debug)]
+pub struct Identity {
+    chain: Vec<CertificateDer<'static>>,
+    key: PrivateKeyDer<'static>,
+}
+
+impl Identity {
+    /// From PEM sections: certificates, one's own first, and a private key (PKCS #8, PKCS #1 or SEC 1, not encrypted).
+    ///
+    /// # Errors
+    ///
+    /// If there is none of either, or something else in their place.
+    pub fn from_pem(certificates: &[u8], key: &[u8]) -> Result<Self, BadConfig> {
+        let chain = certificates_of(certificates)?;
+        let key = PrivateKeyDer::from_pem_slice(key).map_err(|error| match error {
+            pem::Error::NoItemsFound => BadConfig::NoKey,
+            other => BadConfig::Pem(other.to_string()),
+        })?;
+        Ok(Self { chain, key })
+    }
+}
+
+/// Makes the server's side of TLS connections. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Acceptor(Arc<ServerConfig>);
+
+impl Acceptor {
+    /// Anybody may connect.
+    ///
+    /// # Errors
+    ///
+    /// If the key is not the certificate's, or of a kind that is not known.
+    pub fn new(identity: Identity) -> Result<Self, BadConfig> {
+        let builder = ServerConfig::builder_with_provider(provider())
+            .with_safe_default_protocol_versions()
+            .map_err(other)?
+            .with_no_client_auth();
+        Ok(Self(Arc::new(builder.with_single_cert(identity.chain, identity.key).map_err(other)?)))
+    }
+
+    /// Only those may connect who show a certificate that leads to one of `roots`, PEM sections.
+    ///
+    /// # Errors
+    ///
+    /// If there are no roots; if the key is not the certificate's, or of a kind that is not known.
+    pub fn requiring_clients(identity: Identity, roots: &[u8]) -> Result<Self, BadConfig> {
+        let roots = Arc::new(roots_of(roots)?);
+        let verifier = WebPkiClientVerifier::builder_with_provider(roots, provider())
+            .build()
+            .map_err(|error| BadConfig::Other(error.to_string()))?;
+        let builder = ServerConfig::builder_with_provider(provider())
+            .with_safe_default_protocol_versions()
+            .map_err(other)?
+            .with_client_cert_verifier(verifier);
+        Ok(Self(Arc::new(builder.with_single_cert(identity.chain, identity.key).map_err(other)?)))
+    }
+
+    /// A machine behind the server's side of a connection that begins at `now`.
+    ///
+    /// # Panics
+    ///
+    /// If the system has no randomness.
+    #[expect(clippy::expect_used, reason = "rustls fails here for want of randomness only")]
+    pub fn accept<M: Machine>(&self, machine: M, config: LayerConfig, now: Time) -> Layered<Tls, M> {
+        let connection = ServerConnection::new(Arc::clone(&self.0)).expect("randomness");
+        Layered::new(Tls::new(Connection::Server(connection)), machine, config, now)
+    }
+}
+
+/// Makes the client's side of TLS connections. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Connector(Arc<ClientConfig>);
+
+/// The name that a server's certificate must be for: of a host, or an address.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Name(ServerName<'static>);
+
+impl FromStr for Name {
+    type Err = BadConfig;
+
+    fn from_str(name: &str) -> Result<Self, BadConfig> {
+        ServerName::try_from(name.to_owned()).map(Self).map_err(|_| BadConfig::Name(name.to_owned()))
+    }
+}
+
+impl Connector {
+    /// Trusts servers that show a certificate which leads to one of `roots`, PEM sections, or is one of them.
+    ///
+    /// # Errors
+    ///
+    /// If there are no roots.
+    pub fn new(roots: &[u8]) -> Result<Self, BadConfig> {
+        let builder = ClientConfig::builder_with_provider(provider())
+            .with_safe_default_protocol_versions()
+            .map_err(other)?
+            .with_root_certificates(roots_of(roots)?);
+        Ok(Self(Arc::new(builder.with_no_client_auth())))
+    }
+
+    /// Shows a certificate to servers that ask for one.
+    ///
+    /// # Errors
+    ///
+    /// If there are no roots; if the key is not the certificate's, or of a kind that is not known.
+    pub fn with_identity(roots: &[u8], identity: Identity) -> Result<Self, BadConfig> {
+        let builder = ClientConfig::builder_with_provider(provider())
+            .with_safe_default_protocol_versions()
+            .map_err(other)?
+            .with_root_certificates(roots_of(roots)?);
+        Ok(Self(Arc::new(builder.with_client_auth_cert(identity.chain, identity.key).map_err(other)?)))
+    }
+
+    /// A machine behind the client's side of a connection that begins at `now`, to a server of this name.
+    ///
+    /// # Panics
+    ///
+    /// If the system has no randomness.
+    #[expect(clippy::expect_used, reason = "rustls fails here for want of randomness only")]
+    pub fn connect<M: Machine>(
+        &self,
+        name: &Name,
+        machine: M,
+        config: LayerConfig,
+        now: Time,
+    ) -> Layered<Tls, M> {
+        let connection = ClientConnection::new(Arc::clone(&self.0), name.0.clone()).expect("randomness");
+        Layered::new(Tls::new(Connection::Client(connection)), machine, config, now)
+    }
+}
+
+fn provider() -> Arc<CryptoProvider> {
+    Arc::new(rustls::crypto::ring::default_provider())
+}
+
+fn certificates_of(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, BadConfig> {
+    let certificates: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem).collect();
+    match certificates {
+        Ok(certificates) if certificates.is_empty() => Err(BadConfig::NoCertificate),
+        Ok(certificates) => Ok(certificates),
+        Err(error) => Err(BadConfig::Pem(error.to_string())),
+    }
+}
+
+fn roots_of(pem: &[u8]) -> Result<RootCertStore, BadConfig> {
+    let mut roots = RootCertStore::empty();
+    for certificate in certificates_of(pem)? {
+        roots.add(certificate).map_err(other)?;
+    }
+    Ok(roots)
+}
+
+fn other(error: rustls::Error) -> BadConfig {
+    match error {
+        rustls::Error::InconsistentKeys(_) => BadConfig::WrongKey,
+        error => BadConfig::Other(error.to_string()),
+    }
+}
+
+/// What is wrong with a certificate, a key or a name of our own.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum BadConfig {
+    /// There is no certificate in it.
+    NoCertificate,
+    /// There is no private key in it.
+    NoKey,
+    /// The key is not the certificate's.
+    WrongKey,
+    /// It is no name of a host, and no address.
+    Name(String),
+    /// It is no PEM.
+    Pem(String),
+    /// Anything else.
+    Other(String),
+}
+
+impl fmt::Display for BadConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoCertificate => f.write_str("no certificate in it"),
+            Self::NoKey => f.write_str("no private key in it"),
+            Self::WrongKey => f.write_str("the key is not the certificate's"),
+            Self::Name(name) => {
+                write!(f, "`{}` is no name of a host, and no address", name.escape_debug())
+            }
+            Self::Pem(why) => write!(f, "not in PEM form: {why}"),
+            Self::Other(why) => f.write_str(why),
+        }
+    }
+}
+
+impl Error for BadConfig {}

@@ -1,0 +1,77 @@
+//! Certificates for tests, made anew for each.
+
+#![allow(dead_code, reason = "each test binary uses its part")]
+
+use rcgen::{
+    BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer,
+    KeyPair, PKCS_ED25519, date_time_ymd,
+};
+use roundtrip_tls::{Acceptor, Connector, Identity};
+
+/// Signs certificates. Ed25519, because its signatures are all of one length.
+pub(crate) struct Authority {
+    pub(crate) pem: String,
+    issuer: Issuer<'static, KeyPair>,
+}
+
+/// A certificate and its key, PEM.
+pub(crate) struct Signed {
+    pub(crate) certificate: String,
+    pub(crate) key: String,
+}
+
+impl Authority {
+    pub(crate) fn new() -> Self {
+        let mut params = CertificateParams::default();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let key = KeyPair::generate_for(&PKCS_ED25519).unwrap();
+        // Each has a name of its own.
+        params.distinguished_name = name(&format!("authority {:?}", &key.public_key_raw()[..8]));
+        let pem = params.self_signed(&key).unwrap().pem();
+        Self { pem, issuer: Issuer::new(params, key) }
+    }
+
+    fn sign(&self, params: &CertificateParams) -> Signed {
+        let key = KeyPair::generate_for(&PKCS_ED25519).unwrap();
+        let certificate = params.signed_by(&key, &self.issuer).unwrap().pem();
+        Signed { certificate, key: key.serialize_pem() }
+    }
+
+    pub(crate) fn server(&self) -> Signed {
+        self.sign(&CertificateParams::new(["localhost".to_owned(), "127.0.0.1".to_owned()]).unwrap())
+    }
+
+    pub(crate) fn valid(&self, from: i32, to: i32) -> Signed {
+        let mut params = CertificateParams::new(["localhost".to_owned()]).unwrap();
+        params.not_before = date_time_ymd(from, 1, 1);
+        params.not_after = date_time_ymd(to, 1, 1);
+        self.sign(&params)
+    }
+
+    pub(crate) fn client(&self) -> Signed {
+        let mut params = CertificateParams::default();
+        params.distinguished_name = name("a client");
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+        self.sign(&params)
+    }
+
+    pub(crate) fn acceptor(&self) -> Acceptor {
+        Acceptor::new(self.server().identity()).unwrap()
+    }
+
+    pub(crate) fn connector(&self) -> Connector {
+        Connector::new(self.pem.as_bytes()).unwrap()
+    }
+}
+
+impl Signed {
+    pub(crate) fn identity(&self) -> Identity {
+        Identity::from_pem(self.certificate.as_bytes(), self.key.as_bytes()).unwrap()
+    }
+}
+
+fn name(of: &str) -> DistinguishedName {
+    let mut name = DistinguishedName::new();
+    name.push(DnType::CommonName, of);
+    name
+}
