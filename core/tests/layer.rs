@@ -313,7 +313,12 @@ fn last_words_that_nobody_takes_do_not_last() {
     patient.handle(at(6), Input::Wrote(1)).unwrap();
     assert_eq!(patient.poll(at(6)), Action::ShutdownWrite);
     assert!(matches!(patient.poll(at(6)), Action::Close { how: Teardown::Graceful, .. }));
-    assert!(matches!(layered.poll(at(15)), Action::Close { how: Teardown::Reset, .. }));
+    let unfinished = LayerOutcome { fault: Some(LayerFault::Unfinished), inner: () };
+    let mut aborted = layered.clone();
+    aborted.handle(at(6), Input::Abort).unwrap();
+    for mut layered in [layered, aborted] {
+        assert_eq!(layered.poll(at(15)), Action::Close { how: Teardown::Reset, outcome: unfinished });
+    }
 }
 
 /// Carries out operations on a layer; what its peer sends is one of these letters after the other.

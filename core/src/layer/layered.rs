@@ -88,6 +88,9 @@ pub enum LayerFault<F> {
     Truncated,
     /// What came is not whole, and larger than the inbox.
     TooLarge,
+    /// The machine was done, but the codec's end was not written: nobody took it in time, or the connection was aborted or
+    /// failed before.
+    Unfinished,
     /// The codec's own fault to find.
     Codec(F),
 }
@@ -95,7 +98,8 @@ pub enum LayerFault<F> {
 /// What came of a [`Layered`] machine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct LayerOutcome<F, O> {
-    /// Why the layer gave up, if it did. The machine in it was told [`Failure::Truncated`].
+    /// Why the layer gave up, if it did. Unless it was [`Unfinished`](LayerFault::Unfinished), the machine in it was told
+    /// [`Failure::Truncated`].
     pub fault: Option<LayerFault<F>>,
     /// What came of the machine in it.
     pub inner: O,
@@ -292,7 +296,7 @@ impl<C: Codec, M: Machine> Layered<C, M> {
         let late = since.after(least(self.config.closing)) <= now;
         let shut = self.sending == Sending::Shut;
         match (&self.fault, how) {
-            _ if self.over => Some(*how),
+            _ if self.over => Some(if shut { *how } else { Teardown::Reset }),
             // What the codec thinks of it is on its way until the peer has ended.
             (Some(LayerFault::Codec(_)), _) if shut && self.ledger.eof() => Some(Teardown::Graceful),
             (None, Teardown::Graceful) if shut || !self.codec.is_open() => Some(Teardown::Graceful),
@@ -377,7 +381,13 @@ impl<C: Codec, M: Machine> Machine for Layered<C, M> {
                 return Action::ShutdownWrite;
             }
         }
-        self.ended = self.ended.or_else(|| self.end(now));
+        if self.ended.is_none() {
+            self.ended = self.end(now);
+            let is_unfinished = self.ended == Some(Teardown::Reset) && self.sending != Sending::Shut;
+            if is_unfinished && matches!(self.closing, Some((_, Teardown::Graceful, _))) {
+                self.fault.get_or_insert(LayerFault::Unfinished);
+            }
+        }
         if let (Some(how), Some((_, _, inner))) = (self.ended, &self.closing) {
             let (fault, inner) = (self.fault.clone(), inner.clone());
             return Action::Close { how, outcome: LayerOutcome { fault, inner } };

@@ -12,11 +12,11 @@ use std::sync::Arc;
 
 use roundtrip_core::layer::{LayerConfig, Layered};
 use roundtrip_core::{Machine, Time};
-use rustls::client::ClientConnection;
+use rustls::client::{ClientConnection, Resumption};
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::{self, PemObject};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
-use rustls::server::{ServerConnection, WebPkiClientVerifier};
+use rustls::server::{NoServerSessionStorage, ServerConnection, WebPkiClientVerifier};
 use rustls::{ClientConfig, Connection, RootCertStore, ServerConfig};
 
 use crate::Tls;
@@ -45,6 +45,8 @@ impl Identity {
 }
 
 /// Makes the server's side of TLS connections. Cheap to clone.
+///
+/// No session is resumed: nothing is kept from one connection to the next, and each is the same.
 #[derive(Clone, Debug)]
 pub struct Acceptor(Arc<ServerConfig>);
 
@@ -59,7 +61,7 @@ impl Acceptor {
             .with_safe_default_protocol_versions()
             .map_err(other)?
             .with_no_client_auth();
-        Ok(Self(Arc::new(builder.with_single_cert(identity.chain, identity.key).map_err(other)?)))
+        Ok(Self::of(builder.with_single_cert(identity.chain, identity.key).map_err(other)?))
     }
 
     /// Only those may connect who show a certificate that leads to one of `roots`, PEM sections.
@@ -76,7 +78,13 @@ impl Acceptor {
             .with_safe_default_protocol_versions()
             .map_err(other)?
             .with_client_cert_verifier(verifier);
-        Ok(Self(Arc::new(builder.with_single_cert(identity.chain, identity.key).map_err(other)?)))
+        Ok(Self::of(builder.with_single_cert(identity.chain, identity.key).map_err(other)?))
+    }
+
+    fn of(mut config: ServerConfig) -> Self {
+        config.session_storage = Arc::new(NoServerSessionStorage {});
+        config.send_tls13_tickets = 0;
+        Self(Arc::new(config))
     }
 
     /// A machine behind the server's side of a connection that begins at `now`.
@@ -92,6 +100,8 @@ impl Acceptor {
 }
 
 /// Makes the client's side of TLS connections. Cheap to clone.
+///
+/// No session is resumed: every server proves who it is.
 #[derive(Clone, Debug)]
 pub struct Connector(Arc<ClientConfig>);
 
@@ -118,7 +128,7 @@ impl Connector {
             .with_safe_default_protocol_versions()
             .map_err(other)?
             .with_root_certificates(roots_of(roots)?);
-        Ok(Self(Arc::new(builder.with_no_client_auth())))
+        Ok(Self::of(builder.with_no_client_auth()))
     }
 
     /// Shows a certificate to servers that ask for one.
@@ -131,7 +141,12 @@ impl Connector {
             .with_safe_default_protocol_versions()
             .map_err(other)?
             .with_root_certificates(roots_of(roots)?);
-        Ok(Self(Arc::new(builder.with_client_auth_cert(identity.chain, identity.key).map_err(other)?)))
+        Ok(Self::of(builder.with_client_auth_cert(identity.chain, identity.key).map_err(other)?))
+    }
+
+    fn of(mut config: ClientConfig) -> Self {
+        config.resumption = Resumption::disabled();
+        Self(Arc::new(config))
     }
 
     /// A machine behind the client's side of a connection that begins at `now`, to a server of this name.

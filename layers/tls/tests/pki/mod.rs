@@ -25,34 +25,37 @@ impl Authority {
         let mut params = CertificateParams::default();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         let key = KeyPair::generate_for(&PKCS_ED25519).unwrap();
-        // Each has a name of its own.
-        params.distinguished_name = name(&format!("authority {:?}", &key.public_key_raw()[..8]));
+        // Each has a name of its own, and all are of one length.
+        let own = key.public_key_raw().iter().map(|byte| char::from(b'a' + byte % 16)).collect::<String>();
+        params.distinguished_name = name(&own);
+        params.serial_number = Some(1.into());
         let pem = params.self_signed(&key).unwrap().pem();
         Self { pem, issuer: Issuer::new(params, key) }
     }
 
-    fn sign(&self, params: &CertificateParams) -> Signed {
+    fn sign(&self, mut params: CertificateParams) -> Signed {
+        params.serial_number = Some(2.into());
         let key = KeyPair::generate_for(&PKCS_ED25519).unwrap();
         let certificate = params.signed_by(&key, &self.issuer).unwrap().pem();
         Signed { certificate, key: key.serialize_pem() }
     }
 
     pub(crate) fn server(&self) -> Signed {
-        self.sign(&CertificateParams::new(["localhost".to_owned(), "127.0.0.1".to_owned()]).unwrap())
+        self.sign(CertificateParams::new(["localhost".to_owned(), "127.0.0.1".to_owned()]).unwrap())
     }
 
     pub(crate) fn valid(&self, from: i32, to: i32) -> Signed {
         let mut params = CertificateParams::new(["localhost".to_owned()]).unwrap();
         params.not_before = date_time_ymd(from, 1, 1);
         params.not_after = date_time_ymd(to, 1, 1);
-        self.sign(&params)
+        self.sign(params)
     }
 
     pub(crate) fn client(&self) -> Signed {
         let mut params = CertificateParams::default();
         params.distinguished_name = name("a client");
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
-        self.sign(&params)
+        self.sign(params)
     }
 
     pub(crate) fn acceptor(&self) -> Acceptor {
