@@ -23,11 +23,11 @@ pub(crate) struct ReplayArgs {
 
 const REPLAY_EXAMPLES: &str = "\
 Examples:
-  roundtrip check HOST:7007 --record session.record    write down what happens
-  roundtrip replay session.record                      do the sessions do the same again?
+  roundtrip replay session.record              do the sessions do the same again?
+  gdb --args roundtrip replay session.record   what do they do?
 
 Exit codes: 0 ok, 1 an action is another one, or the record is damaged, 2 usage, 3 the record breaks
-off, or nobody takes the result";
+off, or nobody takes the result, 5 internal";
 
 pub(crate) fn run(args: &ReplayArgs) -> Result<Exit, Problem> {
     let path = &args.file;

@@ -56,7 +56,7 @@ impl<R: Read> Lines<R> {
             Some(version) if version > VERSION => return Err(lines.error(ReplayErrorCause::Newer(version))),
             Some(_) => {}
         }
-        let header = match lines.checked()? {
+        let header = match lines.checked(MAX_HEADER)? {
             Next::Line(line) => {
                 let mut words = line.splitn(4, ' ').skip(2).map(ToOwned::to_owned);
                 words.next().zip(words.next()).map(|(machine, config)| Header { machine, config })
@@ -72,7 +72,7 @@ impl<R: Read> Lines<R> {
         self.position.line += 1;
         self.position.offset += self.line.len() as u64;
         self.read(MAX_LINE)?;
-        self.checked()
+        self.checked(MAX_LINE)
     }
 
     /// Where the line that was read last begins.
@@ -85,16 +85,18 @@ impl<R: Read> Lines<R> {
         ReplayError { position: self.position, cause }
     }
 
-    /// Reads up to the end of a line, and no further than `max`.
+    /// Reads up to the end of a line, and not far beyond `max`.
     fn read(&mut self, max: usize) -> Result<(), ReplayError> {
         self.line.clear();
         let read = self.input.by_ref().take(max as u64 + 1).read_until(b'\n', &mut self.line);
-        read.map_err(|error| self.error(ReplayErrorCause::Io(error)))?;
-        if self.line.len() > max { Err(self.error(ReplayErrorCause::TooLong)) } else { Ok(()) }
+        read.map(drop).map_err(|error| self.error(ReplayErrorCause::Io(error)))
     }
 
-    /// The line that was read last, if its checksum is right.
-    fn checked(&mut self) -> Result<Next<'_>, ReplayError> {
+    /// The line that was read last, if it is no longer than that and its checksum is right.
+    fn checked(&mut self, max: usize) -> Result<Next<'_>, ReplayError> {
+        if self.line.len() > max {
+            return Err(self.error(ReplayErrorCause::TooLong));
+        }
         if self.line.is_empty() {
             return Ok(Next::End);
         }

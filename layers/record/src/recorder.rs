@@ -13,7 +13,7 @@ use crate::{CommandBytes, MAX_INPUT, line};
 
 /// Writes one record, shared by the connections of a process. Clones write the same one.
 ///
-/// What it writes is buffered, 64 KiB of it. A write that fails ends the record and nothing else:
+/// What it writes is buffered, 64 KiB of it, until a connection is gone. A write that fails ends the record and nothing else:
 /// [`finish`](Self::finish) tells what happened.
 #[derive(Clone)]
 pub struct Recorder(Arc<Mutex<State>>);
@@ -50,6 +50,7 @@ impl Recorder {
         let out = BufWriter::with_capacity(64 << 10, out);
         let mut state = State { out: Some(out), line: Vec::new(), sum: 0, error: None };
         state.write(|line| drop(write!(line, "{MAGIC}{VERSION} {machine} {config}")));
+        state.flush();
         Ok(Self(Arc::new(Mutex::new(state))))
     }
 
@@ -70,11 +71,8 @@ impl Recorder {
     pub fn finish(self) -> io::Result<()> {
         let mut state = self.state();
         state.write(|line| line.extend_from_slice(b"whole"));
-        if let Some(mut out) = state.out.take() {
-            state.error = out.flush().err();
-            // What cannot be written now is not tried again.
-            let _ = out.into_parts();
-        }
+        state.flush();
+        state.out = None;
         state.error.take().map_or(Ok(()), Err)
     }
 
@@ -97,10 +95,11 @@ impl State {
         }
     }
 
-    /// There is no more than what was written until now.
-    fn end(&mut self, error: io::Error) {
-        let flushed = self.out.as_mut().map_or(Ok(()), Write::flush);
-        self.fail(flushed.err().unwrap_or(error));
+    /// Hands over what is buffered.
+    fn flush(&mut self) {
+        if let Some(Err(error)) = self.out.as_mut().map(Write::flush) {
+            self.fail(error);
+        }
     }
 
     /// There is no more.
@@ -114,9 +113,7 @@ impl State {
 impl Drop for State {
     /// A process that ends without finishing the record, in a panic, leaves what there is.
     fn drop(&mut self) {
-        if let Some(out) = &mut self.out {
-            let _ = out.flush();
-        }
+        self.flush();
     }
 }
 
@@ -162,7 +159,9 @@ impl Observer {
 
     fn too_large(&self, len: usize) {
         let why = format!("an input of {len} bytes is more than a record takes");
-        self.recorder.state().end(io::Error::new(io::ErrorKind::FileTooLarge, why));
+        let mut state = self.recorder.state();
+        state.flush();
+        state.fail(io::Error::new(io::ErrorKind::FileTooLarge, why));
     }
 }
 
@@ -190,6 +189,7 @@ where
 impl Drop for Observer {
     fn drop(&mut self) {
         self.write(|line| line.extend_from_slice(b"gone"));
+        self.recorder.state().flush();
     }
 }
 

@@ -120,6 +120,8 @@ fn a_file_that_is_no_record_or_a_newer_one_is_refused() {
         assert!(matches!(opened(newer), ReplayErrorCause::Newer(2)));
     }
     assert!(matches!(opened(&long), ReplayErrorCause::TooLong));
+    let zeros = std::io::repeat(0);
+    assert!(matches!(Record::open(zeros).unwrap_err().cause, ReplayErrorCause::NotARecord));
 }
 
 /// A line that never ends is not read into memory.
@@ -180,6 +182,20 @@ fn a_line_that_says_nothing_known_is_told_whatever_its_checksum() {
 }
 
 quickcheck! {
+    fn a_changed_byte_a_changed_sum_and_one_byte_more_change_the_hash(sum: u64, bytes: Vec<u8>, at: usize, by: u8) -> bool {
+        let (hash, by) = (hash::mix(sum, &bytes), by.max(1));
+        let mut changed = bytes.clone();
+        let is_changed = match changed.get_mut(at % bytes.len().max(1)) {
+            Some(byte) => {
+                *byte ^= by;
+                hash::mix(sum, &changed) != hash
+            }
+            None => true,
+        };
+        let longer = [&bytes[..], &[0]].concat();
+        is_changed && hash::mix(sum ^ u64::from(by), &bytes) != hash && hash::mix(sum, &longer) != hash
+    }
+
     fn no_bytes_are_taken_for_a_record(bytes: Vec<u8>) -> bool {
         stopped(replay_echo(&bytes, 64)).is_some()
     }

@@ -66,9 +66,11 @@ fn a_full_disk_ends_the_record_and_nothing_else() {
 /// The error of the last write is told as well.
 #[test]
 fn an_error_at_the_end_is_told() {
+    let last = "whole 0123456789abcdef\n".len();
+    let whole = common::recorded(|recorder| drop(Session::open(recorder, 1, 0, |now| echo(1000, now))));
     let asked = Arc::new(AtomicUsize::new(0));
-    let full = Full { file: File::default(), room: 0, asked: Arc::clone(&asked) };
-    let recorder = Recorder::new(full, "test", "").unwrap();
+    let full = Full { file: File::default(), room: whole.len() - last, asked: Arc::clone(&asked) };
+    let recorder = Recorder::new(full, "test", "with a configuration").unwrap();
     drop(Session::open(&recorder, 1, 0, |now| echo(1000, now)));
     assert_eq!(asked.load(Ordering::Relaxed), 0);
     assert_eq!(recorder.finish().unwrap_err().kind(), io::ErrorKind::StorageFull);
