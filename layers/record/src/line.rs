@@ -37,7 +37,10 @@ pub(crate) fn write_input(line: &mut Vec<u8>, input: &Input<Vec<u8>>) {
 
 fn write_hex(line: &mut Vec<u8>, kind: &[u8], bytes: &[u8]) {
     line.extend_from_slice(kind);
-    line.extend(bytes.iter().flat_map(|byte| [byte >> 4, byte & 15]).map(|digit| DIGITS[usize::from(digit)]));
+    line.reserve(2 * bytes.len());
+    for byte in bytes {
+        line.extend_from_slice(&[DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]]);
+    }
 }
 
 /// The input that stands after `in `, if it is one.
@@ -58,7 +61,11 @@ pub(crate) fn read_input<C: CommandBytes>(text: &str) -> Option<Input<C>> {
 }
 
 fn read_hex(text: &str) -> Option<Vec<u8>> {
-    let digit = |digit: u8| char::from(digit).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
+    let digit = |digit: u8| match digit {
+        b'0'..=b'9' => Some(digit - b'0'),
+        b'a'..=b'f' => Some(digit - b'a' + 10),
+        _ => None,
+    };
     let (pairs, rest) = text.as_bytes().as_chunks::<2>();
     let bytes = pairs.iter().map(|[high, low]| Some(digit(*high)? << 4 | digit(*low)?));
     if rest.is_empty() { bytes.collect() } else { None }
