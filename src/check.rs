@@ -3,18 +3,21 @@
 mod args;
 mod document;
 
+use std::fs::File;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use roundtrip_core::echo::{ClientConfig, ClientOutcome, EchoClient, Payload};
-use roundtrip_core::{Machine, Time};
+use roundtrip_core::hub::ConnectionId;
+use roundtrip_core::{Machine, Observe, Tap, Time};
 use roundtrip_std::{Clients, Clock, Control, Ended, Endpoint, SystemClock};
 
 use crate::cli;
 use crate::client::{self, Signals, Stop};
 use crate::driver::{self, Driver};
 use crate::problem::{Exit, Problem};
+use crate::record::{self, CLIENT, Recording};
 use crate::verdict::{Checked, Judged};
-use crate::{json, loopback, out, units};
+use crate::{file, json, loopback, out, units};
 pub(crate) use args::CheckArgs;
 
 /// The largest window: what a stalled client sends and has not read is still on its way.
@@ -27,6 +30,8 @@ pub(crate) fn run(args: &CheckArgs) -> Result<Exit, Problem> {
     // A server of our own takes as many.
     let each = driver.descriptors_each() * if args.endpoint.is_none() { 2 } else { 1 };
     let connections = driver::connections("--connections", Some(args.connections), each)?;
+    // Before anything is sent: a file that cannot be written should not cost a run.
+    let record = args.record.as_deref().map(file::create).transpose()?;
     let run = |name: &str, endpoint| {
         let seed = args.seed.unwrap_or_else(cli::random_seed);
         Run {
@@ -38,7 +43,7 @@ pub(crate) fn run(args: &CheckArgs) -> Result<Exit, Problem> {
             endpoint,
             stop: Stop::on_signals(Signals::Abort)?,
         }
-        .run()
+        .run(record)
     };
     if let Some(text) = &args.endpoint {
         return run(text, cli::endpoint(text)?);
@@ -59,14 +64,35 @@ struct Run<'a> {
 }
 
 impl Run<'_> {
-    /// Checks one after the other, up to the first that is not well.
-    fn run(&self) -> Result<Exit, Problem> {
-        let sizes = if self.args.sizes.is_empty() { &[self.args.bytes][..] } else { &self.args.sizes };
+    fn run(&self, record: Option<File>) -> Result<Exit, Problem> {
         let mut checks = Vec::new();
+        let exit = match record.zip(self.args.record.as_ref()) {
+            None => self.rounds(&mut checks, &|_, _| ()),
+            Some((file, path)) => {
+                let (seed, bytes) = (self.seed, self.args.bytes);
+                let config = record::Checked::of(&config(self.args, bytes)?, seed, bytes);
+                let recording = Recording::begin(file, path, CLIENT, &config)?;
+                let exit = self.rounds(&mut checks, &recording.watch());
+                recording.finish(exit)
+            }
+        }?;
+        if self.args.json {
+            json::deliver(&document::Document::of(self.args, self.seed, exit, checks))?;
+        }
+        Ok(exit)
+    }
+
+    /// Checks one after the other, up to the first that is not well. Those for a document are left to it.
+    fn rounds<O: Observe<EchoClient> + Send>(
+        &self,
+        checks: &mut Vec<document::Check>,
+        watch: &(impl Fn(ConnectionId, Time) -> O + Sync),
+    ) -> Result<Exit, Problem> {
+        let sizes = if self.args.sizes.is_empty() { &[self.args.bytes][..] } else { &self.args.sizes };
         let mut exit = Exit::Ok;
         'rounds: for round in 1..=self.args.repeat {
             for &total in sizes {
-                let (checked, judged) = self.check(total, round)?;
+                let (checked, judged) = self.check(total, round, watch)?;
                 exit = judged.exit;
                 if self.args.json {
                     checks.push(document::Check::of(&checked, &judged, round, self.seed));
@@ -78,13 +104,15 @@ impl Run<'_> {
                 }
             }
         }
-        if self.args.json {
-            json::deliver(&document::Document::of(self.args, self.seed, exit, checks))?;
-        }
         Ok(exit)
     }
 
-    fn check(&self, total: u64, round: u64) -> Result<(Checked, Judged), Problem> {
+    fn check<O: Observe<EchoClient> + Send>(
+        &self,
+        total: u64,
+        round: u64,
+        watch: &(impl Fn(ConnectionId, Time) -> O + Sync),
+    ) -> Result<(Checked, Judged), Problem> {
         let args = self.args;
         let clock = SystemClock::new();
         let sessions = Sessions {
@@ -92,6 +120,7 @@ impl Run<'_> {
             seed: self.seed,
             total,
             stop: &self.stop,
+            watch,
             outcomes: Mutex::default(),
         };
         // All are there before the first one sends.
@@ -161,26 +190,33 @@ fn config(args: &CheckArgs, total: u64) -> Result<ClientConfig, Problem> {
 }
 
 /// The connections of one check, and what came of them in the order in which they ended.
-struct Sessions<'a> {
+struct Sessions<'a, W> {
     config: Arc<ClientConfig>,
     seed: u64,
     total: u64,
     stop: &'a Stop,
+    /// Makes the observer of each.
+    watch: &'a W,
     outcomes: Mutex<Vec<(usize, ClientOutcome)>>,
 }
 
-impl Clients for Sessions<'_> {
-    type Machine = EchoClient;
+impl<W, O> Clients for Sessions<'_, W>
+where
+    W: Fn(ConnectionId, Time) -> O + Sync,
+    O: Observe<EchoClient>,
+{
+    type Machine = Tap<EchoClient, O>;
 
     fn open(
         &self,
         now: Time,
         index: usize,
         control: &Control<<EchoClient as Machine>::Command>,
-    ) -> EchoClient {
+    ) -> Self::Machine {
         self.stop.watch(control);
+        let observer = (self.watch)(ConnectionId::new(index as u64), now);
         let payload = Payload::seeded(self.seed.wrapping_add(index as u64), self.total);
-        EchoClient::new(Arc::clone(&self.config), payload, now)
+        Tap::new(EchoClient::new(Arc::clone(&self.config), payload, now), observer)
     }
 
     fn ended(&self, index: usize, ended: Ended<ClientOutcome>) {

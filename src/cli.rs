@@ -18,6 +18,7 @@ use crate::check::CheckArgs;
 use crate::load::LoadArgs;
 use crate::out;
 use crate::problem::Problem;
+use crate::replay::ReplayArgs;
 use crate::sim::SimVerb;
 use crate::units;
 use crate::units::{parse_count, parse_duration, parse_memory, parse_threads};
@@ -54,6 +55,8 @@ pub(crate) enum Verb {
     Check(CheckArgs),
     /// Send message after message on many connections, verify every byte, and time each
     Load(LoadArgs),
+    /// Run recorded sessions again, without a socket, and compare every action
+    Replay(ReplayArgs),
     /// Run the sessions through a hostile network in virtual time
     #[command(subcommand, after_help = crate::sim::EXAMPLES)]
     Sim(SimVerb),
@@ -117,6 +120,9 @@ pub(crate) struct ServeArgs {
     /// After SIGINT or SIGTERM: how long connections have to finish
     #[arg(long, value_name = "TIME", default_value = "10s", value_parser = parse_duration)]
     pub(crate) drain: Duration,
+    /// Write all that passes through the sessions here, every byte of it, for `roundtrip replay`
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, conflicts_with = "transcript")]
+    pub(crate) record: Option<String>,
     #[command(flatten)]
     family: FamilyArgs,
 }
@@ -127,9 +133,11 @@ Examples:
   roundtrip serve [::]:7007 unix:/run/echo.sock    on all addresses, and on a Unix socket
   roundtrip serve 127.0.0.1:0                      on a free port, which is printed
   roundtrip serve 0.0.0.0:7007 --driver smol --max-per-source 100 --idle 60s
+  roundtrip serve --once --record session.record   and roundtrip replay session.record
   roundtrip serve --once --transcript              the tutorial's server
 
-Exit codes: 0 ok, 2 usage, 3 somebody was cut off or bytes were lost, 4 cannot bind, 5 internal";
+Exit codes: 0 ok, 2 usage, 3 somebody was cut off, bytes were lost, or the record is not whole,
+4 cannot bind, 5 internal";
 
 #[derive(Debug, Args)]
 #[command(after_help = SEND_EXAMPLES)]

@@ -5,12 +5,15 @@ mod cli;
 mod client;
 mod completions;
 mod driver;
+mod file;
 mod json;
 mod load;
 mod loopback;
 mod man;
 mod out;
 mod problem;
+mod record;
+mod replay;
 mod send;
 mod serve;
 mod service;
@@ -31,6 +34,7 @@ fn main() -> ExitCode {
         Ok(cli::Verb::Send(args)) => send::run(&args),
         Ok(cli::Verb::Check(args)) => check::run(&args),
         Ok(cli::Verb::Load(args)) => load::run(&args),
+        Ok(cli::Verb::Replay(args)) => replay::run(&args),
         Ok(cli::Verb::Sim(verb)) => sim::run(&verb),
         Ok(cli::Verb::Completions(args)) => completions::run(&args),
         Ok(cli::Verb::Man(args)) => man::run(&args),

@@ -1,20 +1,23 @@
 //! `serve`: echo every byte until the peer half-closes.
 
+use std::fs::File;
 use std::sync::Arc;
 use std::time::Duration;
 
-use roundtrip_core::Observe;
 use roundtrip_core::admission::Limits;
 use roundtrip_core::echo::{EchoServer, ServerConfig};
+use roundtrip_core::hub::ConnectionId;
+use roundtrip_core::{Observe, Time};
 use roundtrip_std::{BindOptions, Endpoint, Listener, ServerHandle, bind};
 use sd_notify::NotifyState;
 
 use crate::cli::{self, ServeArgs};
 use crate::driver::{self, Driver};
 use crate::problem::{Exit, Problem};
+use crate::record::{Recording, SERVER, Served};
 use crate::service::Echo;
 use crate::transcript::{self, BUFFER, ServerLines};
-use crate::{out, signals, stdio};
+use crate::{file, out, signals, stdio};
 
 /// After a stop: how long a session goes on echoing at the most; half of `--drain` if that is less.
 const SESSION_DRAIN: Duration = Duration::from_secs(5);
@@ -44,8 +47,20 @@ pub(crate) fn run(args: &ServeArgs) -> Result<Exit, Problem> {
         drain: args.drain,
     };
     let endpoints = endpoints(args)?;
+    // Before anything is bound: a file that cannot be written should not cost a session.
+    let file = args.record.as_deref().map(file::create).transpose()?;
+    let recording = |config: &ServerConfig| {
+        let begin = |(file, path): (File, &String)| Recording::begin(file, path, SERVER, &Served::of(config));
+        file.zip(args.record.as_ref()).map(begin).transpose()
+    };
     if endpoints.contains(&Endpoint::Stdio) {
-        return stdio::serve(config, args.drain);
+        return match recording(&config)? {
+            None => stdio::serve(&echo(config, unwatched)?, args.drain),
+            Some(recording) => {
+                let exit = stdio::serve(&echo(config, recording.watch())?, args.drain);
+                recording.finish(exit)
+            }
+        };
     }
     let options = BindOptions { family: args.family(), socket_buffer: args.socket_buffer };
     let mut listeners = Vec::new();
@@ -65,15 +80,21 @@ pub(crate) fn run(args: &ServeArgs) -> Result<Exit, Problem> {
         }
     }
     if args.transcript {
-        let echo = echo(config, ServerLines::default())?;
+        let echo = echo(config, |_, _| ServerLines::default())?;
         let exit = serve(driver, &echo, listeners, limits, true)?;
         // The tutorial's server ends with what its one client came to.
         let failed = echo.totals().last.as_ref().and_then(transcript::connection_failed).is_some();
         Ok(if failed { Exit::Failed } else { exit })
+    } else if let Some(recording) = recording(&config)? {
+        let exit = serve(driver, &echo(config, recording.watch())?, listeners, limits, false);
+        recording.finish(exit)
     } else {
-        serve(driver, &echo(config, ())?, listeners, limits, false)
+        serve(driver, &echo(config, unwatched)?, listeners, limits, false)
     }
 }
+
+/// Nobody watches the sessions.
+const fn unwatched(_connection: ConnectionId, _now: Time) {}
 
 /// Where to listen; standard input is one connection, and so it is alone.
 fn endpoints(args: &ServeArgs) -> Result<Vec<Endpoint>, Problem> {
@@ -90,8 +111,8 @@ fn endpoints(args: &ServeArgs) -> Result<Vec<Endpoint>, Problem> {
     Ok(endpoints)
 }
 
-fn echo<O>(config: ServerConfig, observer: O) -> Result<Arc<Echo<O>>, Problem> {
-    Echo::new(config, observer).map_err(|error| Problem::system("cannot serve", &error))
+fn echo<W>(config: ServerConfig, watch: W) -> Result<Arc<Echo<W>>, Problem> {
+    Echo::new(config, watch).map_err(|error| Problem::system("cannot serve", &error))
 }
 
 /// As long as `usual`, but at most so large a part of the whole drain.
@@ -114,15 +135,16 @@ fn announce(listeners: &[Listener], transcript: bool) -> Result<(), Problem> {
     Ok(())
 }
 
-fn serve<O>(
+fn serve<W, O>(
     driver: Driver,
-    echo: &Arc<Echo<O>>,
+    echo: &Arc<Echo<W>>,
     listeners: Vec<Listener>,
     limits: Limits,
     transcript: bool,
 ) -> Result<Exit, Problem>
 where
-    O: Observe<EchoServer> + Clone + Send + Sync + 'static,
+    W: Fn(ConnectionId, Time) -> O + Send + Sync + 'static,
+    O: Observe<EchoServer> + Send,
 {
     let handle = ServerHandle::new();
     let drain = limits.drain;

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use roundtrip_core::echo::{EchoServer, End, ServerConfig, ServerOutcome};
+use roundtrip_core::hub::ConnectionId;
 use roundtrip_core::{Machine, Observe, Tap, Time};
 use roundtrip_std::{Caller, Clock, Control, Ended, Service, SystemClock};
 
@@ -16,10 +17,11 @@ use crate::units;
 /// The shortest time between two lines about failed accepts.
 const COMPLAINT_PAUSE: Duration = Duration::from_secs(5);
 
-/// The service: an echo session for each connection, watched by `O`, and a sum of what came of them.
-pub(crate) struct Echo<O> {
+/// The service: an echo session for each connection, with the observer that `W` makes for it, and a sum of what came of
+/// them.
+pub(crate) struct Echo<W> {
     config: Arc<ServerConfig>,
-    observer: O,
+    watch: W,
     clock: SystemClock,
     complaints: Complaints,
     totals: Mutex<Totals>,
@@ -39,11 +41,11 @@ pub(crate) struct Totals {
     complained: Option<Time>,
 }
 
-impl<O> Echo<O> {
-    pub(crate) fn new(config: ServerConfig, observer: O) -> io::Result<Arc<Self>> {
+impl<W> Echo<W> {
+    pub(crate) fn new(config: ServerConfig, watch: W) -> io::Result<Arc<Self>> {
         Ok(Arc::new(Self {
             config: Arc::new(config),
-            observer,
+            watch,
             clock: SystemClock::new(),
             complaints: Complaints::new()?,
             totals: Mutex::default(),
@@ -86,15 +88,20 @@ impl Totals {
     }
 }
 
-impl<O: Observe<EchoServer> + Clone> Echo<O> {
+impl<W, O> Echo<W>
+where
+    W: Fn(ConnectionId, Time) -> O,
+    O: Observe<EchoServer>,
+{
     /// A connection begins: the session for it.
-    pub(crate) fn begin(&self, now: Time) -> Tap<EchoServer, O> {
+    pub(crate) fn begin(&self, connection: ConnectionId, now: Time) -> Tap<EchoServer, O> {
         self.totals().opened += 1;
-        Tap::new(EchoServer::new(Arc::clone(&self.config), now), self.observer.clone())
+        let observer = (self.watch)(connection, now);
+        Tap::new(EchoServer::new(Arc::clone(&self.config), now), observer)
     }
 }
 
-impl<O> Echo<O> {
+impl<W> Echo<W> {
     /// A connection is over: what came of it.
     pub(crate) fn end(&self, peer: &dyn Display, ended: Ended<ServerOutcome>) {
         let ServerOutcome { end, dropped, .. } = ended.outcome;
@@ -112,16 +119,20 @@ impl<O> Echo<O> {
     }
 }
 
-impl<O: Observe<EchoServer> + Clone + Sync> Service for Echo<O> {
+impl<W, O> Service for Echo<W>
+where
+    W: Fn(ConnectionId, Time) -> O + Sync,
+    O: Observe<EchoServer>,
+{
     type Machine = Tap<EchoServer, O>;
 
     fn open(
         &self,
         now: Time,
-        _caller: &Caller,
+        caller: &Caller,
         _control: &Control<<EchoServer as Machine>::Command>,
     ) -> Self::Machine {
-        self.begin(now)
+        self.begin(caller.id, now)
     }
 
     fn ended(&self, caller: &Caller, ended: Ended<ServerOutcome>) {

@@ -6,24 +6,31 @@ use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::time::Duration;
 
-use roundtrip_core::echo::{EchoServer, ServerConfig};
-use roundtrip_core::{Observe, Tap};
+use roundtrip_core::echo::EchoServer;
+use roundtrip_core::hub::ConnectionId;
+use roundtrip_core::{Observe, Time};
 use roundtrip_std::{Driver, Stream, SystemClock, plain};
 
 use crate::problem::{Exit, Problem};
 use crate::service::Echo;
 use crate::signals;
 
-pub(crate) fn serve(config: ServerConfig, drain: Duration) -> Result<Exit, Problem> {
+/// The one connection.
+const CONNECTION: ConnectionId = ConnectionId::new(0);
+
+pub(crate) fn serve<W, O>(echo: &Arc<Echo<W>>, drain: Duration) -> Result<Exit, Problem>
+where
+    W: Fn(ConnectionId, Time) -> O + Send + Sync + 'static,
+    O: Observe<EchoServer>,
+{
     let unusable = |error| Problem::system("cannot use standard input", &error);
     let stream = Stream::of_stdin().map_err(unusable)?;
     if stream.is_some() {
         spare_the_stream().map_err(unusable)?;
     }
-    let echo = Echo::new(config, ()).map_err(|error| Problem::system("cannot serve", &error))?;
     match stream {
-        Some(stream) => over_socket(&echo, stream, drain)?,
-        None => over_pipes(&echo).map_err(unusable)?,
+        Some(stream) => over_socket(echo, stream, drain)?,
+        None => over_pipes(echo).map_err(unusable)?,
     }
     echo.say_goodbye();
     Ok(if echo.totals().is_whole() { Exit::Ok } else { Exit::Incomplete })
@@ -39,7 +46,11 @@ fn spare_the_stream() -> io::Result<()> {
 }
 
 /// A socket can be half-closed and reset, and signals reach the session.
-fn over_socket(echo: &Arc<Echo<()>>, stream: Stream, drain: Duration) -> Result<(), Problem> {
+fn over_socket<W, O>(echo: &Arc<Echo<W>>, stream: Stream, drain: Duration) -> Result<(), Problem>
+where
+    W: Fn(ConnectionId, Time) -> O + Send + Sync + 'static,
+    O: Observe<EchoServer>,
+{
     let peer = stream.peer().map_or_else(|_| "standard input".to_owned(), |peer| peer.to_string());
     let driver = Driver::new(SystemClock::new()).map_err(|error| Problem::system("cannot wait", &error))?;
     let control = driver.control();
@@ -52,17 +63,21 @@ fn over_socket(echo: &Arc<Echo<()>>, stream: Stream, drain: Duration) -> Result<
             control.abort();
         }
     })?;
-    let ended = driver.drive(stream, |now| echo.begin(now), |never| match never {});
+    let ended = driver.drive(stream, |now| echo.begin(CONNECTION, now), |never| match never {});
     echo.end(&peer, ended);
     Ok(())
 }
 
 /// Anything else is read and written until it ends; a signal ends the process.
-fn over_pipes<O: Observe<EchoServer> + Clone>(echo: &Echo<O>) -> io::Result<()> {
+fn over_pipes<W, O>(echo: &Echo<W>) -> io::Result<()>
+where
+    W: Fn(ConnectionId, Time) -> O,
+    O: Observe<EchoServer>,
+{
     // The descriptors themselves: the standard library's buffers would only copy.
     let reader = File::from(io::stdin().as_fd().try_clone_to_owned()?);
     let writer = File::from(io::stdout().as_fd().try_clone_to_owned()?);
-    let machine = |now| -> Tap<EchoServer, O> { echo.begin(now) };
+    let machine = |now| echo.begin(CONNECTION, now);
     let ended = plain::drive(reader, writer, &SystemClock::new(), machine, |never| match never {});
     echo.end(&"standard input", ended);
     Ok(())

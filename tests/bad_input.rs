@@ -205,6 +205,23 @@ fn loads_that_make_no_sense() {
 }
 
 #[test]
+fn records_that_cannot_be_written_or_read() {
+    table(&[
+        (&["check", "--record"], USAGE, "--record", ""),
+        (&["check", "--record", "/no/such/folder/x"], USAGE, "cannot write /no/such/folder/x", "folder"),
+        (&["serve", "127.0.0.1:0", "--record", "/"], USAGE, "cannot write /: Is a directory", "folder"),
+        (&["send", "localhost", "--record", "x"], USAGE, "'--record'", ""),
+        (&["replay"], USAGE, "<FILE>", "--help"),
+        (&["replay", "a", "b"], USAGE, "'b'", ""),
+        (&["replay", "/no/such/file"], USAGE, "cannot read /no/such/file: No such file", "--record"),
+        (&["replay", "/"], USAGE, "cannot read /: Is a directory", "--record"),
+        (&["replay", "/dev/null"], USAGE, "cannot read /dev/null: it is no record", "--record"),
+        (&["replay", "/dev/zero"], USAGE, "no record", "--record"),
+        (&["replay", "two\nlines"], USAGE, "two\\nlines", "--record"),
+    ]);
+}
+
+#[test]
 fn options_that_exclude_or_need_each_other() {
     table(&[
         (&["serve", "-4", "-6"], USAGE, "'-6'", ""),
@@ -212,6 +229,8 @@ fn options_that_exclude_or_need_each_other() {
         (&["send", "localhost", "-6", "-4"], USAGE, "'-4'", ""),
         (&["check", "--bytes", "1", "--sizes", "1,2"], USAGE, "--bytes", ""),
         (&["serve", "--transcript"], USAGE, "--once", ""),
+        (&["serve", "--once", "--transcript", "--record", "x"], USAGE, "--record", ""),
+        (&["check", "--sizes", "1,2", "--record", "x"], USAGE, "--record", ""),
     ]);
 }
 

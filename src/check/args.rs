@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use clap::{ArgAction, Args};
+use clap::{ArgAction, Args, ValueHint};
 
 use crate::cli::{ClientArgs, Driver, parse_switch};
 use crate::units::{parse_count, parse_duration, parse_memory, parse_size};
@@ -46,6 +46,9 @@ pub(crate) struct CheckArgs {
     /// Largest single read
     #[arg(long, value_name = "SIZE", default_value = "64KiB", value_parser = parse_memory)]
     pub(crate) read: usize,
+    /// Write all that passes through the sessions here, every byte of it, for `roundtrip replay`
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, conflicts_with = "sizes")]
+    pub(crate) record: Option<String>,
     /// What drives the connections
     #[arg(long, value_enum, default_value = "std")]
     pub(crate) driver: Driver,
@@ -63,10 +66,11 @@ Examples:
   roundtrip check HOST:7007 --pause 2m               does the path bear two minutes of silence?
   roundtrip check HOST:7007 --stall 5s               does it bear a client that does not read?
   roundtrip check HOST:7007 -c 100 --repeat 10       a hundred connections at once, ten times
+  roundtrip check HOST:7007 --record session.record  and roundtrip replay session.record
   roundtrip check HOST:7007 --half-close off         and without a half-close?
 
 Exit codes: 0 ok, 1 verification failed, 2 usage, 3 timed out, interrupted, or nobody takes the
-result, 4 cannot connect, 5 internal";
+result or the record, 4 cannot connect, 5 internal";
 
 fn parse_bytes(text: &str) -> Result<u64, String> {
     match parse_size(text)? {

@@ -24,7 +24,7 @@ use crate::client::{self, Signals, Stop};
 use crate::driver::{self, Driver};
 use crate::problem::{Exit, Problem, plain};
 use crate::verdict::{Checked, Judged};
-use crate::{json, loopback, out, units};
+use crate::{file, json, loopback, out, units};
 pub(crate) use args::LoadArgs;
 use plan::{Length, Plan};
 use report::Report;
@@ -59,7 +59,6 @@ pub(crate) fn run(args: &LoadArgs) -> Result<Exit, Problem> {
         plan: Plan::new(args)?,
         config: config(args)?,
         seed: args.seed.unwrap_or_else(cli::random_seed),
-        // Before anything is sent: a file that cannot be written should not cost a run.
         hgrm: args.hgrm.as_deref().map(create).transpose()?,
         svg: args.svg.as_deref().map(create).transpose()?,
     };
@@ -232,28 +231,14 @@ fn in_flight(args: &LoadArgs) -> usize {
     }
 }
 
-/// What was there before is left until there is something to write.
 fn create(path: &str) -> Result<(File, &str), Problem> {
-    File::options().write(true).create(true).truncate(false).open(path).map(|file| (file, path)).map_err(
-        |error| {
-            let cause = format!("cannot write {}: {}", path.escape_debug(), plain(&error));
-            Problem::usage(cause, "name a file in a folder that can be written to")
-        },
-    )
+    Ok((file::create(path)?, path))
 }
 
 fn write((file, path): &(File, &str), text: &str) -> Result<(), Problem> {
-    let mut file = file;
-    // A pipe or a terminal has no length, and nothing to wait for.
-    let if_it_can = |done: std::io::Result<()>| match done {
-        Err(error) if error.kind() == std::io::ErrorKind::InvalidInput => Ok(()),
-        done => done,
-    };
-    if_it_can(file.set_len(0))
-        .and_then(|()| file.write_all(text.as_bytes()))
-        .and_then(|()| if_it_can(file.sync_all()))
-        .map_err(|error| {
-            let cause = format!("cannot write {}: {}", path.escape_debug(), plain(&error));
-            Problem::new(Exit::Incomplete, cause, "name a file where there is room for it")
-        })
+    let mut out = file;
+    file::clear(file)
+        .and_then(|()| out.write_all(text.as_bytes()))
+        .and_then(|()| file::sync(file))
+        .map_err(|error| file::incomplete(path, &error))
 }

@@ -73,6 +73,36 @@ impl ServerConfig {
         self.max_chunks
     }
 
+    /// Longest time without a byte moved either way.
+    pub const fn idle(&self) -> Option<Duration> {
+        self.idle
+    }
+
+    /// Longest time without a byte written after the peer's end.
+    pub const fn half_close_idle(&self) -> Option<Duration> {
+        self.half_close_idle
+    }
+
+    /// Longest life of a session.
+    pub const fn max_age(&self) -> Option<Duration> {
+        self.max_age
+    }
+
+    /// After a stop: how long the peer must be silent to be taken as done.
+    pub const fn quiet(&self) -> Duration {
+        self.quiet
+    }
+
+    /// After a stop: how long to go on echoing at the most.
+    pub const fn drain(&self) -> Duration {
+        self.drain
+    }
+
+    /// After the end was cut, or `drain` has passed: longest wait without progress for the rest, and for the peer's end.
+    pub const fn linger(&self) -> Duration {
+        self.linger
+    }
+
     /// Whether a session has limits from its beginning.
     pub(super) const fn is_timed(&self) -> bool {
         self.idle.is_some() || self.max_age.is_some()

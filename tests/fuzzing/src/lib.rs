@@ -15,6 +15,7 @@
 //! | `report_parse` | a campaign's report | printed and read back it is the same; merging does not panic |
 //! | `endpoint_parse` | an endpoint | printed and read back it is the same |
 //! | `script_parse` | a conformance script | printed and read back it is the same |
+//! | `record_parse` | a record of sessions; the same, summed up anew; operations | no panic, and a position; what is recorded of the operations is replayed, and with a byte flipped it is not |
 //! | `units_parse` | sizes, counts, rates, threads, times of the command line | their bounds; what is printed is read back |
 
 #![forbid(unsafe_code)]
@@ -26,10 +27,13 @@
     reason = "a target panics where something is wrong"
 )]
 
+#[path = "../../../layers/record/src/hash.rs"]
+mod hash;
 #[path = "../../../core/tests/model/mod.rs"]
 mod model;
 mod ops;
 mod parsers;
+mod records;
 pub mod schedule;
 pub mod seeds;
 #[allow(dead_code, reason = "the program uses all of it")]
@@ -38,13 +42,14 @@ mod units;
 
 pub use ops::{admission_ops, client_ops, config_ops, pinger_ops, server_ops};
 pub use parsers::{endpoint_parse, report_parse, script_parse, trace_parse, units_parse};
+pub use records::record_parse;
 pub use schedule::schedule;
 
 /// A target's name and what it is.
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All targets.
-pub const TARGETS: [Target; 11] = [
+pub const TARGETS: [Target; 12] = [
     ("server_ops", server_ops),
     ("client_ops", client_ops),
     ("pinger_ops", pinger_ops),
@@ -55,5 +60,6 @@ pub const TARGETS: [Target; 11] = [
     ("report_parse", report_parse),
     ("endpoint_parse", endpoint_parse),
     ("script_parse", script_parse),
+    ("record_parse", record_parse),
     ("units_parse", units_parse),
 ];

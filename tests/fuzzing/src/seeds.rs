@@ -14,12 +14,14 @@ use crate::model::peer::{PeerOp, Visited};
 use crate::model::pinging::{PingSetup, Pinged};
 use crate::model::slicing::{Damage, Slicing};
 use crate::model::wire::{Damaged, Wire};
-use crate::schedule;
+use crate::{records, schedule};
 
 /// Runs of each scenario that become an entry.
 const RUNS: u64 = 200;
 /// Runs of each scenario that become a trace.
 const TRACES: u64 = 4;
+/// Scripts of which the record becomes an entry.
+const RECORDS: usize = 4;
 
 /// The entries that the corpus of a target begins with; none if there is no such target.
 pub fn of(target: &str) -> Vec<Vec<u8>> {
@@ -34,6 +36,7 @@ pub fn of(target: &str) -> Vec<Vec<u8>> {
         "report_parse" => vec![report((0, 1)), report((1, 3))],
         "endpoint_parse" => texts(&ENDPOINTS),
         "script_parse" => SCRIPTS.iter().map(|(_, text)| text.as_bytes().to_vec()).collect(),
+        "record_parse" => record_seeds(),
         "units_parse" => texts(&UNITS),
         _ => Vec::new(),
     }
@@ -184,6 +187,15 @@ fn traces<S: Scenario>(scenario: &S) -> Vec<Vec<u8>> {
 fn report(shard: (u64, u64)) -> Vec<u8> {
     let campaign = Campaign { shard, ..Campaign::new(0..9) };
     campaign::run(&Echo, &campaign, &Progress::default()).to_string().into_bytes()
+}
+
+/// Records, their lines one by one, and histories to record.
+fn record_seeds() -> Vec<Vec<u8>> {
+    let served = scripts().unwrap_or_default().iter().filter_map(script).collect::<Vec<_>>();
+    let records = served.iter().take(RECORDS).map(records::recorded);
+    let histories = served.iter().map(Wire::encode);
+    let lines = records::LINES.lines().chain([records::LINES]).map(|line| line.as_bytes().to_vec());
+    records.chain(histories).chain(lines).collect()
 }
 
 fn texts(texts: &[&str]) -> Vec<Vec<u8>> {

@@ -71,6 +71,7 @@ replayed! {
     report_parse,
     endpoint_parse,
     script_parse,
+    record_parse,
     units_parse,
 }
 
