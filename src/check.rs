@@ -16,7 +16,8 @@ use crate::client::{self, Signals, Stop};
 use crate::driver::{self, Driver};
 use crate::problem::{Exit, Problem};
 use crate::record::{self, CLIENT, Recording};
-use crate::verdict::{Checked, Judged};
+use crate::tls::{self, TlsCaller, TlsClients};
+use crate::verdict::{Checked, Judged, Through};
 use crate::{file, json, loopback, out, units};
 pub(crate) use args::CheckArgs;
 
@@ -33,6 +34,7 @@ pub(crate) fn run(args: &CheckArgs) -> Result<Exit, Problem> {
     // Before anything is sent: a file that cannot be written should not cost a run.
     let record = args.record.as_deref().map(file::create).transpose()?;
     let run = |name: &str, endpoint| {
+        let tls = args.tls.caller(&endpoint, args.client.connect_timeout)?;
         let seed = args.seed.unwrap_or_else(cli::random_seed);
         Run {
             args,
@@ -41,6 +43,7 @@ pub(crate) fn run(args: &CheckArgs) -> Result<Exit, Problem> {
             seed,
             name: name.to_owned(),
             endpoint,
+            tls,
             stop: Stop::on_signals(Signals::Abort)?,
         }
         .run(record)
@@ -60,6 +63,7 @@ struct Run<'a> {
     seed: u64,
     name: String,
     endpoint: Endpoint,
+    tls: Option<TlsCaller>,
     stop: Arc<Stop>,
 }
 
@@ -129,10 +133,25 @@ impl Run<'_> {
             let stream = client::connect(&self.endpoint, &args.client);
             streams.push(stream.map_err(|error| Problem::net(&self.name, &error))?);
         }
-        let driven = self.driver.drive_all(clock, streams, &sessions);
+        let (driven, faults) = match &self.tls {
+            None => (self.driver.drive_all(clock, streams, &sessions), Vec::new()),
+            Some(caller) => {
+                let clients = TlsClients::new(&sessions, caller);
+                (self.driver.drive_all(clock, streams, &clients), clients.into_faults())
+            }
+        };
         driven.map_err(|error| Problem::system("cannot run so many connections", &error))?;
         self.stop.forget();
         let outcomes = sessions.outcomes.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let of =
+            |index: usize| outcomes.iter().find(|(other, _)| *other == index).map(|(_, outcome)| outcome);
+        if let Some((_, fault)) = faults.iter().find(|(index, fault)| tls::is_refusal(fault, of(*index))) {
+            return Err(tls::refused(&self.name, fault));
+        }
+        let through = match &self.tls {
+            None => Through::Nothing,
+            Some(_) => Through::Tls(faults.first().map(|(_, fault)| tls::words(fault))),
+        };
         let checked = Checked {
             total: Some(total),
             took: clock.now().since(Time::ZERO),
@@ -141,6 +160,7 @@ impl Run<'_> {
             stall: args.stall,
             connections: self.connections,
             round: (args.repeat > 1).then_some((round, args.repeat)),
+            through,
             again: self.again(total),
         };
         let judged = Judged::of(&checked, &outcomes);
@@ -168,6 +188,7 @@ impl Run<'_> {
             ("--driver", (args.driver != cli::Driver::Std).then(|| args.driver.name().to_owned())),
         ];
         words.extend(options.into_iter().filter_map(|(option, value)| Some(format!("{option} {}", value?))));
+        words.extend(args.tls.again());
         words.extend(args.client.again());
         words.join(" ")
     }

@@ -20,6 +20,7 @@ use crate::out;
 use crate::problem::Problem;
 use crate::replay::ReplayArgs;
 use crate::sim::SimVerb;
+use crate::tls::ServeTlsArgs;
 use crate::units;
 use crate::units::{parse_count, parse_duration, parse_memory, parse_threads};
 
@@ -120,6 +121,8 @@ pub(crate) struct ServeArgs {
     /// After SIGINT or SIGTERM: how long connections have to finish
     #[arg(long, value_name = "TIME", default_value = "10s", value_parser = parse_duration)]
     pub(crate) drain: Duration,
+    #[command(flatten)]
+    pub(crate) tls: ServeTlsArgs,
     /// Write all that passes through the sessions here, every byte of it, for `roundtrip replay`
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, conflicts_with = "transcript")]
     pub(crate) record: Option<String>,
@@ -134,6 +137,7 @@ Examples:
   roundtrip serve 127.0.0.1:0                      on a free port, which is printed
   roundtrip serve 0.0.0.0:7007 --driver smol --max-per-source 100 --idle 60s
   roundtrip serve --once --record session.record   and roundtrip replay session.record
+  roundtrip serve 0.0.0.0:7007 --tls-cert server.pem --tls-key server.key
   roundtrip serve --once --transcript              the tutorial's server
 
 Exit codes: 0 ok, 2 usage, 3 somebody was cut off, bytes were lost, or the record is not whole,

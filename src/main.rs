@@ -20,6 +20,7 @@ mod service;
 mod signals;
 mod sim;
 mod stdio;
+mod tls;
 mod transcript;
 mod units;
 mod verdict;

@@ -8,7 +8,7 @@ use roundtrip_std::{Call, Clock, SystemClock};
 use crate::cli::{self, SendArgs};
 use crate::problem::{Exit, Problem};
 use crate::transcript::{self, BUFFER, ClientLines};
-use crate::verdict::{Checked, Judged};
+use crate::verdict::{Checked, Judged, Through};
 use crate::{client, out};
 
 pub(crate) fn run(args: &SendArgs) -> Result<Exit, Problem> {
@@ -44,6 +44,7 @@ pub(crate) fn run(args: &SendArgs) -> Result<Exit, Problem> {
         stall: None,
         connections: 1,
         round: None,
+        through: Through::Nothing,
         again: format!("roundtrip check {name}"),
     };
     let judged = Judged::of(&checked, &[(0, ended.outcome)]);

@@ -9,6 +9,7 @@ use roundtrip_core::echo::{EchoServer, ServerConfig};
 use roundtrip_core::hub::ConnectionId;
 use roundtrip_core::{Observe, Time};
 use roundtrip_std::{BindOptions, Endpoint, Listener, ServerHandle, bind};
+use roundtrip_tls::Acceptor;
 use sd_notify::NotifyState;
 
 use crate::cli::{self, ServeArgs};
@@ -16,6 +17,7 @@ use crate::driver::{self, Driver};
 use crate::problem::{Exit, Problem};
 use crate::record::{Recording, SERVER, Served};
 use crate::service::Echo;
+use crate::tls::TlsEcho;
 use crate::transcript::{self, BUFFER, ServerLines};
 use crate::{file, out, signals, stdio};
 
@@ -47,6 +49,7 @@ pub(crate) fn run(args: &ServeArgs) -> Result<Exit, Problem> {
         drain: args.drain,
     };
     let endpoints = endpoints(args)?;
+    let acceptor = args.tls.acceptor()?;
     // Before anything is bound: a file that cannot be written should not cost a session.
     let file = args.record.as_deref().map(file::create).transpose()?;
     let recording = |config: &ServerConfig| {
@@ -54,6 +57,12 @@ pub(crate) fn run(args: &ServeArgs) -> Result<Exit, Problem> {
         file.zip(args.record.as_ref()).map(begin).transpose()
     };
     if endpoints.contains(&Endpoint::Stdio) {
+        if acceptor.is_some() {
+            return Err(Problem::usage(
+                "stdio: speaks no TLS",
+                "leave out --tls-cert, or listen on a socket",
+            ));
+        }
         return match recording(&config)? {
             None => stdio::serve(&echo(config, unwatched)?, args.drain),
             Some(recording) => {
@@ -81,15 +90,15 @@ pub(crate) fn run(args: &ServeArgs) -> Result<Exit, Problem> {
     }
     if args.transcript {
         let echo = echo(config, |_, _| ServerLines::default())?;
-        let exit = serve(driver, &echo, listeners, limits, true)?;
+        let exit = serve(driver, &echo, None, listeners, limits, true)?;
         // The tutorial's server ends with what its one client came to.
         let failed = echo.totals().last.as_ref().and_then(transcript::connection_failed).is_some();
         Ok(if failed { Exit::Failed } else { exit })
     } else if let Some(recording) = recording(&config)? {
-        let exit = serve(driver, &echo(config, recording.watch())?, listeners, limits, false);
+        let exit = serve(driver, &echo(config, recording.watch())?, acceptor, listeners, limits, false);
         recording.finish(exit)
     } else {
-        serve(driver, &echo(config, unwatched)?, listeners, limits, false)
+        serve(driver, &echo(config, unwatched)?, acceptor, listeners, limits, false)
     }
 }
 
@@ -138,6 +147,7 @@ fn announce(listeners: &[Listener], transcript: bool) -> Result<(), Problem> {
 fn serve<W, O>(
     driver: Driver,
     echo: &Arc<Echo<W>>,
+    acceptor: Option<Acceptor>,
     listeners: Vec<Listener>,
     limits: Limits,
     transcript: bool,
@@ -163,9 +173,11 @@ where
     // Whoever reads this may send a signal at once.
     announce(&listeners, transcript)?;
     notify(NotifyState::Ready);
-    let served = driver
-        .serve(listeners, limits, &handle, &**echo)
-        .map_err(|error| Problem::system("cannot serve", &error))?;
+    let served = match acceptor {
+        None => driver.serve(listeners, limits, &handle, &**echo),
+        Some(acceptor) => driver.serve(listeners, limits, &handle, &TlsEcho { echo, acceptor }),
+    };
+    let served = served.map_err(|error| Problem::system("cannot serve", &error))?;
     echo.say_goodbye();
     if served.panicked > 0 {
         let cause = format!("a bug of this program broke {} connections", served.panicked);

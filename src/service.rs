@@ -102,6 +102,11 @@ where
 }
 
 impl<W> Echo<W> {
+    /// Says what is wrong with a connection.
+    pub(crate) fn complain(&self, peer: &dyn Display, what: &str) {
+        self.complaints.complain(format!("{peer}: {what}"));
+    }
+
     /// A connection is over: what came of it.
     pub(crate) fn end(&self, peer: &dyn Display, ended: Ended<ServerOutcome>) {
         let ServerOutcome { end, dropped, .. } = ended.outcome;
@@ -114,7 +119,7 @@ impl<W> Echo<W> {
         totals.last = Some(ended);
         drop(totals);
         if lost > 0 {
-            self.complaints.complain(format!("{peer}: {}, {} lost", words(end), units::bytes(lost)));
+            self.complain(peer, &format!("{}, {} lost", words(end), units::bytes(lost)));
         }
     }
 }

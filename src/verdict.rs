@@ -29,8 +29,17 @@ pub(crate) struct Checked {
     pub(crate) connections: usize,
     /// Which of how many rounds it was, if there are several.
     pub(crate) round: Option<(u64, u64)>,
+    /// What the bytes went through.
+    pub(crate) through: Through,
     /// The command that does the same again.
     pub(crate) again: String,
+}
+
+/// What the bytes of a check go through, besides the transport.
+pub(crate) enum Through {
+    Nothing,
+    /// TLS, and what was wrong with it.
+    Tls(Option<String>),
 }
 
 /// What came of it.
@@ -137,7 +146,11 @@ fn ok(checked: &Checked) -> String {
         many => format!("{} connections, {total} each", grouped(many as u64)),
     };
     let end = if checked.half_close { "clean end" } else { "not half-closed" };
-    format!("ok  {what} back in order, {end}, {:.3} s", checked.took.as_secs_f64())
+    let over = match checked.through {
+        Through::Nothing => "",
+        Through::Tls(_) => " over TLS",
+    };
+    format!("ok  {what} back in order{over}, {end}, {:.3} s", checked.took.as_secs_f64())
 }
 
 impl Words {
@@ -244,6 +257,11 @@ fn is_complete(checked: &Checked, outcome: &ClientOutcome, at: u64) -> bool {
 }
 
 fn likely(checked: &Checked, outcome: &ClientOutcome, Fault { at, kind }: Fault) -> Option<String> {
+    if let (Through::Tls(found), FaultKind::Truncated { by: PeerEnd::Truncated, .. }) =
+        (&checked.through, kind)
+    {
+        return found.clone();
+    }
     let complete = is_complete(checked, outcome, at);
     let likely = match kind {
         FaultKind::Corrupted | FaultKind::Trailing if at == 0 => "the peer is no echo server",

@@ -222,6 +222,49 @@ fn records_that_cannot_be_written_or_read() {
 }
 
 #[test]
+fn certificates_and_keys_that_are_none() {
+    let key = "-----BEGIN PRIVATE KEY-----\nAA==\n-----END PRIVATE KEY-----\n";
+    let file = common::place("no-certificate.pem", |path| std::fs::write(path, key).unwrap());
+    let file = file.to_str().unwrap();
+    let serve = "127.0.0.1:0";
+    table(&[
+        (&["serve", serve, "--tls-cert", file], USAGE, "--tls-key", ""),
+        (&["serve", serve, "--tls-key", file], USAGE, "--tls-cert", ""),
+        (&["serve", serve, "--tls-client-ca", file], USAGE, "--tls-cert", ""),
+        (
+            &["serve", serve, "--tls-cert", "/no/such", "--tls-key", file],
+            USAGE,
+            "cannot read /no/such",
+            "PEM",
+        ),
+        (
+            &["serve", serve, "--tls-cert", "/", "--tls-key", file],
+            USAGE,
+            "cannot read /: Is a directory",
+            "PEM",
+        ),
+        (
+            &["serve", serve, "--tls-cert", file, "--tls-key", file],
+            USAGE,
+            "no certificate",
+            "BEGIN CERTIFICATE",
+        ),
+        (&["serve", "--once", "--transcript", "--tls-cert", "x", "--tls-key", "y"], USAGE, "--tls-cert", ""),
+        (&["check", "--tls-ca", file], USAGE, "<ENDPOINT>", ""),
+        (&["check", "localhost", "--tls-name", "x"], USAGE, "--tls-ca", ""),
+        (&["check", "localhost", "--tls-ca", file], USAGE, "no certificate", "BEGIN CERTIFICATE"),
+        (
+            &["check", "localhost", "--tls-ca", "/dev/zero"],
+            USAGE,
+            "cannot read /dev/zero: file too large",
+            "PEM",
+        ),
+        (&["check", "localhost", "--tls-ca", "/dev/null"], USAGE, "no certificate", "BEGIN CERTIFICATE"),
+        (&["send", "localhost", "--tls-ca", file], USAGE, "'--tls-ca'", ""),
+    ]);
+}
+
+#[test]
 fn options_that_exclude_or_need_each_other() {
     table(&[
         (&["serve", "-4", "-6"], USAGE, "'-6'", ""),

@@ -5,6 +5,7 @@ use std::time::Duration;
 use clap::{ArgAction, Args, ValueHint};
 
 use crate::cli::{ClientArgs, Driver, parse_switch};
+use crate::tls::CheckTlsArgs;
 use crate::units::{parse_count, parse_duration, parse_memory, parse_size};
 
 #[derive(Debug, Args)]
@@ -56,6 +57,8 @@ pub(crate) struct CheckArgs {
     #[arg(long)]
     pub(crate) json: bool,
     #[command(flatten)]
+    pub(crate) tls: CheckTlsArgs,
+    #[command(flatten)]
     pub(crate) client: ClientArgs,
 }
 
@@ -68,6 +71,7 @@ Examples:
   roundtrip check HOST:7007 -c 100 --repeat 10       a hundred connections at once, ten times
   roundtrip check HOST:7007 --record session.record  and roundtrip replay session.record
   roundtrip check HOST:7007 --half-close off         and without a half-close?
+  roundtrip check HOST:7007 --tls-ca ca.pem          over TLS
 
 Exit codes: 0 ok, 1 verification failed, 2 usage, 3 timed out, interrupted, or nobody takes the
 result or the record, 4 cannot connect, 5 internal";

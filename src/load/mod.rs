@@ -23,7 +23,7 @@ use crate::cli;
 use crate::client::{self, Signals, Stop};
 use crate::driver::{self, Driver};
 use crate::problem::{Exit, Problem, plain};
-use crate::verdict::{Checked, Judged};
+use crate::verdict::{Checked, Judged, Through};
 use crate::{file, json, loopback, out, units};
 pub(crate) use args::LoadArgs;
 use plan::{Length, Plan};
@@ -137,6 +137,7 @@ impl Load<'_> {
             // Those that never began are not well.
             connections: self.plan.connections - driver::in_memory(unconnected).min(self.plan.connections),
             round: None,
+            through: Through::Nothing,
             again: self.again(),
         };
         let why = error.map(|error| plain(&error.source));

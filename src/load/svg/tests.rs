@@ -1,7 +1,7 @@
 use super::*;
 use crate::load::plan::{Length, Plan};
 use crate::load::record::Record;
-use crate::verdict::{Checked, Judged};
+use crate::verdict::{Checked, Judged, Through};
 use roundtrip_core::Time;
 use roundtrip_core::echo::{ClientOutcome, Fault, FaultKind, RoundTrip, Verdict};
 
@@ -23,6 +23,7 @@ fn report(width: Duration, trips: &[(Duration, Duration)], verdict: Verdict, aga
         stall: None,
         connections: 1,
         round: None,
+        through: Through::Nothing,
         again: again.to_owned(),
     };
     let sent = trips.len() as u64 * 64;

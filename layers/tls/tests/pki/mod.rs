@@ -4,7 +4,7 @@
 
 use rcgen::{
     BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer,
-    KeyPair, PKCS_ED25519, date_time_ymd,
+    KeyPair, PKCS_ECDSA_P256_SHA256, PKCS_ED25519, date_time_ymd,
 };
 use roundtrip_tls::{Acceptor, Connector, Identity};
 
@@ -33,10 +33,13 @@ impl Authority {
         Self { pem, issuer: Issuer::new(params, key) }
     }
 
-    fn sign(&self, mut params: CertificateParams) -> Signed {
+    fn sign(&self, params: CertificateParams) -> Signed {
+        self.sign_key(params, &KeyPair::generate_for(&PKCS_ED25519).unwrap())
+    }
+
+    fn sign_key(&self, mut params: CertificateParams, key: &KeyPair) -> Signed {
         params.serial_number = Some(2.into());
-        let key = KeyPair::generate_for(&PKCS_ED25519).unwrap();
-        let certificate = params.signed_by(&key, &self.issuer).unwrap().pem();
+        let certificate = params.signed_by(key, &self.issuer).unwrap().pem();
         Signed { certificate, key: key.serialize_pem() }
     }
 
@@ -55,7 +58,15 @@ impl Authority {
         let mut params = CertificateParams::default();
         params.distinguished_name = name("a client");
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
-        self.sign(params)
+        self.sign_key(params, &p256())
+    }
+
+    /// One that OpenSSL 3.0 can show as well: it reads no Ed25519 key of this form.
+    pub(crate) fn foreign_server(&self) -> Signed {
+        self.sign_key(
+            CertificateParams::new(["localhost".to_owned(), "127.0.0.1".to_owned()]).unwrap(),
+            &p256(),
+        )
     }
 
     pub(crate) fn acceptor(&self) -> Acceptor {
@@ -71,6 +82,10 @@ impl Signed {
     pub(crate) fn identity(&self) -> Identity {
         Identity::from_pem(self.certificate.as_bytes(), self.key.as_bytes()).unwrap()
     }
+}
+
+fn p256() -> KeyPair {
+    KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).unwrap()
 }
 
 fn name(of: &str) -> DistinguishedName {

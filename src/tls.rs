@@ -1,0 +1,301 @@
+//! `--tls-…`: the sessions of `serve` and `check` over TLS.
+
+#![allow(
+    clippy::wildcard_enum_match_arm,
+    reason = "for most of what can be wrong with TLS there is one way out"
+)]
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use clap::Args;
+use roundtrip_core::echo::{ClientOutcome, EchoServer};
+use roundtrip_core::hub::ConnectionId;
+use roundtrip_core::{Machine, Observe, Tap, Time};
+use roundtrip_std::{Caller, Clients, Control, Ended, Endpoint, Service};
+use roundtrip_tls::{
+    Acceptor, BadConfig, Connector, Identity, LayerConfig, LayerFault, LayerOutcome, Layered, Name, Tls,
+    TlsFault,
+};
+
+use crate::problem::{Exit, Problem, plain};
+use crate::service::Echo;
+use crate::units;
+
+/// Bytes of a file of certificates: all authorities of the world take a quarter of it.
+const LARGEST: u64 = 1 << 20;
+
+#[derive(Debug, Args)]
+pub(crate) struct ServeTlsArgs {
+    /// Speak TLS, and show this certificate: PEM, followed by those that lead to its root
+    #[arg(
+        id = "tls-cert",
+        long = "tls-cert",
+        value_name = "FILE",
+        requires = "tls-key",
+        conflicts_with = "transcript"
+    )]
+    cert: Option<String>,
+    /// The certificate's private key: PEM, not encrypted
+    #[arg(id = "tls-key", long = "tls-key", value_name = "FILE", requires = "tls-cert")]
+    key: Option<String>,
+    /// Let in only those who show a certificate that leads to one of these: PEM
+    #[arg(id = "tls-client-ca", long = "tls-client-ca", value_name = "FILE", requires = "tls-cert")]
+    client_ca: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CheckTlsArgs {
+    /// Speak TLS, to a server whose certificate leads to one of these: PEM
+    #[arg(id = "tls-ca", long = "tls-ca", value_name = "FILE", requires = "endpoint")]
+    ca: Option<String>,
+    /// Whom the server's certificate must be for [default: the endpoint's host]
+    #[arg(id = "tls-name", long = "tls-name", value_name = "NAME", requires = "tls-ca")]
+    name: Option<String>,
+    /// Show this certificate to a server that asks for one: PEM
+    #[arg(
+        id = "tls-cert",
+        long = "tls-cert",
+        value_name = "FILE",
+        requires = "tls-ca",
+        requires = "tls-key"
+    )]
+    cert: Option<String>,
+    /// Its private key: PEM, not encrypted
+    #[arg(id = "tls-key", long = "tls-key", value_name = "FILE", requires = "tls-cert")]
+    key: Option<String>,
+}
+
+impl ServeTlsArgs {
+    /// What makes the server's side, if TLS was asked for.
+    pub(crate) fn acceptor(&self) -> Result<Option<Acceptor>, Problem> {
+        let (Some(cert), Some(key)) = (&self.cert, &self.key) else { return Ok(None) };
+        let identity = identity(cert, key)?;
+        let acceptor = match &self.client_ca {
+            None => Acceptor::new(identity).map_err(|error| bad(key, &error))?,
+            Some(roots) => {
+                let pem = read(roots)?;
+                Acceptor::requiring_clients(identity, &pem).map_err(|error| match error {
+                    BadConfig::WrongKey => bad(key, &error),
+                    _ => bad(roots, &error),
+                })?
+            }
+        };
+        Ok(Some(acceptor))
+    }
+}
+
+impl CheckTlsArgs {
+    /// What makes the client's side, if TLS was asked for.
+    pub(crate) fn caller(
+        &self,
+        endpoint: &Endpoint,
+        handshake: Duration,
+    ) -> Result<Option<TlsCaller>, Problem> {
+        let Some(roots) = &self.ca else { return Ok(None) };
+        let pem = read(roots)?;
+        let connector = match (&self.cert, &self.key) {
+            (Some(cert), Some(key)) => Connector::with_identity(&pem, identity(cert, key)?),
+            _ => Connector::new(&pem),
+        };
+        let connector = connector.map_err(|error| match (error, &self.key) {
+            (BadConfig::WrongKey, Some(key)) => bad(key, &BadConfig::WrongKey),
+            (error, _) => bad(roots, &error),
+        })?;
+        let name = match (&self.name, endpoint) {
+            (Some(name), _) => name,
+            (None, Endpoint::Tcp { host, .. }) => host,
+            (None, other) => {
+                let cause = format!("{other} has no name that a certificate could be for");
+                return Err(Problem::usage(cause, "give one with --tls-name"));
+            }
+        };
+        let name = name.parse().map_err(|error: BadConfig| {
+            Problem::usage(error.to_string(), "give the name in the server's certificate with --tls-name")
+        })?;
+        let config = LayerConfig { opening: handshake, ..LayerConfig::default() };
+        Ok(Some(TlsCaller { connector, name, config }))
+    }
+
+    /// The options, to be given again.
+    pub(crate) fn again(&self) -> impl Iterator<Item = String> + use<> {
+        [
+            ("--tls-ca", &self.ca),
+            ("--tls-name", &self.name),
+            ("--tls-cert", &self.cert),
+            ("--tls-key", &self.key),
+        ]
+        .map(|(option, value)| Some(format!("{option} {}", units::quoted(value.as_ref()?))))
+        .into_iter()
+        .flatten()
+    }
+}
+
+fn identity(cert: &str, key: &str) -> Result<Identity, Problem> {
+    let (certificates, secret) = (read(cert)?, read(key)?);
+    Identity::from_pem(&certificates, &secret).map_err(|error| match error {
+        BadConfig::NoKey => bad(key, &error),
+        _ => bad(cert, &error),
+    })
+}
+
+fn read(path: &str) -> Result<Vec<u8>, Problem> {
+    let mut pem = Vec::new();
+    let read = File::open(path).and_then(|file| file.take(LARGEST).read_to_end(&mut pem));
+    match read {
+        Ok(read) if read as u64 == LARGEST => Err(io::ErrorKind::FileTooLarge.into()),
+        read => read,
+    }
+    .map_err(|error| {
+        let cause = format!("cannot read {}: {}", path.escape_debug(), plain(&error));
+        Problem::usage(cause, "name a file in PEM form")
+    })?;
+    Ok(pem)
+}
+
+fn bad(path: &str, error: &BadConfig) -> Problem {
+    let advice = match error {
+        BadConfig::NoKey => "name a file with a section BEGIN PRIVATE KEY",
+        BadConfig::WrongKey => "name the key that the certificate was made for",
+        _ => "name a file with sections BEGIN CERTIFICATE",
+    };
+    Problem::usage(format!("{}: {error}", path.escape_debug()), advice)
+}
+
+/// The echo behind TLS.
+pub(crate) struct TlsEcho<'a, W> {
+    pub(crate) echo: &'a Echo<W>,
+    pub(crate) acceptor: Acceptor,
+}
+
+impl<W, O> Service for TlsEcho<'_, W>
+where
+    W: Fn(ConnectionId, Time) -> O + Sync,
+    O: Observe<EchoServer>,
+{
+    type Machine = Layered<Tls, Tap<EchoServer, O>>;
+
+    fn open(
+        &self,
+        now: Time,
+        caller: &Caller,
+        control: &Control<<EchoServer as Machine>::Command>,
+    ) -> Self::Machine {
+        self.acceptor.accept(self.echo.open(now, caller, control), LayerConfig::default(), now)
+    }
+
+    fn ended(&self, caller: &Caller, ended: Ended<<Self::Machine as Machine>::Outcome>) {
+        let (fault, ended) = split(ended);
+        if let Some(fault) = fault {
+            self.echo.complain(&caller.peer, &words(&fault));
+        }
+        self.echo.ended(caller, ended);
+    }
+
+    fn accept_failed(&self, error: &io::Error) {
+        self.echo.accept_failed(error);
+    }
+}
+
+/// Makes the client's side of each connection.
+#[derive(Clone)]
+pub(crate) struct TlsCaller {
+    connector: Connector,
+    name: Name,
+    config: LayerConfig,
+}
+
+/// Clients behind TLS.
+pub(crate) struct TlsClients<'a, C> {
+    clients: &'a C,
+    caller: &'a TlsCaller,
+    /// Of which connection, in the order in which they were found.
+    faults: Mutex<Vec<(usize, LayerFault<TlsFault>)>>,
+}
+
+impl<'a, C> TlsClients<'a, C> {
+    pub(crate) const fn new(clients: &'a C, caller: &'a TlsCaller) -> Self {
+        Self { clients, caller, faults: Mutex::new(Vec::new()) }
+    }
+
+    /// What was wrong on which connection, in the order in which it was found.
+    pub(crate) fn into_faults(self) -> Vec<(usize, LayerFault<TlsFault>)> {
+        self.faults.into_inner().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<C: Clients> Clients for TlsClients<'_, C> {
+    type Machine = Layered<Tls, C::Machine>;
+
+    fn open(
+        &self,
+        now: Time,
+        index: usize,
+        control: &Control<<C::Machine as Machine>::Command>,
+    ) -> Self::Machine {
+        let TlsCaller { connector, name, config } = self.caller;
+        connector.connect(name, self.clients.open(now, index, control), *config, now)
+    }
+
+    fn event(&self, index: usize, event: <C::Machine as Machine>::Event) {
+        self.clients.event(index, event);
+    }
+
+    fn ended(&self, index: usize, ended: Ended<<Self::Machine as Machine>::Outcome>) {
+        let (fault, ended) = split(ended);
+        if let Some(fault) = fault {
+            let mut faults = self.faults.lock().unwrap_or_else(PoisonError::into_inner);
+            faults.push((index, fault));
+        }
+        self.clients.ended(index, ended);
+    }
+}
+
+fn split<O>(ended: Ended<LayerOutcome<TlsFault, O>>) -> (Option<LayerFault<TlsFault>>, Ended<O>) {
+    let Ended { outcome: LayerOutcome { fault, inner }, written, unread, destroyed, failure } = ended;
+    (fault, Ended { outcome: inner, written, unread, destroyed, failure })
+}
+
+/// A fault in words.
+pub(crate) fn words(fault: &LayerFault<TlsFault>) -> String {
+    match fault {
+        LayerFault::Slow => "TLS: no handshake in time".to_owned(),
+        LayerFault::Truncated => "TLS: the stream was cut, it ended without close_notify".to_owned(),
+        LayerFault::TooLarge => "TLS: a record is too large".to_owned(),
+        LayerFault::Unfinished => "TLS: cut off before its close_notify was sent".to_owned(),
+        LayerFault::Codec(fault) => format!("TLS: {fault}"),
+    }
+}
+
+/// Whether a client was refused before it got anything. One whose certificate is not wanted learns of it when it has begun
+/// to send (RFC 8446 section 4.4.2).
+pub(crate) fn is_refusal(fault: &LayerFault<TlsFault>, outcome: Option<&ClientOutcome>) -> bool {
+    let (sent, received) = outcome.map_or((0, 0), |outcome| (outcome.sent, outcome.received));
+    match fault {
+        LayerFault::Codec(_) => received == 0,
+        LayerFault::Slow | LayerFault::Truncated | LayerFault::TooLarge => sent == 0,
+        LayerFault::Unfinished => false,
+    }
+}
+
+/// A client that got nothing, and why: nobody to talk to.
+pub(crate) fn refused(endpoint: &str, fault: &LayerFault<TlsFault>) -> Problem {
+    let advice = match fault {
+        LayerFault::Codec(TlsFault::UnknownIssuer) => {
+            "name with --tls-ca the certificate of whoever signed the server's"
+        }
+        LayerFault::Codec(TlsFault::WrongName) => "give the name it is for with --tls-name",
+        LayerFault::Codec(TlsFault::Expired | TlsFault::NotYetValid) => {
+            "renew the server's certificate, or check this machine's clock"
+        }
+        LayerFault::Codec(TlsFault::Alert(alert)) if alert.contains("cert") || alert == "unknown_ca" => {
+            "show a certificate that the server trusts, with --tls-cert and --tls-key"
+        }
+        LayerFault::Codec(TlsFault::NotTls) => "leave out --tls-ca for a server without TLS",
+        LayerFault::Slow | LayerFault::Truncated => "check that the server speaks TLS, or leave out --tls-ca",
+        _ => "try `openssl s_client -connect` to see what the server offers",
+    };
+    Problem::new(Exit::Unreachable, format!("cannot connect to {endpoint}: {}", words(fault)), advice)
+}
