@@ -17,8 +17,8 @@ pub struct Line {
     pub number: u64,
     /// Lines right before it that this member was too slow for.
     pub missed: u64,
-    /// The member itself said it.
-    pub own: bool,
+    /// Lines that this member itself had said when it was published, this one included.
+    pub said: u64,
     /// Without its end.
     pub text: Bytes,
 }
@@ -27,21 +27,27 @@ pub struct Line {
 #[derive(Clone, Debug)]
 pub struct Member {
     config: Arc<RoomConfig>,
-    /// Lines that it said and has not heard yet.
-    ahead: usize,
-    /// Lines of others that it heard since it said or heard one of its own.
-    others: usize,
+    /// Lines that it said.
+    said: u64,
+    /// How many of those it has heard, or never will.
+    heard: u64,
+    /// Lines that it heard since it last said one.
+    since: usize,
 }
 
 impl Member {
     /// Somebody new.
     pub const fn new(config: Arc<RoomConfig>) -> Self {
-        Self { config, ahead: 0, others: 0 }
+        Self { config, said: 0, heard: 0, since: 0 }
     }
 
-    /// Whether more may be said.
+    /// Lines that it said and that may still come back to it.
+    const fn ahead(&self) -> u64 {
+        self.said - self.heard
+    }
+
     fn may_speak(&self) -> bool {
-        self.ahead < self.config.ahead.max(1)
+        self.ahead() < self.config.ahead.max(1)
     }
 }
 
@@ -58,12 +64,12 @@ impl Protocol for Member {
                 self.too_large(now, io);
                 return io.finish();
             }
-            self.ahead += 1;
-            self.others = 0;
+            self.said += 1;
+            self.since = 0;
             io.event(line);
         }
         // Who speaks faster than they listen waits, and who has said all hears all of it before the end.
-        if !self.may_speak() || (io.peer_ended() && self.ahead > 0) {
+        if !self.may_speak() || (io.peer_ended() && self.ahead() > 0) {
             io.hold();
         }
     }
@@ -74,16 +80,10 @@ impl Protocol for Member {
     }
 
     fn command(&mut self, _now: Time, line: Line, io: &mut Io<'_, Bytes>) {
-        if line.own {
-            self.ahead = self.ahead.saturating_sub(1);
-            self.others = 0;
-        } else {
-            self.others += 1;
-            // What was said is among so many lines, or the mailbox was full: then it never comes.
-            if self.others == MAILBOX {
-                self.ahead = 0;
-            }
-        }
+        self.since += 1;
+        // So many lines are all that was in its mailbox when it spoke last: what it said has come, or was dropped.
+        let heard = if self.since >= MAILBOX { self.said } else { line.said };
+        self.heard = self.heard.max(heard);
         if line.missed > 0 {
             let _ = writeln!(io.outbox(), "missed {}", line.missed);
         }

@@ -32,7 +32,7 @@ pub struct RoomConfig {
     pub line: usize,
     /// Lines that somebody may say and not have heard yet, at least 1: 8 by default. So whoever speaks fast is slowed
     /// down to what comes back, and the mailboxes of others do not run over.
-    pub ahead: usize,
+    pub ahead: u64,
     /// Bytes to a subscriber after which its lines wait in its mailbox: 64 KiB by default.
     pub outbox: usize,
 }
@@ -61,9 +61,17 @@ pub struct Counts {
 pub struct Room {
     config: Arc<RoomConfig>,
     session: Arc<SessionConfig>,
-    /// Those who are there, and how many lines each has missed since the last one it got.
-    members: BTreeMap<ConnectionId, u64>,
+    members: BTreeMap<ConnectionId, Seat>,
     counts: Counts,
+}
+
+/// What the room knows of somebody who is there.
+#[derive(Clone, Copy, Debug, Default)]
+struct Seat {
+    /// Lines said.
+    said: u64,
+    /// Lines missed since the last one that was delivered.
+    missed: u64,
 }
 
 impl Room {
@@ -90,25 +98,26 @@ impl Hub for Room {
     type Session = Session<Member>;
 
     fn open(&mut self, now: Time, id: ConnectionId) -> Session<Member> {
-        self.members.insert(id, 0);
+        self.members.insert(id, Seat::default());
         Session::new(Member::new(Arc::clone(&self.config)), Arc::clone(&self.session), now)
     }
 
     fn event(&mut self, _now: Time, from: ConnectionId, text: Bytes, mail: &mut dyn Mail<Line>) {
         let Self { config, members, counts, .. } = self;
         counts.published += 1;
-        members.retain(|id, missed| {
-            let line =
-                Line { number: counts.published, missed: *missed, own: *id == from, text: text.clone() };
+        members.retain(|id, seat| {
+            seat.said += u64::from(*id == from);
+            let Seat { said, missed } = *seat;
+            let line = Line { number: counts.published, missed, said, text: text.clone() };
             match (mail.send(*id, line), config.slow) {
                 (Ok(()), _) => {
                     counts.delivered += 1;
-                    *missed = 0;
+                    seat.missed = 0;
                     true
                 }
                 (Err(Undelivered::Full(_)), Slow::Drop) => {
                     counts.dropped += 1;
-                    *missed += 1;
+                    seat.missed += 1;
                     true
                 }
                 (Err(Undelivered::Full(_)), Slow::Disconnect) => {

@@ -233,10 +233,10 @@ fn who_says_more_than_a_mailbox_holds_loses_nothing(driver: &'static str) {
     let room = Open::new(driver, Slow::Disconnect);
     let guest = room.connect();
     let mut writer = guest.0.get_ref().try_clone().unwrap();
-    let all: String = (1..=20_000).map(|line| format!("line {line}\n")).collect();
+    let all: Vec<_> = (1..=20_000).map(|line| format!("line {line}\n")).collect();
     let heard = thread::scope(|scope| {
         scope.spawn(move || {
-            writer.write_all(all.as_bytes()).unwrap();
+            writer.write_all(all.concat().as_bytes()).unwrap();
             writer.shutdown(Shutdown::Write).unwrap();
         });
         let mut guest = guest;
