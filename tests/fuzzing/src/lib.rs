@@ -15,6 +15,7 @@
 //! | `report_parse` | a campaign's report | printed and read back it is the same; merging does not panic |
 //! | `endpoint_parse` | an endpoint | printed and read back it is the same |
 //! | `script_parse` | a conformance script | printed and read back it is the same |
+//! | `resp_ops` | what a peer of `examples/resp` sends | the same sent in other pieces; replies are read back, calls end once |
 //! | `units_parse` | sizes, counts, rates, threads, times of the command line | their bounds; what is printed is read back |
 
 #![forbid(unsafe_code)]
@@ -30,6 +31,7 @@
 mod model;
 mod ops;
 mod parsers;
+mod resp;
 pub mod schedule;
 pub mod seeds;
 #[allow(dead_code, reason = "the program uses all of it")]
@@ -38,13 +40,14 @@ mod units;
 
 pub use ops::{admission_ops, client_ops, config_ops, pinger_ops, server_ops};
 pub use parsers::{endpoint_parse, report_parse, script_parse, trace_parse, units_parse};
+pub use resp::resp_ops;
 pub use schedule::schedule;
 
 /// A target's name and what it is.
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All targets.
-pub const TARGETS: [Target; 11] = [
+pub const TARGETS: [Target; 12] = [
     ("server_ops", server_ops),
     ("client_ops", client_ops),
     ("pinger_ops", pinger_ops),
@@ -56,4 +59,5 @@ pub const TARGETS: [Target; 11] = [
     ("endpoint_parse", endpoint_parse),
     ("script_parse", script_parse),
     ("units_parse", units_parse),
+    ("resp_ops", resp_ops),
 ];

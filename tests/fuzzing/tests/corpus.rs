@@ -72,6 +72,7 @@ replayed! {
     endpoint_parse,
     script_parse,
     units_parse,
+    resp_ops,
 }
 
 #[test]
