@@ -52,6 +52,9 @@ pub trait Hub {
     }
 }
 
+/// Commands that the mailbox of a session holds, with every driver.
+pub const MAILBOX: usize = 64;
+
 /// Reaches the sessions of a hub. Nothing here blocks: mailboxes are bounded, and a full one says so.
 pub trait Mail<C> {
     /// Posts a command; it is delivered when the session gives credit for it.

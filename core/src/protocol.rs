@@ -24,8 +24,9 @@ pub trait Protocol {
         let _ = (now, io);
     }
 
-    /// Bytes came, or there is room for replies again: take whole messages from the front of [`Io::inbox`], and leave
-    /// what is not whole. Stop while [`Io::room`] is 0: it will be called again.
+    /// Bytes came, or the peer ended, or what this stopped for is over: take whole messages from the front of
+    /// [`Io::inbox`], and leave what is not whole. Stop while [`Io::room`] is 0: it will be called again. A protocol whose
+    /// answers come as commands can stop with [`Io::hold`], too.
     fn receive(&mut self, now: Time, io: &mut Io<'_, Self::Event>);
 
     /// How many commands are welcome, at the most; 0 leaves them where they are. Not asked while there is no room for
@@ -79,6 +80,19 @@ impl<E> Io<'_, E> {
         self.buffers.events.push_back(event);
     }
 
+    /// Whether the peer finished sending: what is in the inbox is all there will be. The session ends with the replies to
+    /// it, unless [held](Self::hold).
+    pub const fn peer_ended(&self) -> bool {
+        self.buffers.peer_ended
+    }
+
+    /// Said in [`receive`](Protocol::receive): it can go on only after a command. Until then it is not called, no more is
+    /// read than was allowed, what is in the inbox stays there, and the peer's end is not the session's.
+    /// [`Protocol::welcome`] must not be 0 then.
+    pub const fn hold(&mut self) {
+        self.buffers.hold = true;
+    }
+
     /// Ends the session when all replies are written. What else comes is not looked at.
     pub const fn finish(&mut self) {
         self.buffers.finish = true;
@@ -90,6 +104,10 @@ struct Buffers<E> {
     inbox: BytesMut,
     outbox: BytesMut,
     events: VecDeque<E>,
+    /// The peer's end was seen.
+    peer_ended: bool,
+    /// The protocol waits for a command.
+    hold: bool,
     finish: bool,
 }
 
@@ -99,17 +117,18 @@ struct Buffers<E> {
 /// | --- | --- | --- |
 /// | `inbox` | 64 KiB | the largest message, bytes: what is held of those that are not whole |
 /// | `outbox` | 64 KiB | bytes of replies after which none is made until some are written |
-/// | `idle` | none | longest time without a byte moved either way |
-/// | `linger` | 2 s | after the session's own end: longest wait for the peer's |
+/// | `idle` | none | longest time without a byte moved either way; after the session's own end, without one written |
+/// | `linger` | 2 s | after the session's own end: longest wait for the peer's; once stopped, for it to take a byte as well |
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct SessionConfig {
     /// The largest message, at least 1 byte.
     pub inbox: usize,
     /// Bytes of replies after which none is made, at least 1.
     pub outbox: usize,
-    /// Longest time without a byte moved either way, at least 1 ns.
+    /// Longest time without a byte moved either way, at least 1 ns; after the session's own end, without one written.
     pub idle: Option<Duration>,
-    /// After the session's own end: longest wait for the peer's, at least 1 ns.
+    /// After the session's own end: longest wait for the peer's, at least 1 ns. Once stopped, longest time without a
+    /// byte written as well.
     pub linger: Duration,
 }
 
@@ -178,6 +197,8 @@ impl<P: Protocol> Session<P> {
             inbox: BytesMut::new(),
             outbox: BytesMut::new(),
             events: VecDeque::new(),
+            peer_ended: false,
+            hold: false,
             finish: false,
         };
         protocol.begin(now, &mut Io { buffers: &mut buffers, limit: config.outbox.max(1) });
@@ -213,7 +234,7 @@ impl<P: Protocol> Session<P> {
 
     /// Lets the protocol take what it can.
     fn receive(&mut self, now: Time) {
-        if self.closing.is_some() {
+        if self.closing.is_some() || self.buffers.hold {
             return;
         }
         self.blocked = self.room() == 0;
@@ -223,13 +244,14 @@ impl<P: Protocol> Session<P> {
             self.protocol.receive(now, &mut io);
             self.blocked = self.room() == 0 && !self.buffers.inbox.is_empty();
         }
+        let waits = self.blocked || self.buffers.hold;
         if self.buffers.finish {
             self.closing = Some(SessionEnd::Finished);
-        } else if !self.blocked && self.buffers.inbox.len() >= self.config.inbox.max(1) {
+        } else if !waits && self.buffers.inbox.len() >= self.config.inbox.max(1) {
             let limit = self.limit();
             self.protocol.too_large(now, &mut Io { buffers: &mut self.buffers, limit });
             self.closing = Some(SessionEnd::Finished);
-        } else if self.ledger.eof() && !self.blocked {
+        } else if self.buffers.peer_ended && !waits {
             self.closing = Some(SessionEnd::Clean);
         }
     }
@@ -249,10 +271,13 @@ impl<P: Protocol> Session<P> {
     fn deadline(&self) -> Option<Time> {
         // A limit of 0 would pass the moment it is set.
         let least = |limit: Duration| limit.max(Duration::from_nanos(1));
-        match self.shut {
-            Some(shut) => Some(shut.after(least(self.config.linger))),
-            None => self.config.idle.map(|idle| self.moved.after(least(idle))),
+        if let Some(shut) = self.shut {
+            return Some(shut.after(least(self.config.linger)));
         }
+        // Once stopped it ends in bounded time, even if its peer takes nothing of what is left to be written.
+        let flush = (self.closing == Some(SessionEnd::Stopped)).then_some(self.config.linger);
+        let quiet = self.config.idle.into_iter().chain(flush).min();
+        quiet.map(|quiet| self.moved.after(least(quiet)))
     }
 }
 
@@ -269,14 +294,15 @@ impl<P: Protocol> Machine for Session<P> {
         match input {
             Input::Data(bytes) => {
                 self.received += bytes.len() as u64;
-                self.moved = now;
                 // After its own end nothing is looked at: it is read so that closing does not reset.
                 if self.closing.is_none() {
+                    self.moved = now;
                     self.buffers.inbox.extend_from_slice(&bytes);
                     self.receive(now);
                 }
             }
             Input::Eof => {
+                self.buffers.peer_ended = true;
                 self.moved = now;
                 self.receive(now);
             }
@@ -293,12 +319,15 @@ impl<P: Protocol> Machine for Session<P> {
                     self.protocol.command(now, command, &mut Io { buffers: &mut self.buffers, limit });
                     if self.buffers.finish {
                         self.closing = Some(SessionEnd::Finished);
+                    } else if core::mem::take(&mut self.buffers.hold) {
+                        self.receive(now);
                     }
                 }
             }
             Input::Stop => {
                 if self.closing.is_none() {
                     self.closing = Some(SessionEnd::Stopped);
+                    self.moved = now;
                 }
             }
             Input::Abort => self.close(now, SessionEnd::Aborted),
@@ -311,7 +340,7 @@ impl<P: Protocol> Machine for Session<P> {
         if self.end.is_none() {
             let due = self.deadline().is_some_and(|at| at <= now);
             match (self.closing, self.shut) {
-                (Some(closing), Some(_)) if self.ledger.eof() || due => self.close(now, closing),
+                (Some(closing), Some(_)) if self.buffers.peer_ended || due => self.close(now, closing),
                 (_, None) if due => self.close(now, SessionEnd::Idle),
                 _ => {}
             }
@@ -341,7 +370,7 @@ impl<P: Protocol> Machine for Session<P> {
             }
             if let (Some(closing), None) = (self.closing, self.shut) {
                 self.shut = Some(now);
-                if self.ledger.eof() {
+                if self.buffers.peer_ended {
                     self.close(now, closing);
                 }
                 return Action::ShutdownWrite;
@@ -350,7 +379,7 @@ impl<P: Protocol> Machine for Session<P> {
         let read = match self.closing {
             // What comes is dropped.
             Some(_) => self.config.inbox.max(1),
-            None if self.room() == 0 || self.blocked => 0,
+            None if self.room() == 0 || self.blocked || self.buffers.hold => 0,
             None => self.config.inbox.max(1) - self.buffers.inbox.len(),
         };
         let commands = if self.closing.is_some() || self.room() == 0 { 0 } else { self.protocol.welcome() };

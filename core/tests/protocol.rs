@@ -247,6 +247,82 @@ fn a_stop_answers_what_came_and_takes_nothing_new() {
 }
 
 #[test]
+fn once_stopped_it_ends_though_its_peer_takes_nothing() {
+    let config = SessionConfig { idle: None, linger: Duration::from_nanos(10), ..SessionConfig::default() };
+    let mut bench = Bench(Session::new(Lines::default(), Arc::new(config), NOW));
+    bench.wait();
+    assert_eq!(bench.data("one\n").write(), "ONE\n");
+    assert_eq!(bench.wait().deadline, None);
+    let at = |nanos| Time::from_nanos(nanos);
+    bench.0.handle(at(7), Input::Stop).unwrap();
+    // What it sends does not count, what it takes does.
+    let Action::Wait(wait) = bench.0.poll(at(7)) else { panic!("there is a write outstanding") };
+    assert_eq!(wait.deadline, Some(at(17)));
+    bench.0.handle(at(8), Input::Wrote(1)).unwrap();
+    bench.0.handle(at(9), Input::Data(Bytes::from_static(b"two\n"))).unwrap();
+    let Action::Wait(wait) = bench.0.poll(at(9)) else { panic!("there is a write outstanding") };
+    assert_eq!(wait.deadline, Some(at(18)));
+    let (how, outcome) = bench.close(at(18));
+    assert_eq!((how, outcome.end, outcome.unsent), (Teardown::Reset, SessionEnd::Idle, 3));
+}
+
+/// Asks the application, whose answers come as commands; one question at a time.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+struct Asker {
+    open: bool,
+}
+
+impl Protocol for Asker {
+    type Command = &'static str;
+    type Event = Bytes;
+
+    fn receive(&mut self, _now: Time, io: &mut Io<'_, Bytes>) {
+        if !self.open && !io.inbox().is_empty() {
+            let question = io.inbox().split_to(1).freeze();
+            io.event(question);
+            self.open = true;
+        }
+        if self.open && (io.peer_ended() || !io.inbox().is_empty()) {
+            io.hold();
+        }
+    }
+
+    fn welcome(&self) -> usize {
+        usize::from(self.open)
+    }
+
+    fn command(&mut self, _now: Time, answer: &'static str, io: &mut Io<'_, Bytes>) {
+        self.open = false;
+        io.outbox().extend_from_slice(answer.as_bytes());
+    }
+}
+
+#[test]
+fn a_protocol_that_holds_is_not_read_and_not_ended_before_its_answers() {
+    let config = SessionConfig { inbox: 2, ..SessionConfig::default() };
+    let mut session = Session::new(Asker::default(), Arc::new(config), NOW);
+    let mut step = |input: Option<Input<&'static str>>| {
+        if let Some(input) = input {
+            session.handle(NOW, input).unwrap();
+        }
+        session.poll(NOW)
+    };
+    let wait = |read, commands| Action::Wait(Wait { read, commands, deadline: None });
+    assert_eq!(step(None), wait(2, 0));
+    assert_eq!(step(Some(Input::Data(Bytes::from_static(b"ab")))), Action::Event(Bytes::from_static(b"a")));
+    assert_eq!(step(None), wait(0, 1));
+    // As many bytes as it holds are no message that is too large, and the peer's end is not its own.
+    assert_eq!(step(Some(Input::Eof)), wait(0, 1));
+    assert_eq!(step(Some(Input::Command("A"))), Action::Event(Bytes::from_static(b"b")));
+    assert_eq!(step(None), Action::Write(Bytes::from_static(b"A")));
+    assert_eq!(step(Some(Input::Wrote(1))), wait(0, 1));
+    assert_eq!(step(Some(Input::Command("B"))), Action::Write(Bytes::from_static(b"B")));
+    assert_eq!(step(Some(Input::Wrote(1))), Action::ShutdownWrite);
+    let Action::Close { how: Teardown::Graceful, outcome } = step(None) else { panic!("it has ended") };
+    assert_eq!((outcome.end, outcome.unread), (SessionEnd::Clean, 0));
+}
+
+#[test]
 fn idle_abort_and_failure_end_it_at_once() {
     let mut bench = Bench::new(100, 100);
     bench.data("one\n").write();

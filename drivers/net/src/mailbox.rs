@@ -4,8 +4,7 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// Commands that the mailbox of a connection holds.
-pub const MAILBOX: usize = 64;
+pub use roundtrip_core::hub::MAILBOX;
 
 /// Wakes the driver of a session from its sleep.
 pub trait Bell: fmt::Debug + Send + Sync {

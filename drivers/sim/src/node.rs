@@ -4,10 +4,7 @@ use std::collections::VecDeque;
 
 use roundtrip_core::Machine;
 use roundtrip_core::Time;
-use roundtrip_core::hub::{ConnectionId, Hub, Mail, Undelivered};
-
-/// Commands that a mailbox holds.
-const MAILBOX: usize = 64;
+use roundtrip_core::hub::{ConnectionId, Hub, MAILBOX, Mail, Undelivered};
 
 pub(crate) type Command<H> = <<H as Hub>::Session as Machine>::Command;
 

@@ -5,6 +5,7 @@
 //! | `parse.rs` | bytes to commands, and replies to bytes |
 //! | `keys.rs` | the keys, and what the commands do to them |
 //! | `server.rs` | the [`Protocol`](roundtrip_core::protocol::Protocol): which command is which, and what is answered |
+//! | `client/` | the other side: a client as a machine, and its callers |
 //! | `main.rs` | a driver, and the keys that all connections share |
 //!
 //! There is no I/O in the first three, and no credit, half-close or time-out: that is the
@@ -12,6 +13,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod client;
 mod keys;
 mod parse;
 mod server;

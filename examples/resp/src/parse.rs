@@ -5,7 +5,7 @@ use bytes::{Buf, BytesMut};
 /// The longest line: a header, or an inline command. As in Redis.
 const MAX_LINE: usize = 64 << 10;
 /// The most words of a command. As in Redis.
-const MAX_WORDS: usize = 1 << 20;
+pub(crate) const MAX_WORDS: usize = 1 << 20;
 
 /// A command and its arguments.
 pub type Command = Vec<BytesMut>;
@@ -83,18 +83,33 @@ pub fn parse(inbox: &mut BytesMut, max: usize) -> Result<Option<Command>, Malfor
 
 /// The number between the type at `at` and the end of its line, and where the next line begins.
 fn header(inbox: &[u8], at: usize, wrong: Malformed) -> Result<Option<(i64, usize)>, Malformed> {
+    let Some((text, next)) = line(inbox, at).map_err(|LongLine| Malformed::LongLine)? else {
+        return Ok(None);
+    };
+    Ok(Some((number(text).ok_or(wrong)?, next)))
+}
+
+/// A line without an end.
+#[derive(Debug)]
+pub(crate) struct LongLine;
+
+/// What is between the type at `at` and the end of its line, and where the next line begins; none if it is not whole.
+pub(crate) fn line(inbox: &[u8], at: usize) -> Result<Option<(&[u8], usize)>, LongLine> {
     let rest = inbox.get(at + 1..).unwrap_or_default();
     let Some(end) = rest.iter().position(|byte| *byte == b'\r') else {
-        return if rest.len() > MAX_LINE { Err(Malformed::LongLine) } else { Ok(None) };
+        return if rest.len() > MAX_LINE { Err(LongLine) } else { Ok(None) };
     };
     if end > MAX_LINE {
-        return Err(Malformed::LongLine);
+        return Err(LongLine);
     }
     if rest.len() < end + 2 {
         return Ok(None);
     }
-    let number = std::str::from_utf8(&rest[..end]).ok().and_then(|digits| digits.parse().ok());
-    Ok(Some((number.ok_or(wrong)?, at + 1 + end + 2)))
+    Ok(Some((&rest[..end], at + 1 + end + 2)))
+}
+
+pub(crate) fn number(text: &[u8]) -> Option<i64> {
+    std::str::from_utf8(text).ok()?.parse().ok()
 }
 
 /// A line of words, as people type it.

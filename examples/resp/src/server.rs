@@ -11,7 +11,7 @@ use crate::keys::{Keys, NoCount};
 use crate::parse::{array, bulk, error, integer, parse, simple};
 
 /// The largest key or value, bytes.
-const MAX_WORD: usize = 512 << 10;
+pub(crate) const MAX_WORD: usize = 512 << 10;
 
 /// The keys of a server, which all of its connections share.
 pub type SharedKeys = Arc<Mutex<Keys>>;

@@ -16,6 +16,7 @@
 //! | `endpoint_parse` | an endpoint | printed and read back it is the same |
 //! | `script_parse` | a conformance script | printed and read back it is the same |
 //! | `record_parse` | a record of sessions; the same, summed up anew; operations | no panic, and a position; what is recorded of the operations is replayed, and with a byte flipped it is not |
+//! | `resp_ops` | what a peer of `examples/resp` sends | the same sent in other pieces; replies are read back, calls end once |
 //! | `units_parse` | sizes, counts, rates, threads, times of the command line | their bounds; what is printed is read back |
 
 #![forbid(unsafe_code)]
@@ -34,6 +35,7 @@ mod model;
 mod ops;
 mod parsers;
 mod records;
+mod resp;
 pub mod schedule;
 pub mod seeds;
 #[allow(dead_code, reason = "the program uses all of it")]
@@ -43,13 +45,14 @@ mod units;
 pub use ops::{admission_ops, client_ops, config_ops, pinger_ops, server_ops};
 pub use parsers::{endpoint_parse, report_parse, script_parse, trace_parse, units_parse};
 pub use records::record_parse;
+pub use resp::resp_ops;
 pub use schedule::schedule;
 
 /// A target's name and what it is.
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All targets.
-pub const TARGETS: [Target; 12] = [
+pub const TARGETS: [Target; 13] = [
     ("server_ops", server_ops),
     ("client_ops", client_ops),
     ("pinger_ops", pinger_ops),
@@ -62,4 +65,5 @@ pub const TARGETS: [Target; 12] = [
     ("script_parse", script_parse),
     ("record_parse", record_parse),
     ("units_parse", units_parse),
+    ("resp_ops", resp_ops),
 ];

@@ -38,6 +38,7 @@ pub fn of(target: &str) -> Vec<Vec<u8>> {
         "script_parse" => SCRIPTS.iter().map(|(_, text)| text.as_bytes().to_vec()).collect(),
         "record_parse" => record_seeds(),
         "units_parse" => texts(&UNITS),
+        "resp_ops" => resp(),
         _ => Vec::new(),
     }
 }
@@ -201,6 +202,45 @@ fn record_seeds() -> Vec<Vec<u8>> {
 fn texts(texts: &[&str]) -> Vec<Vec<u8>> {
     texts.iter().map(|text| text.as_bytes().to_vec()).collect()
 }
+
+/// Commands and replies under every bound, whole and in small pieces.
+fn resp() -> Vec<Vec<u8>> {
+    let setups = [0xe0, 0x61, 0x26, 0x4b, 0x8c, 0xf6];
+    let entry = |(at, text): (usize, &&str)| {
+        let [setup, cut] = [setups[at % setups.len()], u8::try_from(at * 37 % 256).unwrap_or(0)];
+        [&[setup, cut], text.as_bytes()].concat()
+    };
+    RESP.iter().enumerate().map(entry).collect()
+}
+
+const RESP: [&str; 26] = [
+    "PING\r\nPING a\nECHO \"b \\n c\" \r\n",
+    "*1\r\n$4\r\nPING\r\n",
+    "*2\r\n$4\r\nECHO\r\n$5\r\na\r\nbc\r\n*2\r\n$4\r\nECHO\r\n$0\r\n\r\n",
+    "SET a 1\r\nINCR a\r\nGET a\r\nGET b\r\nINCR b\r\n",
+    "MSET a 1 b 2\r\nMGET a c b\r\nEXISTS a b c\r\nDEL a c\r\n",
+    "SET a 9223372036854775807\nINCR a\nSET a x\nINCR a\n",
+    "SET a aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\nMGET a a a a a a a a\nGET a\n",
+    "NOPE 'x y' \x01\r\nGET\nSET a 1 2\nMSET a\nCOMMAND DOCS\nCONFIG GET save\n",
+    "QUIT\r\nPING\r\n",
+    "*0\r\n*-1\r\n\r\n  \nPING\n",
+    "*x\r\n",
+    "*1\r\n+PING\r\n",
+    "*1\r\n$-1\r\n",
+    "*2\r\n$3\r\nGET\r\n$524289\r\n",
+    "*1048577\r\n",
+    "ECHO \"a\r\n",
+    "*2\r\n$3\r\nGET\r\n$5\r\nab",
+    "+OK\r\n-ERR no\r\n:-7\r\n$4\r\na\r\nb\r\n$-1\r\n*0\r\n*-1\r\n",
+    "*3\r\n:1\r\n*1\r\n$1\r\nx\r\n$-1\r\n+PONG\r\n",
+    "*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n",
+    ":1x\r\n",
+    "$1\r\nabc",
+    "+OK\rx+OK\r\n",
+    "?\r\n",
+    "*2\r\n$4\r\nNOPE\r\n$4\r\na\r\nb\r\n",
+    "$20\r\naaaaaaaaaaaaaaaaaaaa\r\n",
+];
 
 const NAMES: [&str; 7] =
     ["short-write", "workload.3", "world", "clients", "server", "client.3.1", "reset-overtakes"];

@@ -73,6 +73,7 @@ replayed! {
     script_parse,
     record_parse,
     units_parse,
+    resp_ops,
 }
 
 #[test]
