@@ -3,10 +3,11 @@
 use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use roundtrip_core::protocol::{Protocol, Session, SessionConfig, SessionEnd};
-use roundtrip_core::{Driven, Step, Time};
+use roundtrip_core::{Action, Driven, Failure, Input, Machine, Step, Time};
 use roundtrip_resp::client::{self, Call, Client, parse_reply};
 use roundtrip_resp::{Resp, SharedKeys, config};
 
@@ -16,45 +17,98 @@ const NOW: Time = Time::ZERO;
 
 /// The first byte says how a session is bounded and how many calls are made, the second how the streams are cut; the rest
 /// comes from the peer. However it is cut, a server answers the same, and what it answers are replies; and a client tells
-/// the same, of every call once.
+/// the same, of every call once. Ended in the middle, it closes all the same.
 pub fn resp_ops(bytes: &[u8]) {
     let [setup, cut, stream @ ..] = bytes else { return };
     let stream = Bytes::copy_from_slice(&stream[..stream.len().min(MOST)]);
     let cuts = [Cut::WHOLE, Cut::of(*cut)];
 
-    let [whole, cut] = cuts.map(|cut| server(bounded(&config(), *setup), stream.clone(), cut));
+    let end = End::of(*setup, *cut);
+    let [whole, cut] = cuts.map(|cut| server(bounded(&config(), *setup), stream.clone(), cut, None));
     assert_eq!(whole, cut, "a server's answers depend on the cuts");
     let mut answers = BytesMut::from(&whole.written[..]);
     while parse_reply(&mut answers, MOST).unwrap_or_else(|bad| panic!("{bad}: {answers:?}")).is_some() {}
     assert!(answers.is_empty(), "no whole reply: {answers:?}");
 
     let calls = u32::from(setup >> 5);
-    let [whole, cut] = cuts.map(|cut| client(*setup, stream.clone(), calls, cut));
+    let [whole, cut] = cuts.map(|cut| client(*setup, stream.clone(), calls, cut, None));
     assert_eq!(whole, cut, "what a client tells depends on the cuts");
     assert!(whole.events.iter().map(|done| done.token).eq(0..calls), "every call once: {:?}", whole.events);
+
+    // Ended in the middle, however that is: it closes, and no call is forgotten.
+    let _ = server(bounded(&config(), *setup), stream.clone(), cuts[1], Some(end));
+    let ended = client(*setup, stream, calls, cuts[1], Some(end));
+    assert!(ended.events.iter().map(|done| done.token).eq(0..ended.commands), "every call once: {ended:?}");
 }
 
 /// Small bounds, or those that are shipped.
 fn bounded(shipped: &SessionConfig, setup: u8) -> SessionConfig {
     let inbox = [shipped.inbox, 16, 64, 200][usize::from(setup & 3)];
     let outbox = [shipped.outbox, 1, 20, 300][usize::from(setup >> 2 & 3)];
-    SessionConfig { inbox, outbox, ..shipped.clone() }
+    SessionConfig { inbox, outbox, idle: Some(Duration::from_secs(1)), ..shipped.clone() }
 }
 
-fn server(config: SessionConfig, stream: Bytes, cut: Cut) -> Driving<Infallible> {
+fn server(config: SessionConfig, stream: Bytes, cut: Cut, end: Option<End>) -> Driving<Infallible> {
     // A reply may exceed its room: it repeats values that came, at most once for each key that came.
     let bound = config.inbox + config.outbox + MOST * MOST;
     let session = Session::new(Resp::new(SharedKeys::default()), Arc::new(config), NOW);
-    drive(session, Vec::new(), stream, cut, bound)
+    drive(session, Vec::new(), stream, cut, end, bound, |_| {})
 }
 
-fn client(setup: u8, stream: Bytes, calls: u32, cut: Cut) -> Driving<client::Done<u32>> {
+fn client(setup: u8, stream: Bytes, calls: u32, cut: Cut, end: Option<End>) -> Driving<client::Done<u32>> {
     // All calls are made before anything comes: which answer is whose must not depend on the cuts.
     let SessionConfig { outbox, .. } = client::config();
     let config = SessionConfig { outbox, ..bounded(&client::config(), setup) };
     let calls = (0..calls).map(|token| Call::new(&["GET", "k"], token)).collect();
     let bound = config.inbox + 300;
-    drive(Session::new(Client::new(), Arc::new(config), NOW), calls, stream, cut, bound)
+    let session = Session::new(Client::new(), Arc::new(config), NOW);
+    let look = if end.is_some() { misuse_changes_nothing } else { |_: &_| {} };
+    drive(session, calls, stream, cut, end, bound, look)
+}
+
+/// I8, on a copy of a session that waits.
+fn misuse_changes_nothing(session: &Session<Client<u32>>) {
+    let mut copy = session.clone();
+    let Action::Wait(wait) = copy.poll(NOW) else { return };
+    let before = copy.clone();
+    let over = Bytes::from(vec![b'x'; wait.read.min(MOST) + 1]);
+    let mut misuses = vec![Input::Data(Bytes::new()), Input::Wrote(0), Input::Wrote(usize::MAX)];
+    // A large credit is not worth the bytes.
+    misuses.extend((wait.read <= MOST).then_some(Input::Data(over)));
+    misuses.extend((wait.commands == 0).then(|| Input::Command(Call::new(&["PING"], 0))));
+    for misuse in misuses {
+        assert!(copy.handle(NOW, misuse.clone()).is_err(), "{misuse:?}");
+        assert_eq!(copy, before, "{misuse:?}");
+    }
+    if copy.handle(NOW, Input::Eof).is_ok() {
+        let before = copy.clone();
+        assert!(copy.handle(NOW, Input::Eof).is_err());
+        assert!(copy.handle(NOW, Input::Data(Bytes::from_static(b"x"))).is_err());
+        assert_eq!(copy, before);
+    }
+}
+
+/// How a session is ended from outside, and after how many waits; its peer says nothing more.
+#[derive(Clone, Copy)]
+struct End {
+    after: u8,
+    input: Option<EndInput>,
+    /// The peer goes on taking what is written.
+    taken: bool,
+}
+
+#[derive(Clone, Copy)]
+enum EndInput {
+    Stop,
+    Abort,
+    Failed,
+}
+
+impl End {
+    fn of(setup: u8, cut: u8) -> Self {
+        let inputs = [Some(EndInput::Stop), Some(EndInput::Abort), Some(EndInput::Failed), None];
+        Self { after: cut % 16, input: inputs[usize::from(setup >> 3 & 3)], taken: cut & 16 != 0 }
+    }
 }
 
 /// How streams are cut, both ways.
@@ -80,23 +134,29 @@ impl Cut {
 struct Driving<E> {
     written: Vec<u8>,
     events: Vec<E>,
+    /// Commands that it took.
+    commands: u32,
     end: SessionEnd,
 }
 
-/// Commands first, then all that comes from the peer, then its end; no more than `bound` bytes may be held.
+/// Commands first, then all that comes from the peer, then its end, unless it is ended before; no more than `bound` bytes
+/// may be held. `look` sees it whenever it waits.
 fn drive<P: Protocol>(
     session: Session<P>,
     commands: Vec<P::Command>,
     mut stream: Bytes,
     cut: Cut,
+    end: Option<End>,
     bound: usize,
+    look: fn(&Session<P>),
 ) -> Driving<P::Event> {
     let mut driven = Driven::new(session);
-    let (mut commands, mut ended) = (VecDeque::from(commands), false);
+    let (mut commands, mut taken, mut ended) = (VecDeque::from(commands), 0, false);
+    let (mut now, mut waits) = (NOW, 0);
     let (mut written, mut events) = (Vec::new(), Vec::new());
     let mut reads = cut.reads.into_iter().cycle();
     loop {
-        match driven.step(NOW) {
+        match driven.step(now) {
             // It is written when nothing else can be done.
             Step::Write | Step::ShutdownWrite => continue,
             Step::Event(event) => {
@@ -104,26 +164,50 @@ fn drive<P: Protocol>(
                 continue;
             }
             Step::Wait(_) => {}
-            Step::Close { outcome, .. } => return Driving { written, events, end: outcome.end },
+            Step::Close { outcome, .. } => {
+                // I3: whatever is still told, it stays closed.
+                assert_eq!(driven.data(now, Bytes::from_static(b"x")).len(), 1);
+                driven.wrote(now, 1);
+                driven.failed(now, Failure::Reset);
+                assert!(matches!(driven.step(now), Step::Close { outcome: again, .. } if again == outcome));
+                return Driving { written, events, commands: taken, end: outcome.end };
+            }
         }
         let held = driven.machine().held();
         assert!(held <= bound, "{held} bytes are held, and {bound} may be");
+        look(driven.machine());
         let pending = driven.pending();
+        if let Some(end) = end.filter(|end| waits >= end.after) {
+            match end.input.filter(|_| waits == end.after) {
+                Some(EndInput::Stop) => driven.stop(now),
+                Some(EndInput::Abort) => driven.abort(now),
+                Some(EndInput::Failed) => driven.failed(now, Failure::Reset),
+                None if end.taken && !pending.is_empty() => {
+                    written.push(pending[0]);
+                    driven.wrote(now, 1);
+                }
+                None => now = driven.deadline().unwrap_or_else(|| panic!("it waits for ever")),
+            }
+            waits = end.after.saturating_add(1);
+            continue;
+        }
+        waits = waits.saturating_add(1);
         if driven.command_credit() > 0
             && let Some(command) = commands.pop_front()
         {
-            assert!(driven.command(NOW, command).is_ok(), "there is credit for it");
+            assert!(driven.command(now, command).is_ok(), "there is credit for it");
+            taken += 1;
         } else if driven.credit() > 0 && !stream.is_empty() {
             let read = reads.next().unwrap_or(1).min(driven.credit()).min(stream.len());
-            assert!(driven.data(NOW, stream.split_to(read)).is_empty(), "there is credit for it");
+            assert!(driven.data(now, stream.split_to(read)).is_empty(), "there is credit for it");
         } else if stream.is_empty() && !ended && (pending.is_empty() || cut.early) {
             ended = true;
-            driven.eof(NOW);
+            driven.eof(now);
         } else {
             let wrote = pending.len().min(cut.write);
             assert!(wrote > 0, "nothing is left to happen, and it waits");
             written.extend_from_slice(&pending[..wrote]);
-            driven.wrote(NOW, wrote);
+            driven.wrote(now, wrote);
         }
     }
 }
