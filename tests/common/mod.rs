@@ -100,6 +100,11 @@ impl Running {
         self.out.line().unwrap_or_else(|| panic!("no more lines; stderr: {}", self.err.rest_now()))
     }
 
+    /// The next line on standard output, from something that takes its time.
+    pub(crate) fn line_within(&mut self, patience: Duration) -> String {
+        self.out.line_within(patience).expect("one more line")
+    }
+
     /// The next line on standard error, without its end.
     pub(crate) fn error_line(&mut self) -> String {
         self.err.line().expect("one more line on stderr")
@@ -169,25 +174,29 @@ impl Output {
     }
 
     /// The next line as it is; none at the end.
-    fn next(&mut self) -> Option<Vec<u8>> {
-        match self.lines.recv_timeout(PATIENCE) {
+    fn next(&mut self, patience: Duration) -> Option<Vec<u8>> {
+        match self.lines.recv_timeout(patience) {
             Ok(line) => {
                 self.seen.extend_from_slice(&line);
                 Some(line)
             }
             Err(RecvTimeoutError::Disconnected) => None,
             Err(RecvTimeoutError::Timeout) => {
-                panic!("nothing more for {PATIENCE:?} after {:?}", String::from_utf8_lossy(&self.seen))
+                panic!("nothing more for {patience:?} after {:?}", String::from_utf8_lossy(&self.seen))
             }
         }
     }
 
     fn line(&mut self) -> Option<String> {
-        Some(String::from_utf8_lossy(&self.next()?).trim_end_matches('\n').to_owned())
+        self.line_within(PATIENCE)
+    }
+
+    fn line_within(&mut self, patience: Duration) -> Option<String> {
+        Some(String::from_utf8_lossy(&self.next(patience)?).trim_end_matches('\n').to_owned())
     }
 
     fn read_to_end(&mut self) {
-        while self.next().is_some() {}
+        while self.next(PATIENCE).is_some() {}
     }
 
     fn rest_now(&mut self) -> String {
