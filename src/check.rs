@@ -28,12 +28,12 @@ const STALLED_WRITE: usize = 1 << 20;
 
 pub(crate) fn run(args: &CheckArgs) -> Result<Exit, Problem> {
     let driver = Driver::new(args.driver, None)?;
-    // A server of our own takes as many.
-    let each = driver.descriptors_each() * if args.endpoint.is_none() { 2 } else { 1 };
+    let endpoint = args.endpoint.as_deref();
+    let each = loopback::descriptors_each(endpoint, driver);
     let connections = driver::connections("--connections", Some(args.connections), each)?;
     // Before anything is sent: a file that cannot be written should not cost a run.
     let record = args.record.as_deref().map(file::create).transpose()?;
-    let run = |name: &str, endpoint| {
+    loopback::reach(endpoint, driver, args.client.family(), |name, endpoint| {
         let tls = args.tls.caller(&endpoint, args.client.connect_timeout)?;
         let seed = args.seed.unwrap_or_else(cli::random_seed);
         Run {
@@ -47,12 +47,7 @@ pub(crate) fn run(args: &CheckArgs) -> Result<Exit, Problem> {
             stop: Stop::on_signals(Signals::Abort)?,
         }
         .run(record)
-    };
-    if let Some(text) = &args.endpoint {
-        return run(text, cli::endpoint(text)?);
-    }
-    let family = args.client.family();
-    loopback::serve_during(driver, family, |endpoint| run(&endpoint.to_string(), endpoint))
+    })
 }
 
 /// One run of the program: each size in each round is a check.

@@ -1,4 +1,4 @@
-//! A server of our own, for the verbs that need nothing else.
+//! Whom the verbs talk to: an endpoint, or a server of our own, so that they need nothing else.
 
 use std::sync::Arc;
 use std::thread;
@@ -11,8 +11,26 @@ use crate::cli;
 use crate::driver::Driver;
 use crate::problem::{Exit, Problem};
 
-/// Does `work` while a server of our own echoes on a free port of the loopback.
-pub(crate) fn serve_during(
+/// Does `work` with this endpoint, as it was written and as it is; if there is none, while a server of our own echoes on a
+/// free port of the loopback.
+pub(crate) fn reach(
+    endpoint: Option<&str>,
+    driver: Driver,
+    family: Family,
+    work: impl FnOnce(&str, Endpoint) -> Result<Exit, Problem>,
+) -> Result<Exit, Problem> {
+    match endpoint {
+        Some(text) => work(text, cli::endpoint(text)?),
+        None => serve_during(driver, family, |endpoint| work(&endpoint.to_string(), endpoint)),
+    }
+}
+
+/// Descriptors that each connection there takes: a server of our own takes as many.
+pub(crate) const fn descriptors_each(endpoint: Option<&str>, driver: Driver) -> u64 {
+    driver.descriptors_each() * if endpoint.is_none() { 2 } else { 1 }
+}
+
+fn serve_during(
     driver: Driver,
     family: Family,
     work: impl FnOnce(Endpoint) -> Result<Exit, Problem>,

@@ -45,8 +45,8 @@ const MAX_RECORDS: usize = 8;
 
 pub(crate) fn run(args: &LoadArgs) -> Result<Exit, Problem> {
     let driver = Driver::new(args.driver, args.threads)?;
-    // A server of our own takes as many.
-    let each = driver.descriptors_each() * if args.endpoint.is_none() { 2 } else { 1 };
+    let endpoint = args.endpoint.as_deref();
+    let each = loopback::descriptors_each(endpoint, driver);
     driver::connections("--connections", Some(args.connections), each)?;
     if let (Some(hgrm), Some(svg)) = (&args.hgrm, &args.svg)
         && hgrm == svg
@@ -62,12 +62,7 @@ pub(crate) fn run(args: &LoadArgs) -> Result<Exit, Problem> {
         hgrm: args.hgrm.as_deref().map(create).transpose()?,
         svg: args.svg.as_deref().map(create).transpose()?,
     };
-    match &args.endpoint {
-        Some(text) => load.run(text, &cli::endpoint(text)?),
-        None => loopback::serve_during(driver, args.client.family(), |endpoint| {
-            load.run(&endpoint.to_string(), &endpoint)
-        }),
-    }
+    loopback::reach(endpoint, driver, args.client.family(), |name, endpoint| load.run(name, &endpoint))
 }
 
 struct Load<'a> {
