@@ -139,6 +139,9 @@ pub fn config_ops(bytes: &[u8]) {
             assert_eq!((config.buffer(), config.max_chunks()), (size(0), size(2)));
             let chunk = fields[1].map_or(size(0).min(64 << 10), |_| size(1));
             assert_eq!(config.chunk(), chunk);
+            let limits = (config.idle(), config.half_close_idle(), config.max_age());
+            assert_eq!(limits, (limit(3), limit(4), limit(5)));
+            assert_eq!((config.quiet(), config.drain(), config.linger()), (span(6), span(7), span(8)));
         }),
         expected,
     );
