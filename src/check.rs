@@ -34,7 +34,7 @@ pub(crate) fn run(args: &CheckArgs) -> Result<Exit, Problem> {
     // Before anything is sent: a file that cannot be written should not cost a run.
     let record = args.record.as_deref().map(file::create).transpose()?;
     loopback::reach(endpoint, driver, args.client.family(), |name, endpoint| {
-        let tls = args.tls.caller(&endpoint, args.client.connect_timeout)?;
+        let tls = args.tls.caller(&endpoint, args.client.connect_timeout.min(args.client.timeout))?;
         let seed = args.seed.unwrap_or_else(cli::random_seed);
         Run {
             args,
@@ -128,11 +128,11 @@ impl Run<'_> {
             let stream = client::connect(&self.endpoint, &args.client);
             streams.push(stream.map_err(|error| Problem::net(&self.name, &error))?);
         }
-        let (driven, faults) = match &self.tls {
+        let (driven, layers) = match &self.tls {
             None => (self.driver.drive_all(clock, streams, &sessions), Vec::new()),
             Some(caller) => {
                 let clients = TlsClients::new(&sessions, caller);
-                (self.driver.drive_all(clock, streams, &clients), clients.into_faults())
+                (self.driver.drive_all(clock, streams, &clients), clients.into_ended())
             }
         };
         driven.map_err(|error| Problem::system("cannot run so many connections", &error))?;
@@ -140,12 +140,14 @@ impl Run<'_> {
         let outcomes = sessions.outcomes.into_inner().unwrap_or_else(PoisonError::into_inner);
         let of =
             |index: usize| outcomes.iter().find(|(other, _)| *other == index).map(|(_, outcome)| outcome);
-        if let Some((_, fault)) = faults.iter().find(|(index, fault)| tls::is_refusal(fault, of(*index))) {
-            return Err(tls::refused(&self.name, fault));
+        let refused = layers.iter().filter(|(index, ended)| ended.is_refusal(of(*index)));
+        // One of many that was refused is a fault like another.
+        if let Some((_, ended)) = refused.clone().next().filter(|_| refused.count() == layers.len()) {
+            return Err(tls::refused(&self.name, ended));
         }
         let through = match &self.tls {
             None => Through::Nothing,
-            Some(_) => Through::Tls(faults.first().map(|(_, fault)| tls::words(fault))),
+            Some(_) => Through::Tls(layers.iter().find_map(|(_, ended)| ended.words())),
         };
         let checked = Checked {
             total: Some(total),

@@ -110,9 +110,10 @@ impl<W> Echo<W> {
     /// A connection is over: what came of it.
     pub(crate) fn end(&self, peer: &dyn Display, ended: Ended<ServerOutcome>) {
         let ServerOutcome { end, dropped, .. } = ended.outcome;
-        // Nobody is left to be told who reset the connection, or vanished.
-        let lost = if matches!(end, End::Failed(_)) { 0 } else { dropped + ended.unread + ended.destroyed };
         let mut totals = self.totals();
+        // Nobody is left to be told who reset the connection, or vanished. In a drain we may have cut it off before that.
+        let vanished = matches!(end, End::Failed(_)) && totals.draining.is_none();
+        let lost = if vanished { 0 } else { dropped + ended.unread + ended.destroyed };
         totals.closed += 1;
         totals.lost += lost;
         totals.aborted += u64::from(end == End::Aborted);

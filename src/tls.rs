@@ -11,7 +11,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use clap::Args;
-use roundtrip_core::echo::{ClientOutcome, EchoServer};
+use roundtrip_core::echo::{ClientOutcome, EchoServer, Verdict};
 use roundtrip_core::hub::ConnectionId;
 use roundtrip_core::{Machine, Observe, Tap, Time};
 use roundtrip_std::{Caller, Clients, Control, Ended, Endpoint, Service};
@@ -187,10 +187,12 @@ where
     }
 
     fn ended(&self, caller: &Caller, ended: Ended<<Self::Machine as Machine>::Outcome>) {
-        let (fault, ended) = split(ended);
-        if let Some(fault) = fault {
-            self.echo.complain(&caller.peer, &words(&fault));
+        let (layer, mut ended) = split(ended);
+        if let Some(fault) = &layer.fault {
+            self.echo.complain(&caller.peer, &words(fault));
         }
+        // As they came, encrypted: what they were is not known.
+        ended.unread += layer.unread;
         self.echo.ended(caller, ended);
     }
 
@@ -211,18 +213,18 @@ pub(crate) struct TlsCaller {
 pub(crate) struct TlsClients<'a, C> {
     clients: &'a C,
     caller: &'a TlsCaller,
-    /// Of which connection, in the order in which they were found.
-    faults: Mutex<Vec<(usize, LayerFault<TlsFault>)>>,
+    /// Of which connection, in the order in which they ended.
+    ended: Mutex<Vec<(usize, TlsEnded)>>,
 }
 
 impl<'a, C> TlsClients<'a, C> {
     pub(crate) const fn new(clients: &'a C, caller: &'a TlsCaller) -> Self {
-        Self { clients, caller, faults: Mutex::new(Vec::new()) }
+        Self { clients, caller, ended: Mutex::new(Vec::new()) }
     }
 
-    /// What was wrong on which connection, in the order in which it was found.
-    pub(crate) fn into_faults(self) -> Vec<(usize, LayerFault<TlsFault>)> {
-        self.faults.into_inner().unwrap_or_else(PoisonError::into_inner)
+    /// What came of TLS on which connection, in the order in which they ended.
+    pub(crate) fn into_ended(self) -> Vec<(usize, TlsEnded)> {
+        self.ended.into_inner().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -244,22 +246,47 @@ impl<C: Clients> Clients for TlsClients<'_, C> {
     }
 
     fn ended(&self, index: usize, ended: Ended<<Self::Machine as Machine>::Outcome>) {
-        let (fault, ended) = split(ended);
-        if let Some(fault) = fault {
-            let mut faults = self.faults.lock().unwrap_or_else(PoisonError::into_inner);
-            faults.push((index, fault));
-        }
+        let (layer, ended) = split(ended);
+        self.ended.lock().unwrap_or_else(PoisonError::into_inner).push((index, layer));
         self.clients.ended(index, ended);
     }
 }
 
-fn split<O>(ended: Ended<LayerOutcome<TlsFault, O>>) -> (Option<LayerFault<TlsFault>>, Ended<O>) {
-    let Ended { outcome: LayerOutcome { fault, inner }, written, unread, destroyed, failure } = ended;
-    (fault, Ended { outcome: inner, written, unread, destroyed, failure })
+/// What a layer came to, apart from the machine in it.
+pub(crate) struct TlsEnded {
+    fault: Option<LayerFault<TlsFault>>,
+    opened: bool,
+    unread: u64,
+}
+
+fn split<O>(ended: Ended<LayerOutcome<TlsFault, O>>) -> (TlsEnded, Ended<O>) {
+    let Ended { outcome, written, unread: left, destroyed, failure } = ended;
+    let LayerOutcome { fault, opened, unread, inner } = outcome;
+    (TlsEnded { fault, opened, unread }, Ended { outcome: inner, written, unread: left, destroyed, failure })
+}
+
+impl TlsEnded {
+    /// What was wrong, in words.
+    pub(crate) fn words(&self) -> Option<String> {
+        self.fault.as_ref().map(words)
+    }
+
+    /// Whether a client that got so much was refused. One whose certificate is not wanted learns of it when it has begun
+    /// to send (RFC 8446 section 4.4.2).
+    pub(crate) fn is_refusal(&self, outcome: Option<&ClientOutcome>) -> bool {
+        let late = matches!(&self.fault, Some(LayerFault::Codec(TlsFault::Alert(alert))) if is_about_certificates(alert));
+        let aborted = outcome.is_some_and(|outcome| outcome.verdict == Verdict::Aborted);
+        (!self.opened && !aborted) || (late && outcome.is_some_and(|outcome| outcome.received == 0))
+    }
+}
+
+/// Alerts that tell a client that its certificate is wanted, or another one: RFC 8446 section 6.2.
+fn is_about_certificates(alert: &str) -> bool {
+    alert.contains("certificate") || alert == "unknown_ca"
 }
 
 /// A fault in words.
-pub(crate) fn words(fault: &LayerFault<TlsFault>) -> String {
+fn words(fault: &LayerFault<TlsFault>) -> String {
     match fault {
         LayerFault::Slow => "TLS: no handshake in time".to_owned(),
         LayerFault::Truncated => "TLS: the stream was cut, it ended without close_notify".to_owned(),
@@ -269,20 +296,20 @@ pub(crate) fn words(fault: &LayerFault<TlsFault>) -> String {
     }
 }
 
-/// Whether a client was refused before it got anything. One whose certificate is not wanted learns of it when it has begun
-/// to send (RFC 8446 section 4.4.2).
-pub(crate) fn is_refusal(fault: &LayerFault<TlsFault>, outcome: Option<&ClientOutcome>) -> bool {
-    let (sent, received) = outcome.map_or((0, 0), |outcome| (outcome.sent, outcome.received));
-    match fault {
-        LayerFault::Codec(_) => received == 0,
-        LayerFault::Slow | LayerFault::Truncated | LayerFault::TooLarge => sent == 0,
-        LayerFault::Unfinished => false,
-    }
-}
-
 /// A client that got nothing, and why: nobody to talk to.
-pub(crate) fn refused(endpoint: &str, fault: &LayerFault<TlsFault>) -> Problem {
+pub(crate) fn refused(endpoint: &str, ended: &TlsEnded) -> Problem {
+    let Some(fault) = &ended.fault else {
+        let cause = format!("cannot connect to {endpoint}: TLS: the connection was lost in the handshake");
+        return Problem::new(
+            Exit::Unreachable,
+            cause,
+            "check that the server speaks TLS, or leave out --tls-ca",
+        );
+    };
     let advice = match fault {
+        LayerFault::Codec(TlsFault::Alert(alert)) if alert == "certificate_expired" => {
+            "renew the certificate of --tls-cert"
+        }
         LayerFault::Codec(TlsFault::UnknownIssuer) => {
             "name with --tls-ca the certificate of whoever signed the server's"
         }
@@ -290,12 +317,12 @@ pub(crate) fn refused(endpoint: &str, fault: &LayerFault<TlsFault>) -> Problem {
         LayerFault::Codec(TlsFault::Expired | TlsFault::NotYetValid) => {
             "renew the server's certificate, or check this machine's clock"
         }
-        LayerFault::Codec(TlsFault::Alert(alert)) if alert.contains("cert") || alert == "unknown_ca" => {
+        LayerFault::Codec(TlsFault::Alert(alert)) if is_about_certificates(alert) => {
             "show a certificate that the server trusts, with --tls-cert and --tls-key"
         }
         LayerFault::Codec(TlsFault::NotTls) => "leave out --tls-ca for a server without TLS",
         LayerFault::Slow | LayerFault::Truncated => "check that the server speaks TLS, or leave out --tls-ca",
-        _ => "try `openssl s_client -connect` to see what the server offers",
+        _ => "`openssl s_client -connect` shows what the server offers",
     };
     Problem::new(Exit::Unreachable, format!("cannot connect to {endpoint}: {}", words(fault)), advice)
 }

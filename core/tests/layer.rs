@@ -16,7 +16,8 @@ use model::op::{Op, Served};
 use model::slicing::Slicing;
 use quickcheck::quickcheck;
 use roundtrip_core::echo::{
-    ClientConfig, ClientOutcome, EchoClient, EchoServer, End, Payload, ServerConfig, ServerOutcome, Verdict,
+    ClientConfig, ClientOutcome, EchoClient, EchoServer, End, Payload, Phase, ServerConfig, ServerOutcome,
+    Verdict,
 };
 use roundtrip_core::layer::{Codec, Decoded, Frames, LayerConfig, LayerFault, LayerOutcome, Layered};
 use roundtrip_core::{Action, Driven, Failure, Input, Machine, Misuse, Step, Teardown, Time, Wait};
@@ -165,7 +166,7 @@ impl Line {
 fn a_conversation_from_greeting_to_end() {
     let mut line = Line::open();
     line.data("abc").writes("ab").waits(8).tell(Input::Wrote(1)).waits(8);
-    assert_eq!(line.layered.machine().echoed(), 0, "a write is done when what carries it is");
+    assert_eq!(line.layered.machine().echoed(), 1, "it goes on");
     line.tell(Input::Wrote(1)).writes("c").tell(Input::Wrote(1)).data("e").writes("e");
     assert_eq!(line.layered.machine().echoed(), 3);
     line.tell(Input::Wrote(1)).half_closes();
@@ -313,12 +314,115 @@ fn last_words_that_nobody_takes_do_not_last() {
     patient.handle(at(6), Input::Wrote(1)).unwrap();
     assert_eq!(patient.poll(at(6)), Action::ShutdownWrite);
     assert!(matches!(patient.poll(at(6)), Action::Close { how: Teardown::Graceful, .. }));
-    let unfinished = LayerOutcome { fault: Some(LayerFault::Unfinished), inner: () };
+    let fault = Some(LayerFault::Unfinished);
+    let unfinished = LayerOutcome { fault, opened: true, unread: 0, inner: () };
     let mut aborted = layered.clone();
     aborted.handle(at(6), Input::Abort).unwrap();
     for mut layered in [layered, aborted] {
         assert_eq!(layered.poll(at(15)), Action::Close { how: Teardown::Reset, outcome: unfinished });
     }
+}
+
+/// What came of a line that is closed.
+fn outcome(line: &mut Line) -> LayerOutcome<char, ServerOutcome> {
+    let action = line.poll();
+    let Action::Close { outcome, .. } = action else { panic!("{action:?} is no close") };
+    outcome
+}
+
+#[test]
+fn a_write_that_goes_slowly_is_seen_to_go_and_is_not_done_before_its_end() {
+    let idle = Some(Duration::from_nanos(10));
+    let mut line = Line::new(ServerConfig::builder().idle(idle).build().unwrap());
+    line.writes("h").tell(Input::Wrote(1)).waits(8).data("hab").writes("ab").now = at(9);
+    line.tell(Input::Wrote(1)).now = at(15);
+    assert!(matches!(line.poll(), Action::Wait(_)));
+    assert_eq!((line.layered.machine().echoed(), line.layered.machine().phase()), (1, Phase::Open));
+    line.now = at(19);
+    assert!(matches!(outcome(&mut line).inner.end, End::TimedOut(_)));
+
+    // However often a part of it goes, the last byte goes with the whole.
+    let mut line = Line::open();
+    line.data("a").writes("a").tell(Input::Wrote(1));
+    assert_eq!(line.layered.machine().echoed(), 1);
+}
+
+#[test]
+fn what_came_and_was_not_told_is_counted() {
+    // A piece that is not whole, when a stop is over.
+    let mut line = Line::open();
+    line.data("abw").writes("ab").tell(Input::Wrote(2)).tell(Input::Stop).waits(7).now = at(1_000_000_000);
+    line.writes("e").tell(Input::Wrote(1)).half_closes().now = at(9_000_000_000);
+    let stopped = outcome(&mut line);
+    assert_eq!((stopped.opened, stopped.unread, stopped.fault), (true, 1, None));
+
+    // What came with a fault and after it, but nothing of what comes after the peer's own end.
+    let mut line = Line::open();
+    line.data("axbc").writes("!").tell(Input::Wrote(1)).half_closes().data("de").tell(Input::Eof);
+    assert_eq!(outcome(&mut line).unread, 3 + 2);
+    let mut line = Line::open();
+    line.data("aexx").writes("a").tell(Input::Wrote(1)).writes("e").tell(Input::Wrote(1)).half_closes();
+    assert_eq!(outcome(&mut line).unread, 0);
+
+    let mut line = Line::new(ServerConfig::default());
+    line.writes("h").tell(Input::Wrote(1)).tell(Input::Eof);
+    assert!(!outcome(&mut line).opened);
+}
+
+/// Keeps what it takes until the end, and can do no more once it was told to fail.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+struct Late {
+    kept: Vec<u8>,
+    fails: bool,
+}
+
+impl Codec for Late {
+    type Fault = &'static str;
+
+    fn decode(&mut self, received: &mut BytesMut, max: usize) -> Result<Decoded, &'static str> {
+        match received.first() {
+            None => Ok(Decoded::More),
+            Some(b'.') => Ok(Decoded::End),
+            Some(_) => Ok(Decoded::Data(received.split_to(max.min(1)).freeze())),
+        }
+    }
+
+    fn encode(&mut self, plain: &[u8], _out: &mut BytesMut) -> Result<usize, &'static str> {
+        if self.fails {
+            return Err("no more");
+        }
+        self.kept.extend_from_slice(plain);
+        Ok(plain.len())
+    }
+
+    fn finish(&mut self, out: &mut BytesMut) {
+        out.put_slice(&std::mem::take(&mut self.kept));
+        out.put_u8(b'.');
+    }
+}
+
+#[test]
+fn a_codec_may_keep_what_it_takes() {
+    let server = EchoServer::new(Arc::default(), at(0));
+    let mut layered = Layered::new(Late::default(), server, CONFIG, at(0));
+    assert!(matches!(layered.poll(at(0)), Action::Wait(_)));
+    layered.handle(at(0), Input::Data(Bytes::from_static(b"abc"))).unwrap();
+    assert!(matches!(layered.poll(at(0)), Action::Wait(_)));
+    layered.handle(at(0), Input::Data(Bytes::from_static(b"."))).unwrap();
+    assert_eq!(layered.poll(at(0)), Action::Write(Bytes::from_static(b"abc.")));
+}
+
+#[test]
+fn a_codec_that_fails_after_the_peers_end_ends_the_session() {
+    let server = EchoServer::new(Arc::default(), at(0));
+    let mut layered = Layered::new(Late { fails: true, ..Late::default() }, server, CONFIG, at(0));
+    assert!(matches!(layered.poll(at(0)), Action::Wait(_)));
+    layered.handle(at(0), Input::Data(Bytes::from_static(b"abc."))).unwrap();
+    assert_eq!(layered.poll(at(0)), Action::ShutdownWrite);
+    layered.handle(at(0), Input::Eof).unwrap();
+    let action = layered.poll(at(0));
+    let Action::Close { outcome, .. } = action else { panic!("{action:?} is no close") };
+    assert_eq!(outcome.fault, Some(LayerFault::Codec("no more")));
 }
 
 /// Carries out operations on a layer; what its peer sends is one of these letters after the other.

@@ -28,8 +28,8 @@ pub trait Codec {
     /// What came is not what a peer may say; nothing is decoded after it.
     fn decode(&mut self, received: &mut BytesMut, max: usize) -> Result<Decoded, Self::Fault>;
 
-    /// Appends to `out` what carries the front of `plain`, which is not empty; how many of its bytes, at least one. Only
-    /// called while the codec is open.
+    /// Takes the front of `plain`, which is not empty, and appends to `out` what carries it; how many bytes it took, at
+    /// least one. A codec that appends nothing keeps them for later. Only called while it is open.
     ///
     /// # Errors
     ///
@@ -38,6 +38,11 @@ pub trait Codec {
 
     /// Appends to `out` that there is nothing more to come. Called once.
     fn finish(&mut self, out: &mut BytesMut);
+
+    /// Bytes for the machine that were taken and not given yet.
+    fn held(&self) -> usize {
+        0
+    }
 
     /// Appends to `out` what the codec has to say for itself: the messages of a handshake, what it thinks of a fault.
     fn speak(&mut self, out: &mut BytesMut) {
@@ -101,6 +106,11 @@ pub struct LayerOutcome<F, O> {
     /// Why the layer gave up, if it did. Unless it was [`Unfinished`](LayerFault::Unfinished), the machine in it was told
     /// [`Failure::Truncated`].
     pub fault: Option<LayerFault<F>>,
+    /// Whether the codec was ever open: if not, nothing of the machine's passed.
+    pub opened: bool,
+    /// Bytes that came before the peer's end and that the machine was not told of: what was not whole, what it had no
+    /// credit for, what came when it was done.
+    pub unread: u64,
     /// What came of the machine in it.
     pub inner: O,
 }
@@ -108,7 +118,9 @@ pub struct LayerOutcome<F, O> {
 /// A [`Machine`] whose bytes pass through a [`Codec`].
 ///
 /// - The machine in it is polled at all times: its deadlines go on during a handshake.
-/// - A write of it is done when what carries it is.
+/// - A write of it is done when what carries it is. Until then a byte of it is told as written each time the transport
+///   takes some, so that the machine sees that something moves. What comes it sees when a piece of it is whole: limits
+///   of time must leave room for that.
 /// - Its read credit of 0 becomes one of the layer; what had been allowed before is held, in the inbox.
 /// - Its half-close is the codec's end, then that of the transport. If it closes gracefully without one, there is one.
 /// - The codec's end is its [`Input::Eof`]. The transport's end alone is a fault.
@@ -131,6 +143,8 @@ pub struct Layered<C: Codec, M: Machine> {
     /// The codec's end came.
     peer_finished: bool,
     fault: Option<LayerFault<C::Fault>>,
+    opened: bool,
+    unread: u64,
     /// Aborted, or the transport failed.
     over: bool,
     /// The machine closed: since when the layer has its last words.
@@ -165,6 +179,8 @@ impl<C: Codec, M: Machine> Layered<C, M> {
             sending: Sending::Open,
             peer_finished: false,
             fault: None,
+            opened: false,
+            unread: 0,
             over: false,
             closing: None,
             ended: None,
@@ -197,11 +213,19 @@ impl<C: Codec, M: Machine> Layered<C, M> {
     }
 
     fn give_up(&mut self, now: Time, fault: LayerFault<C::Fault>) {
-        if !self.is_deaf() {
+        if self.fault.is_none() && !self.over && self.closing.is_none() {
             self.fault = Some(fault);
-            self.received.clear();
+            self.drop_received();
             self.inner.failed(now, Failure::Truncated);
         }
+    }
+
+    /// What was not told will not be.
+    fn drop_received(&mut self) {
+        if !self.peer_finished {
+            self.unread += (self.received.len() + self.codec.held()) as u64;
+        }
+        self.received.clear();
     }
 
     /// Polls the machine until it waits or is done; an event, if there is one.
@@ -214,7 +238,7 @@ impl<C: Codec, M: Machine> Layered<C, M> {
                 Step::Wait(_) if self.decode(now) => {}
                 Step::Wait(_) => break,
                 Step::Close { how, outcome } => {
-                    self.received.clear();
+                    self.drop_received();
                     if how == Teardown::Graceful {
                         self.sending = self.sending.max(Sending::Ending);
                     }
@@ -233,7 +257,9 @@ impl<C: Codec, M: Machine> Layered<C, M> {
             return false;
         }
         let max = if was_open { max } else { 0 };
-        match self.codec.decode(&mut self.received, max) {
+        let decoded = self.codec.decode(&mut self.received, max);
+        self.opened |= self.codec.is_open();
+        match decoded {
             Ok(Decoded::Data(bytes)) => {
                 let rest = self.inner.data(now, bytes);
                 debug_assert!(rest.is_empty(), "a codec gives no more than it is asked for");
@@ -273,12 +299,22 @@ impl<C: Codec, M: Machine> Layered<C, M> {
             }
         }
         // After the half-close nothing can be said.
-        if self.sending == Sending::Shut || self.out.is_empty() {
+        if self.sending == Sending::Shut {
             self.out.clear();
+        }
+        if self.out.is_empty() {
             return None;
         }
         self.ledger.write(self.out.len());
         Some(self.out.split().freeze())
+    }
+
+    /// So many of the bytes that are on their way have left.
+    fn carry(&mut self, now: Time, bytes: usize) {
+        self.carried -= bytes;
+        if self.closing.is_none() && self.fault.is_none() {
+            self.inner.wrote(now, bytes);
+        }
     }
 
     /// Whether the transport is to be half-closed, now that all is written.
@@ -336,14 +372,13 @@ impl<C: Codec, M: Machine> Machine for Layered<C, M> {
         self.ledger.enter(&input)?;
         match input {
             Input::Data(bytes) if !self.is_deaf() => self.received.extend_from_slice(&bytes),
-            Input::Wrote(_) if self.ledger.outstanding() == 0 => {
-                let carried = core::mem::take(&mut self.carried);
-                if self.closing.is_none() && self.fault.is_none() {
-                    self.inner.wrote(now, carried);
-                }
+            Input::Data(bytes) if !self.peer_finished => self.unread += bytes.len() as u64,
+            Input::Wrote(_) => {
+                let whole = self.ledger.outstanding() == 0;
+                self.carry(now, if whole { self.carried } else { usize::from(self.carried > 1) });
             }
             // What came before it is decoded first.
-            Input::Data(_) | Input::Eof | Input::Wrote(_) => {}
+            Input::Data(_) | Input::Eof => {}
             Input::Command(command) => {
                 let refused = self.inner.command(now, command);
                 debug_assert!(refused.is_ok(), "the layer welcomes what its machine does");
@@ -362,6 +397,7 @@ impl<C: Codec, M: Machine> Machine for Layered<C, M> {
     }
 
     fn poll(&mut self, now: Time) -> Action<M::Event, Self::Outcome> {
+        self.opened |= self.codec.is_open();
         if !self.codec.is_open() && self.open_by() <= now {
             self.give_up(now, LayerFault::Slow);
         }
@@ -371,6 +407,11 @@ impl<C: Codec, M: Machine> Machine for Layered<C, M> {
         if self.ended.is_none() && !self.over && self.ledger.outstanding() == 0 {
             if let Some(bytes) = self.compose(now) {
                 return Action::Write(bytes);
+            }
+            if self.carried > 0 {
+                // The codec has them, and writes them when it likes.
+                self.carry(now, self.carried);
+                return self.poll(now);
             }
             if self.fault.is_some() && self.closing.is_none() {
                 // Found just now: the machine has not said what comes of it.
@@ -390,7 +431,8 @@ impl<C: Codec, M: Machine> Machine for Layered<C, M> {
         }
         if let (Some(how), Some((_, _, inner))) = (self.ended, &self.closing) {
             let (fault, inner) = (self.fault.clone(), inner.clone());
-            return Action::Close { how, outcome: LayerOutcome { fault, inner } };
+            let outcome = LayerOutcome { fault, opened: self.opened, unread: self.unread, inner };
+            return Action::Close { how, outcome };
         }
         let wanted = if self.closing.is_some() {
             // What comes is dropped.

@@ -232,7 +232,7 @@ fn judge<F: Debug>(
             return Err(Violation::new("codec", format!("{fault:?}")));
         }
     }
-    if let Some(LayerOutcome { fault, inner }) = client {
+    if let Some(LayerOutcome { fault, inner, .. }) = client {
         match inner.verdict {
             Verdict::Verified => {
                 reached.reach(0);
@@ -252,7 +252,7 @@ fn judge<F: Debug>(
             Verdict::Stopped | Verdict::Aborted => {}
         }
     }
-    if let Some(LayerOutcome { fault, inner }) = server {
+    if let Some(LayerOutcome { fault, inner, .. }) = server {
         reached.reach_if(3, inner.end == End::Stopped);
         let cut = client.is_some_and(|client| matches!(client.fault, Some(LayerFault::Truncated)));
         let orderly = matches!(inner.end, End::Clean | End::Stopped | End::TimedOut(_));
@@ -260,12 +260,19 @@ fn judge<F: Debug>(
         if cut && orderly && fault.is_none() && inner.received > 0 {
             return Err(Violation::new("end", format!("the client saw none, and the server {inner:?}")));
         }
+        if inner.end == End::Clean && served_unread(server) > 0 {
+            return Err(Violation::new("clean", format!("{} bytes unread", served_unread(server))));
+        }
         let faulty = fault.is_some() && !is_unfinished(fault.as_ref());
         if inner.end == End::Clean && (faulty || inner.echoed != inner.received) {
             return Err(Violation::new("clean", format!("{fault:?} {inner:?}")));
         }
     }
     Ok(())
+}
+
+fn served_unread<F, O>(of: Option<&LayerOutcome<F, O>>) -> u64 {
+    of.map_or(0, |of| of.unread)
 }
 
 /// All was right until somebody else cut off the last words.
