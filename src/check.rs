@@ -32,7 +32,7 @@ pub(crate) fn run(args: &CheckArgs) -> Result<Exit, Problem> {
     let each = loopback::descriptors_each(endpoint, driver);
     let connections = driver::connections("--connections", Some(args.connections), each)?;
     // Before anything is sent: a file that cannot be written should not cost a run.
-    let record = args.record.as_deref().map(file::create).transpose()?;
+    let record = args.record.as_deref().map(file::create_private).transpose()?;
     loopback::reach(endpoint, driver, args.client.family(), |name, endpoint| {
         let tls = args.tls.caller(&endpoint, args.client.connect_timeout.min(args.client.timeout))?;
         let seed = args.seed.unwrap_or_else(cli::random_seed);

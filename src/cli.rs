@@ -118,7 +118,7 @@ pub(crate) struct ServeArgs {
     /// Close a connection after so long [default: never]
     #[arg(long, value_name = "TIME", value_parser = parse_duration)]
     pub(crate) max_age: Option<Duration>,
-    /// After SIGINT or SIGTERM: how long connections have to finish
+    /// After SIGINT or SIGTERM: how long until everybody is cut off; one that goes on is ended after half of it, at most 5s
     #[arg(long, value_name = "TIME", default_value = "10s", value_parser = parse_duration)]
     pub(crate) drain: Duration,
     #[command(flatten)]

@@ -1,14 +1,24 @@
 //! Files that a verb writes besides its result.
 
-use std::fs::File;
+use std::fs::{File, OpenOptions};
 use std::io;
+use std::os::unix::fs::OpenOptionsExt;
 
 use crate::problem::{Exit, Problem, plain};
 
 /// Before anything else is done: a file that cannot be written should not cost a run. What was there before is left until
 /// there is something to write.
 pub(crate) fn create(path: &str) -> Result<File, Problem> {
-    File::options().write(true).create(true).truncate(false).open(path).map_err(|error| {
+    open(&mut File::options(), path)
+}
+
+/// The same for a file that only its owner should read.
+pub(crate) fn create_private(path: &str) -> Result<File, Problem> {
+    open(File::options().mode(0o600), path)
+}
+
+fn open(options: &mut OpenOptions, path: &str) -> Result<File, Problem> {
+    options.write(true).create(true).truncate(false).open(path).map_err(|error| {
         let cause = format!("cannot write {}: {}", path.escape_debug(), plain(&error));
         Problem::usage(cause, "name a file in a folder that can be written to")
     })

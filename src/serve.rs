@@ -51,7 +51,7 @@ pub(crate) fn run(args: &ServeArgs) -> Result<Exit, Problem> {
     let endpoints = endpoints(args)?;
     let acceptor = args.tls.acceptor()?;
     // Before anything is bound: a file that cannot be written should not cost a session.
-    let file = args.record.as_deref().map(file::create).transpose()?;
+    let file = args.record.as_deref().map(file::create_private).transpose()?;
     let recording = |config: &ServerConfig| {
         let begin = |(file, path): (File, &String)| Recording::begin(file, path, SERVER, &Served::of(config));
         file.zip(args.record.as_ref()).map(begin).transpose()

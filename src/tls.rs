@@ -74,14 +74,9 @@ impl ServeTlsArgs {
         let (Some(cert), Some(key)) = (&self.cert, &self.key) else { return Ok(None) };
         let identity = identity(cert, key)?;
         let acceptor = match &self.client_ca {
-            None => Acceptor::new(identity).map_err(|error| bad(key, &error))?,
-            Some(roots) => {
-                let pem = read(roots)?;
-                Acceptor::requiring_clients(identity, &pem).map_err(|error| match error {
-                    BadConfig::WrongKey => bad(key, &error),
-                    _ => bad(roots, &error),
-                })?
-            }
+            None => Acceptor::new(identity).map_err(|error| bad(&error, cert, key, ""))?,
+            Some(roots) => Acceptor::requiring_clients(identity, &read(roots)?)
+                .map_err(|error| bad(&error, cert, key, roots))?,
         };
         Ok(Some(acceptor))
     }
@@ -97,13 +92,10 @@ impl CheckTlsArgs {
         let Some(roots) = &self.ca else { return Ok(None) };
         let pem = read(roots)?;
         let connector = match (&self.cert, &self.key) {
-            (Some(cert), Some(key)) => Connector::with_identity(&pem, identity(cert, key)?),
-            _ => Connector::new(&pem),
+            (Some(cert), Some(key)) => Connector::with_identity(&pem, identity(cert, key)?)
+                .map_err(|error| bad(&error, cert, key, roots))?,
+            _ => Connector::new(&pem).map_err(|error| bad(&error, "", "", roots))?,
         };
-        let connector = connector.map_err(|error| match (error, &self.key) {
-            (BadConfig::WrongKey, Some(key)) => bad(key, &BadConfig::WrongKey),
-            (error, _) => bad(roots, &error),
-        })?;
         let name = match (&self.name, endpoint) {
             (Some(name), _) => name,
             (None, Endpoint::Tcp { host, .. }) => host,
@@ -135,10 +127,7 @@ impl CheckTlsArgs {
 
 fn identity(cert: &str, key: &str) -> Result<Identity, Problem> {
     let (certificates, secret) = (read(cert)?, read(key)?);
-    Identity::from_pem(&certificates, &secret).map_err(|error| match error {
-        BadConfig::NoKey => bad(key, &error),
-        _ => bad(cert, &error),
-    })
+    Identity::from_pem(&certificates, &secret).map_err(|error| bad(&error, cert, key, ""))
 }
 
 fn read(path: &str) -> Result<Vec<u8>, Problem> {
@@ -155,11 +144,14 @@ fn read(path: &str) -> Result<Vec<u8>, Problem> {
     Ok(pem)
 }
 
-fn bad(path: &str, error: &BadConfig) -> Problem {
-    let advice = match error {
-        BadConfig::NoKey => "name a file with a section BEGIN PRIVATE KEY",
-        BadConfig::WrongKey => "name the key that the certificate was made for",
-        _ => "name a file with sections BEGIN CERTIFICATE",
+/// Which of these files is wrong, and the way out.
+fn bad(error: &BadConfig, cert: &str, key: &str, roots: &str) -> Problem {
+    let (path, advice) = match error {
+        BadConfig::NoKey | BadConfig::Key(_) => (key, "name a file with a section BEGIN PRIVATE KEY"),
+        BadConfig::EncryptedKey => (key, "`openssl pkey` takes the encryption off"),
+        BadConfig::WrongKey => (key, "name the key that the certificate was made for"),
+        BadConfig::Roots(_) => (roots, "name a file with sections BEGIN CERTIFICATE"),
+        _ => (cert, "name a file with sections BEGIN CERTIFICATE"),
     };
     Problem::usage(format!("{}: {error}", path.escape_debug()), advice)
 }

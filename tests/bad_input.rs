@@ -252,14 +252,24 @@ fn certificates_and_keys_that_are_none() {
         (&["serve", "--once", "--transcript", "--tls-cert", "x", "--tls-key", "y"], USAGE, "--tls-cert", ""),
         (&["check", "--tls-ca", file], USAGE, "<ENDPOINT>", ""),
         (&["check", "localhost", "--tls-name", "x"], USAGE, "--tls-ca", ""),
-        (&["check", "localhost", "--tls-ca", file], USAGE, "no certificate", "BEGIN CERTIFICATE"),
+        (
+            &["check", "localhost", "--tls-ca", file],
+            USAGE,
+            "nobody to trust: no certificate",
+            "BEGIN CERTIFICATE",
+        ),
         (
             &["check", "localhost", "--tls-ca", "/dev/zero"],
             USAGE,
             "cannot read /dev/zero: file too large",
             "PEM",
         ),
-        (&["check", "localhost", "--tls-ca", "/dev/null"], USAGE, "no certificate", "BEGIN CERTIFICATE"),
+        (
+            &["check", "localhost", "--tls-ca", "/dev/null"],
+            USAGE,
+            "nobody to trust: no certificate",
+            "BEGIN CERTIFICATE",
+        ),
         (&["send", "localhost", "--tls-ca", file], USAGE, "'--tls-ca'", ""),
     ]);
 }

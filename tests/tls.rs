@@ -15,6 +15,9 @@ use std::thread;
 
 use common::{Finished, Running, Server, connect, have, nobody, poll, roundtrip, run, with_every_driver};
 use pki::{Authority, Signed};
+use roundtrip_core::echo::{ClientConfig, EchoClient, Payload};
+use roundtrip_core::{Driven, Step, Time};
+use roundtrip_tls::LayerConfig;
 
 /// A file of this process's own.
 fn file(text: &str) -> String {
@@ -66,6 +69,7 @@ with_every_driver! {
     a_certificate_is_shown_where_one_is_required
     who_speaks_no_tls_is_told_so
     a_stream_that_is_cut_is_no_success
+    a_record_that_is_not_whole_when_a_stop_is_over_is_told_as_lost
     openssl_is_a_client
     openssl_is_refused_for_a_reason
 }
@@ -132,7 +136,7 @@ fn who_speaks_no_tls_is_told_so(driver: &str) {
     let ca = file(&authority.pem);
     // An echo of our hello is no answer of a server.
     let (cause, _) = refused(driver, Server::start(&["--driver", driver]), &["--tls-ca", &ca]);
-    assert!(cause.contains("TLS: "), "{cause}");
+    assert!(cause.ends_with("TLS: the peer does not speak TLS"), "{cause}");
 
     let server = serve(driver, &authority.server(), &[]);
     let mut stream = connect(server.address);
@@ -143,6 +147,24 @@ fn who_speaks_no_tls_is_told_so(driver: &str) {
     drop(stream);
     let served = server.stop();
     assert!(served.stderr.contains("TLS: the peer does not speak TLS"), "{served:?}");
+}
+
+/// Passes everything on, but changes this byte of what comes back.
+fn flipped_at(server: SocketAddr, offset: u64) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    thread::spawn(move || {
+        let (client, _) = listener.accept().unwrap();
+        let server = connect(server);
+        let mut there = (client.try_clone().unwrap(), server.try_clone().unwrap());
+        thread::spawn(move || drop(std::io::copy(&mut there.0, &mut there.1)));
+        let _ = std::io::copy(&mut (&server).take(offset), &mut &client);
+        let mut byte = [0];
+        (&server).read_exact(&mut byte).unwrap();
+        (&client).write_all(&[byte[0] ^ 1]).unwrap();
+        let _ = std::io::copy(&mut &server, &mut &client);
+    });
+    address
 }
 
 /// Passes everything on, but ends what comes back after so many bytes.
@@ -175,10 +197,49 @@ fn a_stream_that_is_cut_is_no_success(driver: &str) {
         "{}",
         checked.stdout
     );
+    // What is changed on the way is found, and is no refusal either: the path was open.
+    let path = flipped_at(server.address, 3000);
+    let checked = check(driver, path, &["--tls-ca", &ca]);
+    assert_eq!((checked.code, &*checked.stderr), (Some(1), ""), "{}", checked.stdout);
+    assert!(checked.stdout.contains("likely: TLS: cannot decrypt peer's message"), "{}", checked.stdout);
     // In the handshake there is nobody yet who could have sent anything.
     let path = cut_after(server.address, 100);
     let checked = check(driver, path, &["--tls-ca", &ca]);
     assert_eq!(checked.code, Some(4), "{}", checked.stderr);
+}
+
+fn a_record_that_is_not_whole_when_a_stop_is_over_is_told_as_lost(driver: &str) {
+    let authority = Authority::new();
+    let server = serve(driver, &authority.server(), &["--drain", "1s"]);
+    let connector = authority.connector();
+    let mut stream = connect(server.address);
+    let client = EchoClient::new(ClientConfig::default().into(), Payload::seeded(1, 50_000), Time::ZERO);
+    let name = "localhost".parse().unwrap();
+    let mut session = Driven::new(connector.connect(&name, client, LayerConfig::default(), Time::ZERO));
+    // Until it wants to send a record of the payload: half of that one goes.
+    loop {
+        match session.step(Time::ZERO) {
+            Step::Write if session.pending().len() > 10_000 => {
+                stream.write_all(&session.pending()[..5000]).unwrap();
+                break;
+            }
+            Step::Write => {
+                stream.write_all(session.pending()).unwrap();
+                session.wrote(Time::ZERO, session.pending().len());
+            }
+            Step::Wait(wait) => {
+                let mut bytes = vec![0; wait.read];
+                let read = stream.read(&mut bytes).unwrap();
+                bytes.truncate(read);
+                assert!(session.data(Time::ZERO, bytes.into()).is_empty());
+            }
+            Step::ShutdownWrite | Step::Event(_) | Step::Close { .. } => panic!("it goes on"),
+        }
+    }
+    let served = server.stop();
+    assert_eq!(served.code, Some(3), "{}", served.stderr);
+    // The end of the handshake goes with it, 80 bytes.
+    assert!(served.stderr.contains(": stopped, 4,920 bytes lost"), "{}", served.stderr);
 }
 
 /// `openssl s_client`, with what it would like to be told.

@@ -13,6 +13,9 @@ use crate::parse::{array, bulk, error, integer, parse, simple};
 /// The largest key or value, bytes.
 pub(crate) const MAX_WORD: usize = 512 << 10;
 
+/// The largest answer, bytes of values.
+const MAX_REPLY: usize = 16 << 20;
+
 /// The keys of a server, which all of its connections share.
 pub type SharedKeys = Arc<Mutex<Keys>>;
 
@@ -82,6 +85,11 @@ fn answer(keys: &mut Keys, words: &[BytesMut], out: &mut BytesMut) -> bool {
             simple(out, "OK");
         }
         (b"MGET", [_, ..]) => {
+            // Many names of one large value make an answer that no memory holds.
+            if args.iter().filter_map(|key| keys.get(key)).map(<[u8]>::len).sum::<usize>() > MAX_REPLY {
+                error(out, "ERR the reply is too large");
+                return true;
+            }
             array(out, args.len());
             for key in args {
                 bulk(out, keys.get(key));

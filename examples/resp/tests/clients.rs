@@ -135,3 +135,13 @@ fn counting_up_from_many_connections_loses_nothing(driver: &str) {
     });
     assert_eq!(server.ask(b"GET n\r\n"), "$4\r\n8000\r\n");
 }
+
+#[test]
+fn an_answer_that_no_memory_holds_is_none() {
+    let server = Server::start("std");
+    let value = "x".repeat(500_000);
+    let set = format!("*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$500000\r\n{value}\r\n");
+    let names = "$1\r\nk\r\n".repeat(40);
+    let get = format!("*41\r\n$4\r\nMGET\r\n{names}");
+    assert_eq!(server.ask((set + &get).as_bytes()), "+OK\r\n-ERR the reply is too large\r\n");
+}

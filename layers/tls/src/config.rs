@@ -35,12 +35,13 @@ impl Identity {
     ///
     /// If there is none of either, or something else in their place.
     pub fn from_pem(certificates: &[u8], key: &[u8]) -> Result<Self, BadConfig> {
-        let chain = certificates_of(certificates)?;
-        let key = PrivateKeyDer::from_pem_slice(key).map_err(|error| match error {
+        let chain = certificates_of(certificates).map_err(|bad| bad.unwrap_or(BadConfig::NoCertificate))?;
+        let secret = PrivateKeyDer::from_pem_slice(key).map_err(|error| match error {
+            _ if key.windows(9).any(|text| text == b"ENCRYPTED") => BadConfig::EncryptedKey,
             pem::Error::NoItemsFound => BadConfig::NoKey,
-            other => BadConfig::Pem(other.to_string()),
+            other => BadConfig::Key(other.to_string()),
         })?;
-        Ok(Self { chain, key })
+        Ok(Self { chain, key: secret })
     }
 }
 
@@ -59,9 +60,9 @@ impl Acceptor {
     pub fn new(identity: Identity) -> Result<Self, BadConfig> {
         let builder = ServerConfig::builder_with_provider(provider())
             .with_safe_default_protocol_versions()
-            .map_err(other)?
+            .map_err(|error| other(&error))?
             .with_no_client_auth();
-        Ok(Self::of(builder.with_single_cert(identity.chain, identity.key).map_err(other)?))
+        Ok(Self::of(builder.with_single_cert(identity.chain, identity.key).map_err(ours)?))
     }
 
     /// Only those may connect who show a certificate that leads to one of `roots`, PEM sections.
@@ -73,12 +74,12 @@ impl Acceptor {
         let roots = Arc::new(roots_of(roots)?);
         let verifier = WebPkiClientVerifier::builder_with_provider(roots, provider())
             .build()
-            .map_err(|error| BadConfig::Other(error.to_string()))?;
+            .map_err(|error| BadConfig::Roots(error.to_string()))?;
         let builder = ServerConfig::builder_with_provider(provider())
             .with_safe_default_protocol_versions()
-            .map_err(other)?
+            .map_err(|error| other(&error))?
             .with_client_cert_verifier(verifier);
-        Ok(Self::of(builder.with_single_cert(identity.chain, identity.key).map_err(other)?))
+        Ok(Self::of(builder.with_single_cert(identity.chain, identity.key).map_err(ours)?))
     }
 
     fn of(mut config: ServerConfig) -> Self {
@@ -118,7 +119,8 @@ impl FromStr for Name {
 }
 
 impl Connector {
-    /// Trusts servers that show a certificate which leads to one of `roots`, PEM sections, or is one of them.
+    /// Trusts servers that show a certificate which leads to one of `roots`, PEM sections. A certificate of an authority
+    /// (`CA:TRUE`, which `openssl req -x509` makes) stands for no server, not even its own.
     ///
     /// # Errors
     ///
@@ -126,7 +128,7 @@ impl Connector {
     pub fn new(roots: &[u8]) -> Result<Self, BadConfig> {
         let builder = ClientConfig::builder_with_provider(provider())
             .with_safe_default_protocol_versions()
-            .map_err(other)?
+            .map_err(|error| other(&error))?
             .with_root_certificates(roots_of(roots)?);
         Ok(Self::of(builder.with_no_client_auth()))
     }
@@ -139,9 +141,9 @@ impl Connector {
     pub fn with_identity(roots: &[u8], identity: Identity) -> Result<Self, BadConfig> {
         let builder = ClientConfig::builder_with_provider(provider())
             .with_safe_default_protocol_versions()
-            .map_err(other)?
+            .map_err(|error| other(&error))?
             .with_root_certificates(roots_of(roots)?);
-        Ok(Self::of(builder.with_client_auth_cert(identity.chain, identity.key).map_err(other)?))
+        Ok(Self::of(builder.with_client_auth_cert(identity.chain, identity.key).map_err(ours)?))
     }
 
     fn of(mut config: ClientConfig) -> Self {
@@ -171,28 +173,38 @@ fn provider() -> Arc<CryptoProvider> {
     Arc::new(rustls::crypto::ring::default_provider())
 }
 
-fn certificates_of(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, BadConfig> {
+/// The certificates; what is wrong with them, or nothing if there are none.
+fn certificates_of(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, Option<BadConfig>> {
     let certificates: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem).collect();
     match certificates {
-        Ok(certificates) if certificates.is_empty() => Err(BadConfig::NoCertificate),
+        Ok(certificates) if certificates.is_empty() => Err(None),
         Ok(certificates) => Ok(certificates),
-        Err(error) => Err(BadConfig::Pem(error.to_string())),
+        Err(error) => Err(Some(BadConfig::Certificate(error.to_string()))),
     }
 }
 
 fn roots_of(pem: &[u8]) -> Result<RootCertStore, BadConfig> {
+    let bad = |bad: Option<BadConfig>| {
+        BadConfig::Roots(bad.map_or("no certificate in it".to_owned(), |bad| bad.to_string()))
+    };
     let mut roots = RootCertStore::empty();
-    for certificate in certificates_of(pem)? {
-        roots.add(certificate).map_err(other)?;
+    for certificate in certificates_of(pem).map_err(bad)? {
+        roots.add(certificate).map_err(|error| BadConfig::Roots(error.to_string()))?;
     }
     Ok(roots)
 }
 
-fn other(error: rustls::Error) -> BadConfig {
+/// What is wrong with an identity.
+fn ours(error: rustls::Error) -> BadConfig {
     match error {
         rustls::Error::InconsistentKeys(_) => BadConfig::WrongKey,
-        error => BadConfig::Other(error.to_string()),
+        rustls::Error::InvalidCertificate(error) => BadConfig::Certificate(error.to_string()),
+        error => BadConfig::Key(error.to_string()),
     }
+}
+
+fn other(error: &rustls::Error) -> BadConfig {
+    BadConfig::Other(error.to_string())
 }
 
 /// What is wrong with a certificate, a key or a name of our own.
@@ -203,12 +215,18 @@ pub enum BadConfig {
     NoCertificate,
     /// There is no private key in it.
     NoKey,
+    /// The private key is encrypted.
+    EncryptedKey,
     /// The key is not the certificate's.
     WrongKey,
+    /// A certificate of our own cannot be used.
+    Certificate(String),
+    /// A key cannot be used.
+    Key(String),
+    /// The certificates to trust cannot be used.
+    Roots(String),
     /// It is no name of a host, and no address.
     Name(String),
-    /// It is no PEM.
-    Pem(String),
     /// Anything else.
     Other(String),
 }
@@ -218,11 +236,14 @@ impl fmt::Display for BadConfig {
         match self {
             Self::NoCertificate => f.write_str("no certificate in it"),
             Self::NoKey => f.write_str("no private key in it"),
+            Self::EncryptedKey => f.write_str("the private key is encrypted"),
             Self::WrongKey => f.write_str("the key is not the certificate's"),
             Self::Name(name) => {
                 write!(f, "`{}` is no name of a host, and no address", name.escape_debug())
             }
-            Self::Pem(why) => write!(f, "not in PEM form: {why}"),
+            Self::Certificate(why) => write!(f, "the certificate cannot be used: {why}"),
+            Self::Key(why) => write!(f, "the private key cannot be used: {why}"),
+            Self::Roots(why) => write!(f, "nobody to trust: {why}"),
             Self::Other(why) => f.write_str(why),
         }
     }

@@ -5,7 +5,7 @@
 use std::error::Error;
 use std::fmt;
 
-use rustls::{CertificateError, InvalidMessage};
+use rustls::{CertificateError, HandshakeType, InvalidMessage};
 
 /// Why a TLS connection was given up. What the peer sent before is not to be taken for the whole.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -37,9 +37,11 @@ impl From<rustls::Error> for TlsFault {
     fn from(error: rustls::Error) -> Self {
         use rustls::Error as Tls;
         match error {
+            // The last is what we said ourselves, sent back.
             Tls::InvalidMessage(
                 InvalidMessage::InvalidContentType | InvalidMessage::UnknownProtocolVersion,
-            ) => Self::NotTls,
+            )
+            | Tls::InappropriateHandshakeMessage { got_type: HandshakeType::ClientHello, .. } => Self::NotTls,
             Tls::InvalidCertificate(bad) => match bad {
                 CertificateError::Expired | CertificateError::ExpiredContext { .. } => Self::Expired,
                 CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
@@ -49,6 +51,9 @@ impl From<rustls::Error> for TlsFault {
                 CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
                     Self::WrongName
                 }
+                bad if format!("{bad:?}").contains("CaUsedAsEndEntity") => Self::BadCertificate(
+                    "it is an authority's own (CA:TRUE), which stands for no server".to_owned(),
+                ),
                 bad => Self::BadCertificate(bad.to_string()),
             },
             Tls::NoCertificatesPresented => Self::NoCertificate,

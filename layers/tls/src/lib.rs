@@ -10,6 +10,10 @@
 //! | the transport's end without `close_notify` | `Failure::Truncated`, and [`LayerFault::Truncated`] |
 //! | what the peer may not say, or whom we do not trust | `Failure::Truncated`, and [`LayerFault::Codec`] with the [`TlsFault`]; the peer is told by an alert, and has [`LayerConfig::closing`] to read it |
 //!
+//! A half-close is TLS 1.3's: with TLS 1.2 a peer that keeps to RFC 5246 section 7.2.1 ends at once when it is told the end,
+//! and drops what it had to say. A record is told to the machine when it is whole, so its limits of time must leave room
+//! for 16 KiB.
+//!
 //! Memory is bounded, whatever the peer does: at most [`LayerConfig::inbox`] of what came, 32 KiB of what is written, and
 //! what rustls holds of a record or a handshake (64 KiB).
 //!

@@ -307,12 +307,16 @@ fn bad_certificates_and_keys_of_our_own_are_named() {
     let from = |certificate: &str, key: &str| Identity::from_pem(certificate.as_bytes(), key.as_bytes());
     assert_eq!(from("", &one.key).unwrap_err(), BadConfig::NoCertificate);
     assert_eq!(from(&one.certificate, &one.certificate).unwrap_err(), BadConfig::NoKey);
+    let broken = "-----BEGIN PRIVATE KEY-----\nAA";
+    assert!(matches!(from(&one.certificate, broken).unwrap_err(), BadConfig::Key(_)));
     assert!(matches!(
-        from(&one.certificate, "-----BEGIN PRIVATE KEY-----\nAA").unwrap_err(),
-        BadConfig::Pem(_)
+        from("-----BEGIN CERTIFICATE-----\nAA", &one.key).unwrap_err(),
+        BadConfig::Certificate(_)
     ));
+    let encrypted = "-----BEGIN ENCRYPTED PRIVATE KEY-----\nAA==\n-----END ENCRYPTED PRIVATE KEY-----\n";
+    assert_eq!(from(&one.certificate, encrypted).unwrap_err(), BadConfig::EncryptedKey);
     let mixed = from(&one.certificate, &other.key).unwrap();
     assert_eq!(Acceptor::new(mixed).unwrap_err(), BadConfig::WrongKey);
-    assert_eq!(Connector::new(one.key.as_bytes()).unwrap_err(), BadConfig::NoCertificate);
+    assert!(matches!(Connector::new(one.key.as_bytes()).unwrap_err(), BadConfig::Roots(_)));
     assert_eq!("no name".parse::<Name>().unwrap_err(), BadConfig::Name("no name".into()));
 }
