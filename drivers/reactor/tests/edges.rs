@@ -19,7 +19,7 @@ use roundtrip_core::admission::Limits;
 use roundtrip_core::echo::{EchoServer, ServerConfig};
 use roundtrip_core::{Action, Input, Machine, Misuse, Teardown, Time, Wait};
 use roundtrip_reactor::{
-    BindOptions, Driver, Peer, ServerHandle, SystemClock, bind, drive_all, serve, serve_on,
+    BindOptions, Driver, Peer, ServerHandle, Service, SystemClock, bind, drive_all, serve_on,
 };
 
 fn pair() -> (TcpStream, TcpStream) {
@@ -152,55 +152,81 @@ fn connect(address: SocketAddr) -> TcpStream {
     stream
 }
 
-#[test]
-fn a_peer_that_always_has_more_starves_nobody() {
+/// A server on so many threads, which are left alone when a test fails.
+fn start<S: Service + Send + 'static>(threads: usize, service: S) -> (SocketAddr, impl FnOnce()) {
     let listener = bind(&"127.0.0.1:0".parse().unwrap(), &BindOptions::default()).unwrap();
     let address = listener.local_address().unwrap();
-    let handle = ServerHandle::new();
+    let (handle, (sender, served)) = (ServerHandle::new(), channel());
+    thread::spawn({
+        let handle = handle.clone();
+        move || {
+            let (threads, clock) = (NonZeroUsize::new(threads).unwrap(), SystemClock::new());
+            let served = serve_on(threads, &clock, vec![listener], Limits::default(), &handle, &service);
+            sender.send(served.unwrap())
+        }
+    });
+    let stop = move || {
+        handle.stop();
+        soon(&served);
+    };
+    (address, stop)
+}
+
+#[test]
+fn a_peer_that_always_has_more_starves_nobody() {
     let connections = AtomicUsize::new(0);
-    let service = |_now, _peer: &Peer| {
+    let (address, stop) = start(1, move |_now, _peer: &Peer| {
         let answers = connections.fetch_add(1, Ordering::Relaxed) > 0;
         Nibbler { answers, outstanding: None, over: false }
-    };
-    thread::scope(|scope| {
-        scope.spawn(|| serve(vec![listener], Limits::default(), &handle, &service).unwrap());
-        let mut flood = connect(address);
-        // There is something to read before the other one comes, and from then on.
-        flood.write_all(&[0; 1 << 14]).unwrap();
-        scope.spawn(move || while flood.write(&[0; 1 << 14]).is_ok() {});
-        let mut other = connect(address);
-        for _ in 0..100 {
-            ping(&mut other);
-        }
-        drop(other);
-        handle.stop();
     });
+    let mut flood = connect(address);
+    // There is something to read before the other one comes, and from then on.
+    flood.write_all(&[0; 1 << 14]).unwrap();
+    thread::spawn(move || while flood.write(&[0; 1 << 14]).is_ok() {});
+    let mut other = connect(address);
+    for _ in 0..100 {
+        ping(&mut other);
+    }
+    drop(other);
+    stop();
 }
 
 #[test]
 fn every_thread_has_its_share_of_the_connections() {
     const THREADS: usize = 3;
-    let listener = bind(&"127.0.0.1:0".parse().unwrap(), &BindOptions::default()).unwrap();
-    let address = listener.local_address().unwrap();
-    let handle = ServerHandle::new();
-    let threads = Mutex::new(Vec::new());
-    let service = |now, _peer: &Peer| {
-        threads.lock().unwrap().push(thread::current().id());
-        echo(now)
-    };
-    thread::scope(|scope| {
-        let (clock, count) = (SystemClock::new(), NonZeroUsize::new(THREADS).unwrap());
-        let (listeners, handle, service) = (vec![listener], &handle, &service);
-        scope.spawn(move || {
-            serve_on(count, &clock, listeners, Limits::default(), handle, service).unwrap();
-        });
-        let mut streams: Vec<_> = (0..2 * THREADS).map(|_| connect(address)).collect();
-        streams.iter_mut().for_each(ping);
-        handle.stop();
+    let (sender, threads) = channel();
+    let (address, stop) = start(THREADS, {
+        let sender = Mutex::new(sender);
+        move |now, _peer: &Peer| {
+            sender.lock().unwrap().send(format!("{:?}", thread::current().id())).unwrap();
+            echo(now)
+        }
     });
-    let threads = threads.into_inner().unwrap();
-    let distinct: BTreeSet<_> = threads.iter().map(|id| format!("{id:?}")).collect();
-    assert_eq!((threads.len(), distinct.len()), (2 * THREADS, THREADS));
+    let mut streams: Vec<_> = (0..2 * THREADS).map(|_| connect(address)).collect();
+    streams.iter_mut().for_each(ping);
+    drop(streams);
+    stop();
+    let distinct: BTreeSet<_> = threads.iter().collect();
+    assert_eq!(distinct.len(), THREADS);
+}
+
+/// Several at one time: each has a deadline of its own, which moved when it was answered.
+#[test]
+fn a_deadline_wakes_a_thread_that_sleeps() {
+    let (address, stop) = start(1, |now, _peer: &Peer| {
+        let idle = ServerConfig::builder().idle(Some(Duration::from_millis(20))).build().unwrap();
+        EchoServer::new(idle.into(), now)
+    });
+    let mut streams: Vec<_> = (0..3).map(|_| connect(address)).collect();
+    for stream in &mut streams {
+        stream.write_all(b"x").unwrap();
+    }
+    for mut stream in streams {
+        let mut back = Vec::new();
+        stream.read_to_end(&mut back).unwrap();
+        assert_eq!(back, b"x");
+    }
+    stop();
 }
 
 /// The first panics as the machine of the second begins, which then is driven to its end.
