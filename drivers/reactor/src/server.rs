@@ -18,15 +18,15 @@ use roundtrip_core::admission::{Accept, Limits};
 use roundtrip_core::hub::Hub;
 use roundtrip_core::{Machine, Time};
 use roundtrip_net::{
-    Caller, Clock, Control, Door, Ended, Listener, Peer, Served, ServerHandle, Service, SharedHub, Stream,
-    SystemClock,
+    Bell, Caller, Clock, Control, Door, Ended, Listener, Peer, Served, ServerHandle, Service, SharedHub,
+    Stream, SystemClock,
 };
 
 use crate::desk::{Desk, Desks};
 use crate::options::ReactorOptions;
 use crate::poller::Poller;
 use crate::thread::{App, CommandOf, Panic, Thread};
-use crate::wake::{DOOR, Ring, Wake};
+use crate::wake::{DOOR, Ring};
 
 /// Connections that are accepted one after the other before the sessions have their turn.
 const ACCEPTS: usize = 32;
@@ -104,14 +104,13 @@ pub fn serve_on<S: Service>(
         let fd = listener.as_fd().as_raw_fd();
         poller.registry().register(&mut SourceFd(&fd), DOOR, Interest::READABLE)?;
     }
-    let wake = Arc::clone(poller.wake());
-    let ring = Ring::new(Arc::clone(&wake));
+    let ring = Arc::new(Ring::new(Arc::clone(poller.wake())));
     ring.belongs_to(DOOR);
-    handle.ring_with(Arc::new(ring));
-    let server = Server { service, clock, wake, door: Mutex::new(Door::new(limits, handle)) };
+    handle.ring_with(ring.clone());
+    let server = Server { service, clock, ring, door: Mutex::new(Door::new(limits, handle)) };
     thread::scope(|scope| {
         let mut desks = Desks::new();
-        let own = Arc::new(Desk::new(Arc::clone(&server.wake)));
+        let own = Arc::new(Desk::new(Arc::clone(poller.wake())));
         desks.push(Arc::clone(&own));
         for _ in 1..options.threads.get() {
             desks.push(Thread::start(scope, &server, clock, Poller::new()?)?);
@@ -126,7 +125,7 @@ struct Server<'a, S: Service, T> {
     service: &'a S,
     clock: &'a T,
     /// Wakes the thread that accepts.
-    wake: Arc<Wake>,
+    ring: Arc<Ring>,
     door: Mutex<Door<<S::Machine as Machine>::Command>>,
 }
 
@@ -155,6 +154,7 @@ impl<S: Service, T: Clock> Entrance<'_, S, T> {
     /// latest. None once the server is drained.
     #[expect(clippy::option_option, reason = "the outer one says whether there is a next time at all")]
     fn obey(&mut self, registry: &Registry) -> Option<Option<Time>> {
+        self.server.ring.hear();
         for _ in 0..ACCEPTS {
             let now = self.server.clock.now();
             let (accept, deadline) = self.server.door().obey(now)?;
@@ -245,7 +245,7 @@ impl<S: Service, T: Clock + Sync> App for Server<'_, S, T> {
             door.panicked();
         }
         if door.ended(self.clock.now(), caller) {
-            self.wake.ring(DOOR);
+            self.ring.ring();
         }
     }
 }
