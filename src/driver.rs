@@ -81,9 +81,7 @@ impl Driver {
         match self {
             Self::Std => roundtrip_std::drive_all(&clock, streams, clients),
             Self::Smol { threads } => roundtrip_smol::drive_all_on(threads, &clock, streams, clients),
-            Self::Reactor { threads } => {
-                roundtrip_reactor::drive_all_on(threads, &clock, streams, clients)
-            }
+            Self::Reactor { threads } => roundtrip_reactor::drive_all_on(threads, &clock, streams, clients),
         }
     }
 }

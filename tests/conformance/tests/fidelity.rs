@@ -81,9 +81,7 @@ fn every_script_comes_to_its_end_on_the_smol_driver() {
 #[test]
 fn every_script_comes_to_its_end_on_the_reactor() {
     on_every_script(64, |script| {
-        check(&reactor::Sockets { session: shipped }, script)
-            .map(drop)
-            .map_err(|failure| failure.to_string())
+        check(&reactor::Sockets { session: shipped }, script).map(drop).map_err(|failure| failure.to_string())
     });
 }
 
