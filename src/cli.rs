@@ -77,6 +77,8 @@ pub(crate) enum Driver {
     Std,
     /// One task a connection, on a few threads
     Smol,
+    /// An edge-triggered event loop a thread
+    Reactor,
 }
 
 #[derive(Debug, Args)]
@@ -88,7 +90,7 @@ pub(crate) struct ServeArgs {
     /// What drives the connections
     #[arg(long, value_enum, default_value = "std")]
     pub(crate) driver: Driver,
-    /// Threads that run the connections; with --driver smol only [default: 1, for they share one poller]
+    /// Threads that run the connections; not with --driver std [default: 1]
     #[arg(long, value_name = "N", value_parser = parse_threads)]
     pub(crate) threads: Option<NonZeroUsize>,
     /// Serve one client, then exit; a second one is refused
@@ -237,6 +239,7 @@ impl Driver {
         match self {
             Self::Std => "std",
             Self::Smol => "smol",
+            Self::Reactor => "reactor",
         }
     }
 }

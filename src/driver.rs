@@ -17,6 +17,7 @@ const RESERVED_DESCRIPTORS: u64 = 32;
 pub(crate) enum Driver {
     Std,
     Smol { threads: NonZeroUsize },
+    Reactor { threads: NonZeroUsize },
 }
 
 impl Driver {
@@ -26,9 +27,12 @@ impl Driver {
             (cli::Driver::Std, None) => Ok(Self::Std),
             (cli::Driver::Std, Some(_)) => Err(Problem::usage(
                 "--threads makes no sense with --driver std, which has one thread for each connection",
-                "choose --driver smol, or leave out --threads",
+                "choose --driver smol or reactor, or leave out --threads",
             )),
             (cli::Driver::Smol, threads) => Ok(Self::Smol { threads: threads.unwrap_or(NonZeroUsize::MIN) }),
+            (cli::Driver::Reactor, threads) => {
+                Ok(Self::Reactor { threads: threads.unwrap_or(NonZeroUsize::MIN) })
+            }
         }
     }
 
@@ -36,7 +40,7 @@ impl Driver {
     pub(crate) const fn descriptors_each(self) -> u64 {
         match self {
             Self::Std => 2,
-            Self::Smol { .. } => 1,
+            Self::Smol { .. } | Self::Reactor { .. } => 1,
         }
     }
 
@@ -44,7 +48,7 @@ impl Driver {
     pub(crate) const fn threads(self) -> Option<NonZeroUsize> {
         match self {
             Self::Std => None,
-            Self::Smol { threads } => Some(threads),
+            Self::Smol { threads } | Self::Reactor { threads } => Some(threads),
         }
     }
 
@@ -61,6 +65,9 @@ impl Driver {
             Self::Smol { threads } => {
                 roundtrip_smol::serve_on(threads, &SystemClock::new(), listeners, limits, handle, service)
             }
+            Self::Reactor { threads } => {
+                roundtrip_reactor::serve_on(threads, &SystemClock::new(), listeners, limits, handle, service)
+            }
         }
     }
 
@@ -74,6 +81,7 @@ impl Driver {
         match self {
             Self::Std => roundtrip_std::drive_all(&clock, streams, clients),
             Self::Smol { threads } => roundtrip_smol::drive_all_on(threads, &clock, streams, clients),
+            Self::Reactor { threads } => roundtrip_reactor::drive_all_on(threads, &clock, streams, clients),
         }
     }
 }

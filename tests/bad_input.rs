@@ -335,8 +335,10 @@ fn more_connections_to_check_than_descriptors() {
     for (endpoint, driver, allowed) in [
         (None, "std", "8"),
         (None, "smol", "16"),
+        (None, "reactor", "16"),
         (Some(&*address), "std", "16"),
         (Some(&*address), "smol", "32"),
+        (Some(&*address), "reactor", "32"),
     ] {
         let args: Vec<_> =
             ["check"].into_iter().chain(endpoint).chain(["--driver", driver, "--bytes", "1kB"]).collect();

@@ -26,7 +26,7 @@ fn comes_back_through(tool: &str, bytes: &[u8]) {
     if !have(&[tool]) {
         return;
     }
-    for driver in ["std", "smol"] {
+    for driver in ["std", "smol", "reactor"] {
         let server = Server::start(&["--driver", driver]);
         let client = run_with(&mut client(tool, &server), bytes.to_vec());
         assert_eq!(client.code, Some(0), "{driver}: {}", client.stderr);

@@ -10,7 +10,7 @@ use roundtrip_core::admission::Limits;
 use roundtrip_core::echo::{EchoServer, End, Payload, ServerConfig};
 use roundtrip_net::{BindOptions, Listener, Peer, ServerHandle, bind};
 
-use super::common::{echo, reset, round_trip};
+use super::common::{echo, reset, round_trip, soon};
 use crate::driver;
 
 fn payload(len: usize) -> Vec<u8> {
@@ -181,6 +181,22 @@ fn force_ends_a_drain_at_once() {
     server.join();
     let error = stream.read(&mut [0]).unwrap_err();
     assert_eq!(error.kind(), std::io::ErrorKind::ConnectionReset);
+}
+
+/// Asking a second time is heard, too: nothing else happens in between that would wake the server.
+#[test]
+fn force_is_heard_after_a_stop_was() {
+    let hour = Duration::from_hours(1);
+    let config = ServerConfig::builder().quiet(Duration::from_millis(1)).linger(hour).build().unwrap();
+    let server = echo(config, Limits { drain: hour, ..Limits::default() });
+    let mut stream = TcpStream::connect(server.address).unwrap();
+    stream.write_all(b"x").unwrap();
+    stream.read_exact(&mut [0]).unwrap();
+    server.handle.stop();
+    assert_eq!(stream.read(&mut [0]).unwrap(), 0, "the session was stopped, and lingers for our end");
+    server.handle.force();
+    assert_eq!(soon(&server.ended).outcome.end, End::Aborted);
+    server.join();
 }
 
 #[test]

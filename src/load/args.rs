@@ -45,7 +45,7 @@ pub(crate) struct LoadArgs {
     /// What drives the connections
     #[arg(long, value_enum, default_value = "smol")]
     pub(crate) driver: Driver,
-    /// Threads that run the connections; with --driver smol only [default: 1]
+    /// Threads that run the connections; not with --driver std [default: 1]
     #[arg(long, value_name = "N", value_parser = parse_threads)]
     pub(crate) threads: Option<NonZeroUsize>,
     /// Print one JSON document instead, errors included; docs/schema/load.json describes it

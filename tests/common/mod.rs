@@ -348,6 +348,7 @@ macro_rules! with_every_driver {
     ($($test:ident)*) => {
         with_every_driver!(on_std "std" $($test)*);
         with_every_driver!(on_smol "smol" $($test)*);
+        with_every_driver!(on_reactor "reactor" $($test)*);
     };
 }
 #[allow(unused_imports, reason = "each test binary uses its part")]

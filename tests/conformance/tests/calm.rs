@@ -6,7 +6,7 @@
 mod backends;
 
 use backends::simulated::Simulated;
-use backends::{blocking, shipped, smol};
+use backends::{blocking, reactor, shipped, smol};
 use roundtrip_conformance::{Script, check};
 use roundtrip_sim::choose::Faults;
 
@@ -31,6 +31,7 @@ fn a_closed_listener_resets_its_backlog() {
     .unwrap();
     check(&blocking::Sockets { session: shipped }, &script).unwrap();
     check(&smol::Sockets { session: shipped }, &script).unwrap();
+    check(&reactor::Sockets { session: shipped }, &script).unwrap();
     let calm = Simulated { seed: 1, faults: Faults::NONE, session: shipped };
     calm.campaign(&script, 0..1, |_, observed| script.judge(&observed.unwrap()).unwrap());
 }

@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
 use backends::simulated::Simulated;
-use backends::{Shipped, blocking, shipped, smol};
+use backends::{Shipped, blocking, reactor, shipped, smol};
 use roundtrip_conformance::{Script, Server, check, scripts};
 use roundtrip_sim::choose::{Family, Faults};
 
@@ -75,6 +75,13 @@ fn every_script_comes_to_its_end_on_the_blocking_driver() {
 fn every_script_comes_to_its_end_on_the_smol_driver() {
     on_every_script(64, |script| {
         check(&smol::Sockets { session: shipped }, script).map(drop).map_err(|failure| failure.to_string())
+    });
+}
+
+#[test]
+fn every_script_comes_to_its_end_on_the_reactor() {
+    on_every_script(64, |script| {
+        check(&reactor::Sockets { session: shipped }, script).map(drop).map_err(|failure| failure.to_string())
     });
 }
 

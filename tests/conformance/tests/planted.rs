@@ -6,7 +6,7 @@ mod backends;
 
 use backends::planted::{Bug, Falsified};
 use backends::simulated::Simulated;
-use backends::{blocking, smol};
+use backends::{blocking, reactor, smol};
 use roundtrip_conformance::{Backend, Disagreement, Failure, Script, check, scripts};
 use roundtrip_sim::choose::Faults;
 
@@ -37,6 +37,8 @@ fn noticed(bug: Bug, names: &[&str], observed: &str) {
         assert_eq!(on_std.observed, observed, "on the blocking driver");
         let on_smol = disagreement(&smol::Sockets { session }, names[0]);
         assert_eq!(on_smol.observed, observed, "on the smol driver");
+        let on_reactor = disagreement(&reactor::Sockets { session }, names[0]);
+        assert_eq!(on_reactor.observed, observed, "on the reactor");
     }
 }
 

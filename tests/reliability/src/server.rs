@@ -53,6 +53,7 @@ impl Server {
         vec![
             Self { name: "roundtrip-std", how: How::Ours("std") },
             Self { name: "roundtrip-smol", how: How::Ours("smol") },
+            Self { name: "roundtrip-reactor", how: How::Ours("reactor") },
             theirs(
                 "socat-pipe",
                 &["socat", "TCP-LISTEN:PORT,bind=127.0.0.1,reuseaddr,fork,backlog=4096", "PIPE"],

@@ -1,0 +1,80 @@
+//! The reactor: any machine over a socket, an edge-triggered event loop a thread.
+//!
+//! # The loop
+//!
+//! [`serve`] is the ten-line loop of [`roundtrip_core`] made real for many connections at once, on `mio`:
+//!
+//! | the machine says | the driver does |
+//! | --- | --- |
+//! | `Write` | writes at once what the kernel takes, keeps the rest until the poller says that it takes more |
+//! | `ShutdownWrite` | `shutdown(2)` |
+//! | `Event` | calls the application |
+//! | `Wait` | looks into its mailbox, writes, reads at most the credit; has the next one's turn when none of that was possible |
+//! | `Close` | closes or resets the socket, returns the outcome |
+//!
+//! A stream is registered once, for reading and for writing, when its machine waits for the first time, and the poller
+//! tells each change once (epoll(7), `EPOLLET`). So what cannot be used at once is remembered: bytes that come while a
+//! machine gives no credit, and an end that came with them. A message costs one read and one write, and nothing else
+//! that is the connection's alone.
+//!
+//! A [`Control`] wakes the thread, with a call to the system only if it sleeps. Whenever a connection is woken, by a
+//! passed deadline too, what is readable is read *before* the machine is polled. After 32 turns without a sleep the
+//! others of the thread have theirs. A thread has one block to read into, and one entry for the deadline of each
+//! connection, which stays where it is while that moves on. Deadlines take effect up to a millisecond late.
+//!
+//! # The server
+//!
+//! [`serve`] runs a [`Service`] behind the core's admission policy until it is drained; a [`ServerHandle`] stops it from
+//! any thread. With [`serve_on`], several threads drive connections, and the first of them accepts for all.
+//!
+//! ```
+//! use roundtrip_core::admission::Limits;
+//! use roundtrip_core::echo::{ClientConfig, EchoClient, EchoServer, Payload, ServerConfig, Verdict};
+//! use roundtrip_reactor::{BindOptions, ConnectOptions, ServerHandle};
+//! use std::sync::Arc;
+//!
+//! let listener = roundtrip_reactor::bind(&"127.0.0.1:0".parse()?, &BindOptions::default())?;
+//! let endpoint = listener.local_endpoint()?;
+//! let handle = ServerHandle::new();
+//! std::thread::scope(|scope| {
+//!     scope.spawn(|| {
+//!         let config = Arc::new(ServerConfig::default());
+//!         let echo = |now, _peer: &_| EchoServer::new(Arc::clone(&config), now);
+//!         roundtrip_reactor::serve(vec![listener], Limits::default(), &handle, &echo)
+//!     });
+//!     let stream = roundtrip_reactor::connect(&endpoint, &ConnectOptions::default())?;
+//!     let ended = roundtrip_reactor::drive(stream, |now| {
+//!         EchoClient::new(ClientConfig::default().into(), Payload::seeded(1, 100_000), now)
+//!     })?;
+//!     handle.stop();
+//!     assert_eq!(ended.outcome.verdict, Verdict::Verified);
+//!     Ok::<(), Box<dyn std::error::Error>>(())
+//! })?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+#![forbid(unsafe_code)]
+
+mod clients;
+mod connection;
+mod desk;
+mod options;
+mod poller;
+mod server;
+mod session;
+mod slots;
+mod thread;
+mod timers;
+mod wake;
+
+pub use clients::{drive_all, drive_all_on};
+pub use connection::{Driver, drive};
+pub use options::ReactorOptions;
+#[cfg(unix)]
+pub use roundtrip_net::passed_listeners;
+pub use roundtrip_net::{
+    BindOptions, Call, CallFailed, Caller, Clients, Clock, ConnectOptions, Control, Ended, Endpoint,
+    EndpointError, Family, Listener, NetError, Peer, PostError, Served, ServerHandle, Service, Source, Stage,
+    Stream, SystemClock, bind, connect,
+};
+pub use server::{serve, serve_by, serve_hub, serve_on};

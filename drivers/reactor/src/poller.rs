@@ -1,0 +1,51 @@
+//! Where a thread sleeps.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use mio::event::Event;
+use mio::{Events, Poll, Registry};
+
+use crate::wake::Wake;
+
+/// Events that one look may bring; what is more comes with the next.
+const EVENTS: usize = 1024;
+
+/// A thread's poller, and the way to wake it.
+#[derive(Debug)]
+pub(crate) struct Poller {
+    poll: Poll,
+    events: Events,
+    wake: Arc<Wake>,
+}
+
+impl Poller {
+    pub(crate) fn new() -> io::Result<Self> {
+        let poll = Poll::new()?;
+        let wake = Arc::new(Wake::new(poll.registry())?);
+        Ok(Self { poll, events: Events::with_capacity(EVENTS), wake })
+    }
+
+    pub(crate) fn registry(&self) -> &Registry {
+        self.poll.registry()
+    }
+
+    pub(crate) const fn wake(&self) -> &Arc<Wake> {
+        &self.wake
+    }
+
+    /// Waits until there are events, somebody rings, or `timeout` has passed; it is rounded up to milliseconds.
+    pub(crate) fn wait(&mut self, timeout: Option<Duration>) -> io::Result<()> {
+        match self.poll.poll(&mut self.events, timeout) {
+            // There are no events then.
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(()),
+            waited => waited,
+        }
+    }
+
+    /// What the last wait brought.
+    pub(crate) fn events(&self) -> impl Iterator<Item = &Event> {
+        self.events.iter()
+    }
+}

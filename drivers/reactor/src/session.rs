@@ -1,0 +1,168 @@
+//! One machine and its socket between two wake-ups, and what is done in one.
+
+use std::io;
+use std::os::fd::{AsFd, AsRawFd};
+
+use mio::event::Event;
+use mio::unix::SourceFd;
+use mio::{Interest, Registry, Token};
+use roundtrip_core::{Machine, Time};
+use roundtrip_net::{Block, Call, Clock, Connection, Ended, Guarded, Mailbox};
+
+/// How often a connection goes on without waiting before the others of its thread have their turn.
+const TURNS: u32 = 32;
+
+/// When something is done in a wake-up.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Moment {
+    /// At its beginning: its time is now.
+    Waking,
+    /// After something else was done.
+    Later,
+}
+
+/// What came of a wake-up.
+#[derive(Debug)]
+pub(crate) enum Turn<O> {
+    /// The machine closed. The session must be dropped.
+    Over(Ended<O>),
+    /// It could go on at once, and had its share.
+    Again,
+    /// It waits for the socket, for mail, or until then.
+    Wait(Option<Time>),
+}
+
+/// A machine on its stream.
+#[derive(Debug)]
+pub(crate) struct Session<M: Machine> {
+    connection: Connection<M, Guarded>,
+    mailbox: Mailbox<M::Command>,
+    stream: Readiness,
+    begun: bool,
+    registered: bool,
+}
+
+/// What the poller said of a stream. It tells each change once (epoll(7), `EPOLLET`), so what cannot be used at once is
+/// remembered.
+#[derive(Debug)]
+struct Readiness {
+    /// There may be something to read.
+    readable: bool,
+    /// Behind what there is to read is the end, or an error, and nobody will say so again.
+    hung_up: bool,
+    /// The stream takes bytes again.
+    writable: bool,
+}
+
+impl<M: Machine> Session<M> {
+    /// A machine that begins now.
+    pub(crate) fn new(
+        stream: Guarded,
+        mailbox: Mailbox<M::Command>,
+        now: Time,
+        machine: impl FnOnce(Time) -> M,
+    ) -> Self {
+        Self {
+            connection: Connection::new(stream, now, machine),
+            mailbox,
+            // Whoever has just connected has most often sent something, too.
+            stream: Readiness { readable: true, hung_up: false, writable: false },
+            begun: false,
+            registered: false,
+        }
+    }
+
+    /// The poller said this of the stream. Whether there is anything to do.
+    pub(crate) fn note(&mut self, event: &Event) -> bool {
+        let (session, stream) = (self.connection.session(), &mut self.stream);
+        stream.hung_up |= event.is_read_closed() || event.is_error();
+        stream.readable |= event.is_readable() || stream.hung_up;
+        stream.writable |= !session.pending().is_empty() && (event.is_writable() || event.is_error());
+        stream.writable || (stream.readable && session.credit() > 0)
+    }
+
+    /// The bell rang.
+    pub(crate) const fn expect_mail(&mut self) {
+        self.connection.expect_mail();
+    }
+
+    /// When it must be woken at the latest.
+    pub(crate) const fn deadline(&self) -> Option<Time> {
+        self.connection.session().deadline()
+    }
+
+    /// Has the poller tell of the stream, once for all: only what a session that waits for the first time needs.
+    pub(crate) fn register(&mut self, registry: &Registry, token: Token) -> io::Result<()> {
+        if self.registered {
+            return Ok(());
+        }
+        let fd = self.connection.transport().as_fd().as_raw_fd();
+        registry.register(&mut SourceFd(&fd), token, Interest::READABLE | Interest::WRITABLE)?;
+        self.registered = true;
+        Ok(())
+    }
+
+    /// The stream cannot be waited for.
+    pub(crate) fn fail(&mut self, error: io::Error) {
+        self.connection.fail(Call::Wait, error);
+    }
+
+    /// One wake-up.
+    pub(crate) fn run(
+        &mut self,
+        clock: &impl Clock,
+        block: &mut Block,
+        mut events: impl FnMut(M::Event),
+    ) -> Turn<M::Outcome> {
+        if std::mem::replace(&mut self.begun, true) {
+            self.connection.wake(clock.now());
+            // What is there is read before a passed deadline takes effect: it may have come while we were suspended.
+            self.write(block);
+            self.read(clock, block, Moment::Waking);
+        }
+        for _ in 0..TURNS {
+            if let Some(ended) = self.connection.advance(block, &mut events) {
+                return Turn::Over(ended);
+            }
+            // Mail comes first: a peer that always has more to read must not keep it from being seen.
+            let moved = self.connection.deliver(&self.mailbox)
+                || self.write(block)
+                || self.read(clock, block, Moment::Later);
+            if !moved {
+                return Turn::Wait(self.deadline());
+            }
+        }
+        Turn::Again
+    }
+
+    /// Writes if the stream takes bytes again; whether there is anything new to tell.
+    fn write(&mut self, block: &mut Block) -> bool {
+        // A write was tried when there was something new to write. Of what the stream did not take, the poller tells
+        // when it does.
+        let writes =
+            std::mem::take(&mut self.stream.writable) && !self.connection.session().pending().is_empty();
+        if writes {
+            self.connection.write(block);
+        }
+        writes
+    }
+
+    /// Reads if there may be something to read; whether there is anything new to tell.
+    fn read(&mut self, clock: &impl Clock, block: &mut Block, moment: Moment) -> bool {
+        let credit = self.connection.session().credit();
+        let late = self.deadline().is_some_and(|deadline| deadline <= self.connection.now());
+        if credit == 0 || !(self.stream.readable || late) {
+            return false;
+        }
+        if moment == Moment::Later {
+            // A machine may measure when bytes come, so they are not told with the time of the wake-up.
+            self.connection.wake(clock.now());
+        }
+        self.connection.read(block);
+        // A read that left room has emptied the stream, and what comes later is told; but not an end that was told with
+        // what has just been read.
+        let came = self.connection.session().credit() != credit;
+        self.stream.readable = came && (self.connection.may_have_more() || self.stream.hung_up);
+        true
+    }
+}

@@ -1,0 +1,250 @@
+//! The event loop: all connections of one thread.
+
+use std::any::Any;
+use std::collections::VecDeque;
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
+
+use mio::Token;
+use roundtrip_core::{Machine, Time};
+use roundtrip_net::{Block, Clock, Control, Ended, until};
+
+use crate::desk::{Desk, Fresh, WayIn};
+use crate::poller::Poller;
+use crate::session::{Session, Turn};
+use crate::slots::Slots;
+use crate::timers::Timers;
+use crate::wake::{DESK, DOOR, Ring};
+
+/// What all connections are for: a server's service, or clients.
+pub(crate) trait App: Sync {
+    type Machine: Machine<Command: Send>;
+    /// Tells connections apart.
+    type Name: Send;
+
+    fn open(&self, now: Time, name: &Self::Name, control: &Control<CommandOf<Self>>) -> Self::Machine;
+    fn event(&self, name: &Self::Name, event: <Self::Machine as Machine>::Event);
+    fn ended(&self, name: &Self::Name, ended: Ended<<Self::Machine as Machine>::Outcome>);
+    /// The connection is gone and the application heard of it, or panicked. This must not.
+    fn over(&self, name: &Self::Name, panicked: Result<(), Panic>);
+}
+
+pub(crate) type CommandOf<A> = <<A as App>::Machine as Machine>::Command;
+pub(crate) type DeskOf<A> = Desk<<A as App>::Name, CommandOf<A>>;
+/// What was panicked with.
+pub(crate) type Panic = Box<dyn Any + Send>;
+
+/// One thread's connections, and what they share.
+pub(crate) struct Thread<'a, A: App, T> {
+    app: &'a A,
+    clock: &'a T,
+    poller: Poller,
+    desk: Arc<DeskOf<A>>,
+    slots: Slots<Held<A>>,
+    timers: Timers,
+    /// Who has something to do, in turn.
+    queue: VecDeque<Token>,
+    block: Block,
+    /// Used again and again.
+    rung: Vec<Token>,
+    fresh: Vec<Fresh<A::Name, CommandOf<A>>>,
+    /// The desk was not closed.
+    open: bool,
+}
+
+/// One connection.
+struct Held<A: App> {
+    name: A::Name,
+    ring: Arc<Ring>,
+    session: Session<A::Machine>,
+    queued: bool,
+}
+
+impl<'a, A: App, T: Clock> Thread<'a, A, T> {
+    pub(crate) fn new(app: &'a A, clock: &'a T, poller: Poller, desk: Arc<DeskOf<A>>) -> Self {
+        Self {
+            app,
+            clock,
+            desk,
+            poller,
+            slots: Slots::new(),
+            timers: Timers::default(),
+            queue: VecDeque::new(),
+            block: Block::default(),
+            rung: Vec::new(),
+            fresh: Vec::new(),
+            open: true,
+        }
+    }
+
+    /// A thread that drives what is handed over at its desk, until that is closed.
+    pub(crate) fn start<'scope>(
+        scope: &'scope thread::Scope<'scope, '_>,
+        app: &'a A,
+        clock: &'a T,
+        poller: Poller,
+    ) -> io::Result<Arc<DeskOf<A>>>
+    where
+        'a: 'scope,
+    {
+        let desk = Arc::new(Desk::new(Arc::clone(poller.wake())));
+        let run = {
+            let desk = Arc::clone(&desk);
+            move || Self::new(app, clock, poller, desk).run()
+        };
+        thread::Builder::new().name("roundtrip".into()).spawn_scoped(scope, run)?;
+        Ok(desk)
+    }
+
+    pub(crate) const fn poller(&self) -> &Poller {
+        &self.poller
+    }
+
+    /// Drives what is handed over until nothing more comes.
+    pub(crate) fn run(mut self) -> io::Result<()> {
+        while self.open || !self.slots.is_empty() {
+            self.turn(None)?;
+        }
+        Ok(())
+    }
+
+    /// Looks for what is new, and sleeps for that if nobody has anything to do, until `deadline` at the latest; then gives
+    /// each connection that has something to do its turn. Whether somebody is at the [`DOOR`].
+    pub(crate) fn turn(&mut self, deadline: Option<Time>) -> io::Result<bool> {
+        let idle = self.queue.is_empty() && self.poller.wake().may_sleep();
+        let deadline = [deadline, self.timers.next()].into_iter().flatten().min();
+        let timeout = match (idle, deadline) {
+            (false, _) => Some(Duration::ZERO),
+            (true, None) => None,
+            (true, deadline) => until(self.clock.now(), deadline),
+        };
+        self.poller.wait(timeout)?;
+        let mut door = false;
+        for event in self.poller.events() {
+            let token = event.token();
+            door |= token == DOOR;
+            if let Some(held) = self.slots.get_mut(token)
+                && held.session.note(event)
+            {
+                held.enqueue(&mut self.queue, token);
+            }
+        }
+        door |= self.hear();
+        self.expire();
+        for _ in 0..self.queue.len() {
+            if let Some(token) = self.queue.pop_front() {
+                self.serve(token);
+            }
+        }
+        Ok(door)
+    }
+
+    /// Looks for what was rung; whether it was at the door.
+    fn hear(&mut self) -> bool {
+        let mut rung = std::mem::take(&mut self.rung);
+        self.poller.wake().hear(&mut rung);
+        let mut door = false;
+        for token in rung.drain(..) {
+            if let Some(held) = self.slots.get_mut(token) {
+                held.ring.hear();
+                held.session.expect_mail();
+                held.enqueue(&mut self.queue, token);
+            } else if token == DESK {
+                self.take_over();
+            }
+            door |= token == DOOR;
+        }
+        self.rung = rung;
+        door
+    }
+
+    /// Gives those whose deadline has passed their turn.
+    fn expire(&mut self) {
+        if self.timers.next().is_none() {
+            return;
+        }
+        let now = self.clock.now();
+        while let Some(slot) = self.timers.expire(now) {
+            let Some(token) = self.slots.token(slot) else { continue };
+            let Some(held) = self.slots.get_mut(token) else { continue };
+            match held.session.deadline() {
+                Some(deadline) if deadline > now => self.timers.arm(slot, deadline),
+                Some(_) => held.enqueue(&mut self.queue, token),
+                None => {}
+            }
+        }
+    }
+
+    /// Takes the connections that were handed over.
+    fn take_over(&mut self) {
+        let mut fresh = std::mem::take(&mut self.fresh);
+        self.open = self.desk.take(&mut fresh);
+        for connection in fresh.drain(..) {
+            self.install(connection);
+        }
+        self.fresh = fresh;
+    }
+
+    fn install(&mut self, fresh: Fresh<A::Name, CommandOf<A>>) {
+        let Fresh { name, stream, way_in: WayIn { ring, mailbox, control } } = fresh;
+        let machine = |now| self.app.open(now, &name, &control);
+        let now = self.clock.now();
+        // The stream is lost with a panic, and so reset.
+        match catch_unwind(AssertUnwindSafe(|| Session::new(stream, mailbox, now, machine))) {
+            Ok(session) => {
+                let token = self.slots.insert(Held { name, ring, session, queued: false });
+                if let Some(held) = self.slots.get_mut(token) {
+                    if held.ring.belongs_to(token) {
+                        held.session.expect_mail();
+                    }
+                    held.enqueue(&mut self.queue, token);
+                }
+            }
+            Err(panic) => self.app.over(&name, Err(panic)),
+        }
+    }
+
+    /// One connection's turn.
+    fn serve(&mut self, token: Token) {
+        let Some(held) = self.slots.get_mut(token) else { return };
+        held.queued = false;
+        let Held { name, session, .. } = held;
+        let events = |event| self.app.event(name, event);
+        // The session is dropped after a panic, and so its connection reset.
+        match catch_unwind(AssertUnwindSafe(|| session.run(self.clock, &mut self.block, events))) {
+            Ok(Turn::Again) => held.enqueue(&mut self.queue, token),
+            Ok(Turn::Wait(deadline)) => {
+                if let Err(error) = session.register(self.poller.registry(), token) {
+                    session.fail(error);
+                    held.enqueue(&mut self.queue, token);
+                } else if let Some(deadline) = deadline {
+                    self.timers.arm(Slots::<Held<A>>::index(token), deadline);
+                }
+            }
+            Ok(Turn::Over(ended)) => self.close(token, Ok(ended)),
+            Err(panic) => self.close(token, Err(panic)),
+        }
+    }
+
+    /// Tears a connection down, and tells.
+    fn close(&mut self, token: Token, ended: Result<Ended<<A::Machine as Machine>::Outcome>, Panic>) {
+        let Some(held) = self.slots.remove(token) else { return };
+        let Held { name, session, .. } = *held;
+        // A machine may panic even in this.
+        let ended = catch_unwind(AssertUnwindSafe(|| drop(session))).and(ended);
+        let told = ended.and_then(|ended| catch_unwind(AssertUnwindSafe(|| self.app.ended(&name, ended))));
+        self.app.over(&name, told);
+    }
+}
+
+impl<A: App> Held<A> {
+    /// Has its turn come.
+    fn enqueue(&mut self, queue: &mut VecDeque<Token>, token: Token) {
+        if !std::mem::replace(&mut self.queued, true) {
+            queue.push_back(token);
+        }
+    }
+}

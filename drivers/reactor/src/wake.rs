@@ -1,0 +1,168 @@
+//! Waking a thread, and telling it for what.
+
+use std::io;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use mio::{Registry, Token, Waker};
+use roundtrip_net::Bell;
+
+/// The wake-up itself, which says nothing; like the next two, no slot has such a token.
+const WAKE: Token = Token(usize::MAX);
+/// The listeners, and the policy behind them.
+pub(crate) const DOOR: Token = Token(usize::MAX - 1);
+/// Connections that were handed over by another thread.
+pub(crate) const DESK: Token = Token(usize::MAX - 2);
+/// A bell that was rung before anybody was to hear it.
+const NOBODY: usize = usize::MAX - 3;
+
+/// The way to a thread that sleeps in its poller.
+#[derive(Debug)]
+pub(crate) struct Wake {
+    state: Mutex<State>,
+    waker: Waker,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    rung: Vec<Token>,
+    /// It takes a call to the system to be heard.
+    asleep: bool,
+}
+
+impl Wake {
+    pub(crate) fn new(registry: &Registry) -> io::Result<Self> {
+        Ok(Self { state: Mutex::default(), waker: Waker::new(registry, WAKE)? })
+    }
+
+    /// Has the thread look at what this token names.
+    pub(crate) fn ring(&self, token: Token) {
+        let mut state = self.lock();
+        state.rung.push(token);
+        self.rouse(state);
+    }
+
+    fn rouse(&self, mut state: MutexGuard<'_, State>) {
+        if std::mem::take(&mut state.asleep) {
+            drop(state);
+            // It fails for no descriptor that is open.
+            let _ = self.waker.wake();
+        }
+    }
+
+    /// Whether the thread may sleep: nothing was rung, and from here on whoever rings wakes it.
+    pub(crate) fn may_sleep(&self) -> bool {
+        let mut state = self.lock();
+        state.asleep = state.rung.is_empty();
+        state.asleep
+    }
+
+    /// The thread is awake: what was rung goes into `rung`, which is empty.
+    pub(crate) fn hear(&self, rung: &mut Vec<Token>) {
+        let mut state = self.lock();
+        state.asleep = false;
+        std::mem::swap(&mut state.rung, rung);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // Nothing that can panic runs under this lock.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The bell of one connection. However often it is rung, its thread hears of it once.
+#[derive(Debug)]
+pub(crate) struct Ring {
+    wake: Arc<Wake>,
+    /// Rung and not heard yet.
+    rung: AtomicBool,
+    /// Written under the lock of `wake`, read under it.
+    token: AtomicUsize,
+}
+
+impl Ring {
+    /// A bell in this thread, that nobody hears yet.
+    pub(crate) const fn new(wake: Arc<Wake>) -> Self {
+        Self { wake, rung: AtomicBool::new(false), token: AtomicUsize::new(NOBODY) }
+    }
+
+    /// The bell of `token`, from here on. Whether it was rung already.
+    pub(crate) fn belongs_to(&self, token: Token) -> bool {
+        let _state = self.wake.lock();
+        self.token.store(token.0, Ordering::Relaxed);
+        self.hear()
+    }
+
+    /// It can be rung again. Whoever hears looks for mail *afterwards*.
+    pub(crate) fn hear(&self) -> bool {
+        self.rung.swap(false, Ordering::AcqRel)
+    }
+}
+
+impl Bell for Ring {
+    fn ring(&self) {
+        if self.rung.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        let mut state = self.wake.lock();
+        let token = self.token.load(Ordering::Relaxed);
+        if token != NOBODY {
+            state.rung.push(Token(token));
+            self.wake.rouse(state);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn wake() -> (mio::Poll, Arc<Wake>) {
+        let poll = mio::Poll::new().unwrap();
+        let wake = Arc::new(Wake::new(poll.registry()).unwrap());
+        (poll, wake)
+    }
+
+    #[test]
+    fn a_bell_that_rings_often_is_heard_once_until_it_is_heard() {
+        let (_poll, wake) = wake();
+        let ring = Ring::new(Arc::clone(&wake));
+        assert!(!ring.belongs_to(Token(7)));
+        let mut rung = Vec::new();
+        for _ in 0..2 {
+            ring.ring();
+            ring.ring();
+            rung.clear();
+            wake.hear(&mut rung);
+            assert_eq!(rung, [Token(7)]);
+            assert!(ring.hear());
+        }
+    }
+
+    #[test]
+    fn a_bell_that_rang_before_it_belonged_to_anybody_is_not_forgotten() {
+        let (_poll, wake) = wake();
+        let ring = Ring::new(Arc::clone(&wake));
+        ring.ring();
+        assert!(wake.may_sleep(), "there is nobody to be told");
+        assert!(ring.belongs_to(Token(7)));
+        ring.ring();
+        assert!(!wake.may_sleep());
+    }
+
+    #[test]
+    fn a_thread_that_sleeps_is_woken_and_one_that_does_not_is_not() {
+        let (mut poll, wake) = wake();
+        let mut events = mio::Events::with_capacity(1);
+        let mut woken = |poll: &mut mio::Poll| {
+            poll.poll(&mut events, Some(std::time::Duration::ZERO)).unwrap();
+            !events.is_empty()
+        };
+        wake.ring(DESK);
+        assert!(!wake.may_sleep() && !woken(&mut poll));
+        wake.hear(&mut Vec::new());
+        assert!(wake.may_sleep());
+        wake.ring(DESK);
+        assert!(woken(&mut poll));
+    }
+}
