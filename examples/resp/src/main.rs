@@ -1,4 +1,4 @@
-//! `roundtrip-resp [ENDPOINT [std|smol]]`: the keys in memory, behind a listening socket.
+//! `roundtrip-resp [ENDPOINT [std|smol|reactor]]`: the keys in memory, behind a listening socket.
 
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -13,7 +13,7 @@ fn main() -> ExitCode {
     match run(args.first().map_or("127.0.0.1:6379", |arg| arg), args.get(1).map_or("std", |arg| arg)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("error: {error}\n  try: roundtrip-resp HOST:PORT std, or smol");
+            eprintln!("error: {error}\n  try: roundtrip-resp HOST:PORT std, smol or reactor");
             ExitCode::FAILURE
         }
     }
@@ -29,6 +29,7 @@ fn run(endpoint: &str, driver: &str) -> Result<(), Box<dyn std::error::Error>> {
     match driver {
         "std" => roundtrip_std::serve(vec![listener], Limits::default(), &handle, &service)?,
         "smol" => roundtrip_smol::serve(vec![listener], Limits::default(), &handle, &service)?,
+        "reactor" => roundtrip_reactor::serve(vec![listener], Limits::default(), &handle, &service)?,
         other => return Err(format!("no driver `{other}`").into()),
     };
     Ok(())

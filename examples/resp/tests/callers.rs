@@ -36,7 +36,8 @@ impl Own {
                 |now, _peer: &Peer| Session::new(Resp::new(Arc::clone(&keys)), Arc::clone(&config), now);
             match driver {
                 "std" => roundtrip_std::serve(vec![listener], Limits::default(), &handle, &service),
-                _ => roundtrip_smol::serve(vec![listener], Limits::default(), &handle, &service),
+                "smol" => roundtrip_smol::serve(vec![listener], Limits::default(), &handle, &service),
+                _ => roundtrip_reactor::serve(vec![listener], Limits::default(), &handle, &service),
             }
         });
         own
@@ -169,6 +170,11 @@ fn threads_call_the_server_on_smol() {
 }
 
 #[test]
+fn threads_call_the_server_on_the_reactor() {
+    each_thread_gets_its_own_answers(&Own::start("reactor").endpoint);
+}
+
+#[test]
 fn threads_call_the_real_server() {
     if let Some(real) = Real::start("threads") {
         each_thread_gets_its_own_answers(&real.endpoint);
@@ -183,6 +189,11 @@ fn futures_call_the_server_on_std() {
 #[test]
 fn futures_call_the_server_on_smol() {
     each_future_gets_its_own_answer(&Own::start("smol").endpoint);
+}
+
+#[test]
+fn futures_call_the_server_on_the_reactor() {
+    each_future_gets_its_own_answer(&Own::start("reactor").endpoint);
 }
 
 #[test]

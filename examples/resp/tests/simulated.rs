@@ -1,47 +1,97 @@
-//! The server under every fault there is, in virtual time: counting up is linearizable, whatever happens to connections.
+//! The server under every fault there is, in virtual time: every key is linearizable, whatever happens to connections.
 //!
 //! The public API alone: this is what a test of a protocol of your own looks like.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking")]
 
+mod linearizable;
+
 use std::convert::Infallible;
+use std::fmt::Write;
 use std::sync::Arc;
 
-use bytes::Buf;
+use linearizable::{Answer, Ask, History};
 use roundtrip_core::Time;
 use roundtrip_core::hub::{ConnectionId, Hub, Mail};
 use roundtrip_core::protocol::{Io, Protocol, Session, SessionConfig, SessionEnd};
+use roundtrip_resp::client::{Reply, parse_reply};
 use roundtrip_resp::{Resp, SharedKeys, config};
 use roundtrip_sim::choose::{Faults, Seeded};
 use roundtrip_sim::{Draw, Moment, Reached, Runner, Scenario, Setup, Trace, Violation, shrink};
 
-/// A client that counts a key up so many times, one after the other.
-struct Counter {
+/// Bytes of a reply, at the most.
+const MAX_REPLY: usize = 1 << 10;
+const KEYS: [&str; 2] = ["n", "m"];
+
+/// What a client does: so many commands, one after the other, of which `mix` says which. 0 counts one key up.
+#[derive(Clone, Copy)]
+struct Plan {
     left: u32,
+    mix: u32,
+}
+
+impl Plan {
+    /// The next command, and the key.
+    fn next(&mut self) -> Option<(usize, Ask)> {
+        self.left = self.left.checked_sub(1)?;
+        let drawn = self.mix.wrapping_mul(self.left + 1);
+        let ask = match drawn % 7 {
+            0 | 1 => Ask::Increment,
+            2 | 3 => Ask::Get,
+            4 | 5 => Ask::Set(i64::from(drawn) * 10),
+            _ => Ask::Delete,
+        };
+        Some((drawn as usize / 7 % KEYS.len(), ask))
+    }
+}
+
+struct Client {
+    plan: Plan,
+    asked: Option<Ask>,
 }
 
 /// What a client tells, in the order in which it happens.
 enum Said {
-    /// It is about to ask.
-    Asks,
+    /// It is about to ask this of a key.
+    Asks(usize, Ask),
     /// It has been answered.
-    Counted(i64),
-    /// Something that is no number.
+    Hears(Answer),
+    /// Something that is no answer to this.
     Nonsense(Vec<u8>),
 }
 
-impl Counter {
+impl Client {
     fn ask(&mut self, io: &mut Io<'_, Said>) {
-        if self.left == 0 {
-            return io.finish();
+        let Some((key, ask)) = self.plan.next() else { return io.finish() };
+        self.asked = Some(ask);
+        io.event(Said::Asks(key, ask));
+        let (name, value) = match ask {
+            Ask::Increment => ("INCR", None),
+            Ask::Get => ("GET", None),
+            Ask::Set(value) => ("SET", Some(value.to_string())),
+            Ask::Delete => ("DEL", None),
+        };
+        let words: Vec<_> = [name, KEYS[key]].into_iter().chain(value.as_deref()).collect();
+        let _ = write!(io.outbox(), "*{}\r\n", words.len());
+        for word in words {
+            let _ = write!(io.outbox(), "${}\r\n{word}\r\n", word.len());
         }
-        self.left -= 1;
-        io.event(Said::Asks);
-        io.outbox().extend_from_slice(b"*2\r\n$4\r\nINCR\r\n$1\r\nn\r\n");
+    }
+
+    /// What a reply says to the last question.
+    fn read(&self, reply: &Reply) -> Option<Answer> {
+        let number = |text: &[u8]| std::str::from_utf8(text).ok()?.parse().ok();
+        match (self.asked?, reply) {
+            (Ask::Increment | Ask::Delete, Reply::Integer(number)) => Some(Answer::Number(*number)),
+            (Ask::Get, Reply::Bulk(None)) => Some(Answer::Value(None)),
+            (Ask::Get, Reply::Bulk(Some(text))) => Some(Answer::Value(Some(number(text)?))),
+            (Ask::Set(_), Reply::Simple(text)) if text == "OK" => Some(Answer::Done),
+            _ => None,
+        }
     }
 }
 
-impl Protocol for Counter {
+impl Protocol for Client {
     type Command = Infallible;
     type Event = Said;
 
@@ -50,14 +100,18 @@ impl Protocol for Counter {
     }
 
     fn receive(&mut self, _now: Time, io: &mut Io<'_, Said>) {
-        while let Some(end) = io.inbox().iter().position(|byte| *byte == b'\n') {
-            let line = io.inbox().split_to(end - 1);
-            io.inbox().advance(2);
-            let number = line.strip_prefix(b":").and_then(|digits| std::str::from_utf8(digits).ok());
-            io.event(match number.and_then(|digits| digits.parse().ok()) {
-                Some(count) => Said::Counted(count),
-                None => Said::Nonsense(line.to_vec()),
-            });
+        while !io.inbox().is_empty() {
+            let inbox = io.inbox().to_vec();
+            let said = match parse_reply(io.inbox(), MAX_REPLY) {
+                Ok(None) => return,
+                Ok(Some(reply)) => self.read(&reply).map_or(Said::Nonsense(inbox), Said::Hears),
+                Err(_) => Said::Nonsense(inbox),
+            };
+            let is_nonsense = matches!(said, Said::Nonsense(_));
+            io.event(said);
+            if is_nonsense {
+                return io.finish();
+            }
             self.ask(io);
         }
     }
@@ -65,54 +119,53 @@ impl Protocol for Counter {
 
 /// What all clients said so far, in one order: that is what linearizability is judged by.
 #[derive(Default)]
-struct History {
-    asked: i64,
-    /// The largest count that was answered, by the time at which each open question was asked.
-    before: Vec<(ConnectionId, i64)>,
-    answered: Vec<i64>,
+struct Heard {
+    keys: [History; KEYS.len()],
+    /// Who waits for an answer to which call of which key.
+    open: Vec<(ConnectionId, usize, usize)>,
+    answered: usize,
     broken: Option<String>,
 }
 
-impl History {
+impl Heard {
     fn hear(&mut self, from: ConnectionId, said: Said) {
-        let largest = self.answered.iter().copied().max().unwrap_or(0);
         match said {
-            Said::Asks => {
-                self.asked += 1;
-                self.before.push((from, largest));
-            }
-            Said::Counted(count) => {
-                let open = self.before.iter().position(|(who, _)| *who == from);
-                let before = open.map_or(i64::MAX, |open| self.before.swap_remove(open).1);
-                // Counts of which nobody heard the answer are counts all the same.
-                if count <= before || count > self.asked || self.answered.contains(&count) {
-                    let asked = self.asked;
-                    self.broken = Some(format!(
-                        "{count} was answered to a question asked after {before}; {asked} were asked, answered so far: {:?}",
-                        self.answered
-                    ));
+            Said::Asks(key, ask) => self.open.push((from, key, self.keys[key].ask(ask))),
+            Said::Hears(answer) => {
+                let Some(open) = self.open.iter().position(|(who, ..)| *who == from) else {
+                    self.broken = Some(format!("{answer:?} to nothing that was asked"));
+                    return;
+                };
+                let (_, key, call) = self.open.swap_remove(open);
+                self.answered += 1;
+                self.keys[key].answer(call, answer);
+                if !self.keys[key].is_linearizable() {
+                    self.broken =
+                        Some(format!("{:?} cannot have happened in any order: {:?}", answer, self.keys[key]));
                 }
-                self.answered.push(count);
             }
-            Said::Nonsense(line) => self.broken = Some(format!("answered: {}", line.escape_ascii())),
+            Said::Nonsense(bytes) => self.broken = Some(format!("answered: {}", bytes.escape_ascii())),
         }
     }
 }
 
 struct Clients {
-    counts: u32,
-    history: History,
+    plan: Plan,
+    opened: u32,
+    heard: Heard,
 }
 
 impl Hub for Clients {
-    type Session = Session<Counter>;
+    type Session = Session<Client>;
 
-    fn open(&mut self, now: Time, _id: ConnectionId) -> Session<Counter> {
-        Session::new(Counter { left: self.counts }, Arc::new(SessionConfig::default()), now)
+    fn open(&mut self, now: Time, _id: ConnectionId) -> Session<Client> {
+        self.opened += 1;
+        let plan = Plan { mix: self.plan.mix * self.opened, ..self.plan };
+        Session::new(Client { plan, asked: None }, Arc::new(SessionConfig::default()), now)
     }
 
     fn event(&mut self, _now: Time, from: ConnectionId, said: Said, _mail: &mut dyn Mail<Infallible>) {
-        self.history.hear(from, said);
+        self.heard.hear(from, said);
     }
 }
 
@@ -130,27 +183,28 @@ impl<P: Protocol<Command = Infallible, Event = Infallible>> Hub for Servers<P> {
     }
 }
 
-struct Counting<P>(fn(SharedKeys) -> P);
+struct Shared<P>(fn(SharedKeys) -> P);
 
-impl<P: Protocol<Command = Infallible, Event = Infallible>> Scenario for Counting<P> {
+impl<P: Protocol<Command = Infallible, Event = Infallible>> Scenario for Shared<P> {
     type Server = Servers<P>;
     type Client = Clients;
 
     fn name(&self) -> &'static str {
-        "counting"
+        "shared keys"
     }
 
     fn build(&self, draw: &mut Draw<'_>) -> (Setup, Clients, Servers<P>) {
         let setup = Setup { clients: 1 + draw.below(0, 4), rounds: 2, ..Setup::default() };
-        let clients = Clients { counts: 1 + draw.below(1, 5), history: History::default() };
+        let plan = Plan { left: 1 + draw.below(1, 5), mix: draw.below(2, 1000) };
+        let clients = Clients { plan, opened: 0, heard: Heard::default() };
         (setup, clients, Servers { keys: SharedKeys::default(), protocol: self.0 })
     }
 
     fn check(&self, moment: &Moment<'_, Self>, reached: &mut Reached) -> Result<(), Violation> {
-        let history = &moment.clients.history;
-        reached.reach_if(0, history.before.len() > 1);
-        reached.reach_if(1, history.answered.len() > 10);
-        match &history.broken {
+        let heard = &moment.clients.heard;
+        reached.reach_if(0, heard.open.len() > 1);
+        reached.reach_if(1, heard.answered > 10);
+        match &heard.broken {
             Some(broken) => Err(Violation::new("linearizable", broken.clone())),
             None => Ok(()),
         }
@@ -167,13 +221,13 @@ impl<P: Protocol<Command = Infallible, Event = Infallible>> Scenario for Countin
     }
 
     fn goals(&self) -> &'static [&'static str] {
-        &["two ask at once", "many counts", "a client that is satisfied"]
+        &["two ask at once", "many answers", "a client that is satisfied"]
     }
 }
 
 #[test]
-fn counting_up_is_linearizable() {
-    roundtrip_sim::check(&Counting(Resp::new), 0..4000);
+fn every_key_is_linearizable() {
+    roundtrip_sim::check(&Shared(Resp::new), 0..4000);
 }
 
 /// Works on a copy of the keys, and puts it back when the next command comes: an update of somebody else's is lost.
@@ -210,7 +264,7 @@ impl Protocol for Absent {
 
 #[test]
 fn a_lost_update_is_found_and_shrunk() {
-    let scenario = Counting(Absent::new);
+    let scenario = Shared(Absent::new);
     let found = (0..1000).find_map(|seed| {
         let recording = Runner::new(&scenario).record(Seeded::new(seed, Faults::SWARM));
         (recording.run.verdict.id() == "linearizable").then_some((seed, recording))
@@ -221,6 +275,6 @@ fn a_lost_update_is_found_and_shrunk() {
     println!("seed {seed}, {} events:\n{}", shrunk.run.events, roundtrip_sim::diagram(&shrunk));
     assert!(shrunk.run.events <= 20, "{} events", shrunk.run.events);
     // It is the same in another process, and passes without the bug.
-    let trace = Trace::new("counting", Some(seed), shrunk).to_string();
-    roundtrip_sim::replay(&Counting(Resp::new), &trace);
+    let trace = Trace::new("shared keys", Some(seed), shrunk).to_string();
+    roundtrip_sim::replay(&Shared(Resp::new), &trace);
 }

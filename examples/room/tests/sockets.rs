@@ -61,7 +61,8 @@ impl Open {
                 let (clock, limits) = (SystemClock::new(), Limits::default());
                 let (_, hub) = match driver {
                     "std" => roundtrip_std::serve_hub(&clock, vec![listener], limits, &handle, hub),
-                    _ => roundtrip_smol::serve_hub(&clock, vec![listener], limits, &handle, hub),
+                    "smol" => roundtrip_smol::serve_hub(&clock, vec![listener], limits, &handle, hub),
+                    _ => roundtrip_reactor::serve_hub(&clock, vec![listener], limits, &handle, hub),
                 }
                 .unwrap();
                 sender.send(hub.room)
@@ -155,6 +156,7 @@ macro_rules! on_every_driver {
     ($($test:ident)*) => {
         mod on_std { $(#[test] fn $test() { super::$test("std"); })* }
         mod on_smol { $(#[test] fn $test() { super::$test("smol"); })* }
+        mod on_reactor { $(#[test] fn $test() { super::$test("reactor"); })* }
     };
 }
 
