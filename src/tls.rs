@@ -183,8 +183,12 @@ where
         if let Some(fault) = &layer.fault {
             self.echo.complain(&caller.peer, &words(fault));
         }
-        // As they came, encrypted: what they were is not known.
-        ended.unread += layer.unread;
+        if layer.refuses() {
+            (ended.unread, ended.destroyed) = (0, 0);
+        } else {
+            // As they came, encrypted: what they were is not known.
+            ended.unread += layer.unread;
+        }
         self.echo.ended(caller, ended);
     }
 
@@ -261,6 +265,12 @@ impl TlsEnded {
     /// What was wrong, in words.
     pub(crate) fn words(&self) -> Option<String> {
         self.fault.as_ref().map(words)
+    }
+
+    /// Whether a server let nobody in. What such a client sent before it learned of that (RFC 8446 section 4.4.2) nobody
+    /// promised to echo.
+    const fn refuses(&self) -> bool {
+        !self.opened && matches!(self.fault, Some(LayerFault::Codec(_)))
     }
 
     /// Whether a client that got so much was refused. One whose certificate is not wanted learns of it when it has begun
