@@ -55,7 +55,7 @@ pub fn drive_all_on<C: Clients>(
         let mut desks = Desks::new();
         for _ in 0..options.threads.get() {
             let poller = Poller::new()?;
-            let desk = Thread::start(scope, &app, clock, poller)?;
+            let desk = Thread::start(scope, &app, clock, options, poller)?;
             desks.push(desk);
         }
         for (index, stream) in streams.into_iter().enumerate() {

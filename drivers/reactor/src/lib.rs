@@ -63,6 +63,7 @@ mod poller;
 mod server;
 mod session;
 mod slots;
+mod spin;
 mod thread;
 mod timers;
 mod wake;

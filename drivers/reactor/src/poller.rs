@@ -44,6 +44,11 @@ impl Poller {
         }
     }
 
+    /// Whether the last wait brought anything.
+    pub(crate) fn found(&self) -> bool {
+        !self.events.is_empty()
+    }
+
     /// What the last wait brought.
     pub(crate) fn events(&self) -> impl Iterator<Item = &Event> {
         self.events.iter()

@@ -113,9 +113,9 @@ pub fn serve_on<S: Service>(
         let own = Arc::new(Desk::new(Arc::clone(poller.wake())));
         desks.push(Arc::clone(&own));
         for _ in 1..options.threads.get() {
-            desks.push(Thread::start(scope, &server, clock, Poller::new()?)?);
+            desks.push(Thread::start(scope, &server, clock, options, Poller::new()?)?);
         }
-        Entrance { server: &server, listeners, desks }.run(Thread::new(&server, clock, poller, own))
+        Entrance { server: &server, listeners, desks }.run(Thread::new(&server, clock, options, poller, own))
     })?;
     Ok(server.door().served())
 }

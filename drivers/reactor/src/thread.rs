@@ -13,9 +13,11 @@ use roundtrip_core::{Machine, Time};
 use roundtrip_net::{Block, Clock, Control, Ended, until};
 
 use crate::desk::{Desk, Fresh, WayIn};
+use crate::options::ReactorOptions;
 use crate::poller::Poller;
 use crate::session::{Session, Turn};
 use crate::slots::Slots;
+use crate::spin::Spin;
 use crate::timers::Timers;
 use crate::wake::{DESK, DOOR, Ring};
 
@@ -42,6 +44,7 @@ pub(crate) struct Thread<'a, A: App, T> {
     app: &'a A,
     clock: &'a T,
     poller: Poller,
+    spin: Spin,
     desk: Arc<DeskOf<A>>,
     slots: Slots<Held<A>>,
     timers: Timers,
@@ -64,12 +67,19 @@ struct Held<A: App> {
 }
 
 impl<'a, A: App, T: Clock> Thread<'a, A, T> {
-    pub(crate) fn new(app: &'a A, clock: &'a T, poller: Poller, desk: Arc<DeskOf<A>>) -> Self {
+    pub(crate) fn new(
+        app: &'a A,
+        clock: &'a T,
+        options: ReactorOptions,
+        poller: Poller,
+        desk: Arc<DeskOf<A>>,
+    ) -> Self {
         Self {
             app,
             clock,
             desk,
             poller,
+            spin: Spin::new(options.spin),
             slots: Slots::new(),
             timers: Timers::default(),
             queue: VecDeque::new(),
@@ -85,6 +95,7 @@ impl<'a, A: App, T: Clock> Thread<'a, A, T> {
         scope: &'scope thread::Scope<'scope, '_>,
         app: &'a A,
         clock: &'a T,
+        options: ReactorOptions,
         poller: Poller,
     ) -> io::Result<Arc<DeskOf<A>>>
     where
@@ -93,7 +104,7 @@ impl<'a, A: App, T: Clock> Thread<'a, A, T> {
         let desk = Arc::new(Desk::new(Arc::clone(poller.wake())));
         let run = {
             let desk = Arc::clone(&desk);
-            move || Self::new(app, clock, poller, desk).run()
+            move || Self::new(app, clock, options, poller, desk).run()
         };
         thread::Builder::new().name("roundtrip".into()).spawn_scoped(scope, run)?;
         Ok(desk)
@@ -114,14 +125,12 @@ impl<'a, A: App, T: Clock> Thread<'a, A, T> {
     /// Looks for what is new, and sleeps for that if nobody has anything to do, until `deadline` at the latest; then gives
     /// each connection that has something to do its turn. Whether somebody is at the [`DOOR`].
     pub(crate) fn turn(&mut self, deadline: Option<Time>) -> io::Result<bool> {
-        let idle = self.queue.is_empty() && self.poller.wake().may_sleep();
-        let deadline = [deadline, self.timers.next()].into_iter().flatten().min();
-        let timeout = match (idle, deadline) {
-            (false, _) => Some(Duration::ZERO),
-            (true, None) => None,
-            (true, deadline) => until(self.clock.now(), deadline),
-        };
-        self.poller.wait(timeout)?;
+        if self.queue.is_empty() {
+            let deadline = [deadline, self.timers.next()].into_iter().flatten().min();
+            self.sleep(deadline)?;
+        } else {
+            self.poller.wait(Some(Duration::ZERO))?;
+        }
         let mut door = false;
         for event in self.poller.events() {
             let token = event.token();
@@ -140,6 +149,51 @@ impl<'a, A: App, T: Clock> Thread<'a, A, T> {
             }
         }
         Ok(door)
+    }
+
+    /// Waits until there is something to do, or `deadline` has passed.
+    fn sleep(&mut self, deadline: Option<Time>) -> io::Result<()> {
+        if !self.spin.learns() {
+            return self.sleep_at_once(deadline);
+        }
+        if self.spin_until(deadline)? {
+            return Ok(());
+        }
+        let slept = self.clock.now();
+        self.sleep_at_once(deadline)?;
+        self.spin.slept(self.clock.now().since(slept));
+        Ok(())
+    }
+
+    fn sleep_at_once(&mut self, deadline: Option<Time>) -> io::Result<()> {
+        let timeout = match deadline {
+            _ if !self.poller.wake().may_sleep() => Some(Duration::ZERO),
+            None => None,
+            deadline => until(self.clock.now(), deadline),
+        };
+        self.poller.wait(timeout)
+    }
+
+    /// Looks for something to do, again and again, if that is worth it; whether there is, or `deadline` has passed.
+    fn spin_until(&mut self, deadline: Option<Time>) -> io::Result<bool> {
+        let Some((looks, limit)) = self.spin.worth() else { return Ok(false) };
+        let begun = self.clock.now();
+        for _ in 0..looks {
+            self.poller.wait(Some(Duration::ZERO))?;
+            if self.poller.found() || self.poller.wake().is_rung() {
+                self.spin.paid();
+                return Ok(true);
+            }
+            let now = self.clock.now();
+            if deadline.is_some_and(|at| at <= now) {
+                return Ok(true);
+            }
+            if now.since(begun) >= limit {
+                break;
+            }
+        }
+        self.spin.failed();
+        Ok(false)
     }
 
     /// Looks for what was rung; whether it was at the door.

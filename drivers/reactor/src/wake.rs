@@ -1,7 +1,7 @@
 //! Waking a thread, and telling it for what.
 
 use std::io;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use mio::{Registry, Token, Waker};
@@ -16,57 +16,63 @@ pub(crate) const DESK: Token = Token(usize::MAX - 2);
 /// A bell that was rung before anybody was to hear it.
 const NOBODY: usize = usize::MAX - 3;
 
-/// The way to a thread that sleeps in its poller.
+/// The thread looks for what was rung before it sleeps.
+const AWAKE: u8 = 0;
+/// It takes a call to the system to be heard.
+const ASLEEP: u8 = 1;
+/// Something was rung that the thread has not heard of.
+const RUNG: u8 = 2;
+
+/// The way to a thread that sleeps in its poller. A thread that nobody rings for takes no lock.
 #[derive(Debug)]
 pub(crate) struct Wake {
-    state: Mutex<State>,
+    state: AtomicU8,
+    /// What was rung. It is written before the state says so.
+    rung: Mutex<Vec<Token>>,
     waker: Waker,
-}
-
-#[derive(Debug, Default)]
-struct State {
-    rung: Vec<Token>,
-    /// It takes a call to the system to be heard.
-    asleep: bool,
 }
 
 impl Wake {
     pub(crate) fn new(registry: &Registry) -> io::Result<Self> {
-        Ok(Self { state: Mutex::default(), waker: Waker::new(registry, WAKE)? })
+        Ok(Self { state: AtomicU8::new(AWAKE), rung: Mutex::default(), waker: Waker::new(registry, WAKE)? })
     }
 
     /// Has the thread look at what this token names.
     pub(crate) fn ring(&self, token: Token) {
-        let mut state = self.lock();
-        state.rung.push(token);
-        self.rouse(state);
+        self.lock().push(token);
+        self.rouse();
     }
 
-    fn rouse(&self, mut state: MutexGuard<'_, State>) {
-        if std::mem::take(&mut state.asleep) {
-            drop(state);
+    fn rouse(&self) {
+        if self.state.swap(RUNG, Ordering::AcqRel) == ASLEEP {
             // It fails for no descriptor that is open.
             let _ = self.waker.wake();
         }
     }
 
+    /// Whether something was rung that was not heard.
+    pub(crate) fn is_rung(&self) -> bool {
+        self.state.load(Ordering::Acquire) == RUNG
+    }
+
     /// Whether the thread may sleep: nothing was rung, and from here on whoever rings wakes it.
     pub(crate) fn may_sleep(&self) -> bool {
-        let mut state = self.lock();
-        state.asleep = state.rung.is_empty();
-        state.asleep
+        let slept = self.state.compare_exchange(AWAKE, ASLEEP, Ordering::AcqRel, Ordering::Acquire);
+        slept != Err(RUNG)
     }
 
     /// The thread is awake: what was rung goes into `rung`, which is empty.
     pub(crate) fn hear(&self, rung: &mut Vec<Token>) {
-        let mut state = self.lock();
-        state.asleep = false;
-        std::mem::swap(&mut state.rung, rung);
+        // The state first: what is rung after this look is rung for the next one.
+        let state = self.state.load(Ordering::Acquire);
+        if state != AWAKE && self.state.swap(AWAKE, Ordering::AcqRel) == RUNG {
+            std::mem::swap(&mut *self.lock(), rung);
+        }
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, Vec<Token>> {
         // Nothing that can panic runs under this lock.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.rung.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -88,7 +94,7 @@ impl Ring {
 
     /// The bell of `token`, from here on. Whether it was rung already.
     pub(crate) fn belongs_to(&self, token: Token) -> bool {
-        let _state = self.wake.lock();
+        let _rung = self.wake.lock();
         self.token.store(token.0, Ordering::Relaxed);
         self.hear()
     }
@@ -104,11 +110,12 @@ impl Bell for Ring {
         if self.rung.swap(true, Ordering::AcqRel) {
             return;
         }
-        let mut state = self.wake.lock();
+        let mut rung = self.wake.lock();
         let token = self.token.load(Ordering::Relaxed);
         if token != NOBODY {
-            state.rung.push(Token(token));
-            self.wake.rouse(state);
+            rung.push(Token(token));
+            drop(rung);
+            self.wake.rouse();
         }
     }
 }

@@ -19,7 +19,7 @@ use roundtrip_core::admission::Limits;
 use roundtrip_core::echo::{EchoServer, ServerConfig};
 use roundtrip_core::{Action, Input, Machine, Misuse, Teardown, Time, Wait};
 use roundtrip_reactor::{
-    BindOptions, Driver, Peer, ServerHandle, Service, SystemClock, bind, drive_all, serve_on,
+    BindOptions, Driver, Peer, ReactorOptions, ServerHandle, Service, SystemClock, bind, drive_all, serve_on,
 };
 
 fn pair() -> (TcpStream, TcpStream) {
@@ -154,14 +154,21 @@ fn connect(address: SocketAddr) -> TcpStream {
 
 /// A server on so many threads, which are left alone when a test fails.
 fn start<S: Service + Send + 'static>(threads: usize, service: S) -> (SocketAddr, impl FnOnce()) {
+    start_with(NonZeroUsize::new(threads).unwrap().into(), service)
+}
+
+fn start_with<S: Service + Send + 'static>(
+    options: ReactorOptions,
+    service: S,
+) -> (SocketAddr, impl FnOnce()) {
     let listener = bind(&"127.0.0.1:0".parse().unwrap(), &BindOptions::default()).unwrap();
     let address = listener.local_address().unwrap();
     let (handle, (sender, served)) = (ServerHandle::new(), channel());
     thread::spawn({
         let handle = handle.clone();
         move || {
-            let (threads, clock) = (NonZeroUsize::new(threads).unwrap(), SystemClock::new());
-            let served = serve_on(threads, &clock, vec![listener], Limits::default(), &handle, &service);
+            let clock = SystemClock::new();
+            let served = serve_on(options, &clock, vec![listener], Limits::default(), &handle, &service);
             sender.send(served.unwrap())
         }
     });
@@ -225,6 +232,22 @@ fn a_deadline_wakes_a_thread_that_sleeps() {
         let mut back = Vec::new();
         stream.read_to_end(&mut back).unwrap();
         assert_eq!(back, b"x");
+    }
+    stop();
+}
+
+/// It never sleeps once it spins, so it must look for all that would have woken it.
+#[test]
+fn a_thread_that_spins_for_hours_keeps_deadlines_and_hears_a_stop() {
+    let options = ReactorOptions { spin: Duration::from_hours(1), ..ReactorOptions::default() };
+    let (address, stop) = start_with(options, |now, _peer: &Peer| {
+        let idle = ServerConfig::builder().idle(Some(Duration::from_millis(20))).build().unwrap();
+        EchoServer::new(idle.into(), now)
+    });
+    for _ in 0..2 {
+        let mut stream = connect(address);
+        ping(&mut stream);
+        assert_eq!(stream.read(&mut [0]).unwrap(), 0, "it was idle");
     }
     stop();
 }
