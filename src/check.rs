@@ -27,7 +27,7 @@ const MAX_WINDOW: u64 = 1 << 30;
 const STALLED_WRITE: usize = 1 << 20;
 
 pub(crate) fn run(args: &CheckArgs) -> Result<Exit, Problem> {
-    let driver = Driver::new(args.driver, None)?;
+    let driver = Driver::new(&args.driver)?;
     let endpoint = args.endpoint.as_deref();
     let each = loopback::descriptors_each(endpoint, driver);
     let connections = driver::connections("--connections", Some(args.connections), each)?;
@@ -182,9 +182,9 @@ impl Run<'_> {
             ("--window", args.window.map(size)),
             ("--write", args.write.map(size)),
             ("--read", Some(args.read).filter(|read| *read != defaults.chunk()).map(size)),
-            ("--driver", (args.driver != cli::Driver::Std).then(|| args.driver.name().to_owned())),
         ];
         words.extend(options.into_iter().filter_map(|(option, value)| Some(format!("{option} {}", value?))));
+        words.extend(args.driver.again());
         words.extend(args.tls.again());
         words.extend(args.client.again());
         words.join(" ")

@@ -22,7 +22,7 @@ use crate::replay::ReplayArgs;
 use crate::sim::SimVerb;
 use crate::tls::ServeTlsArgs;
 use crate::units;
-use crate::units::{parse_count, parse_duration, parse_memory, parse_threads};
+use crate::units::{parse_count, parse_duration, parse_memory, parse_spin, parse_threads};
 
 /// Does a path carry bytes faithfully, both ways, to the end?
 #[derive(Debug, Parser)]
@@ -71,14 +71,28 @@ pub(crate) enum Verb {
 }
 
 /// Which implementation of the sockets to use.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Driver {
     /// Blocking, one thread a connection
     Std,
     /// One task a connection, on a few threads
     Smol,
     /// An edge-triggered event loop a thread
+    #[default]
     Reactor,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DriverArgs {
+    /// What drives the connections
+    #[arg(long, value_enum, default_value = "reactor")]
+    pub(crate) driver: Driver,
+    /// Threads that run the connections; not with --driver std [default: 1]
+    #[arg(long, value_name = "N", value_parser = parse_threads)]
+    pub(crate) threads: Option<NonZeroUsize>,
+    /// Look for so long before sleeping, while that pays: sooner answers for a core that is always busy; with --driver reactor, at most 10ms [default: not at all]
+    #[arg(long, value_name = "TIME", value_parser = parse_spin)]
+    pub(crate) spin: Option<Duration>,
 }
 
 #[derive(Debug, Args)]
@@ -87,12 +101,8 @@ pub(crate) struct ServeArgs {
     /// Where to listen: HOST:PORT (port 0 is a free one), unix:PATH, unix:@NAME, systemd:, or stdio:
     #[arg(value_name = "ENDPOINT", default_value = "127.0.0.1:27015")]
     pub(crate) endpoints: Vec<String>,
-    /// What drives the connections
-    #[arg(long, value_enum, default_value = "std")]
-    pub(crate) driver: Driver,
-    /// Threads that run the connections; not with --driver std [default: 1]
-    #[arg(long, value_name = "N", value_parser = parse_threads)]
-    pub(crate) threads: Option<NonZeroUsize>,
+    #[command(flatten)]
+    pub(crate) driver: DriverArgs,
     /// Serve one client, then exit; a second one is refused
     #[arg(long)]
     pub(crate) once: bool,
@@ -137,7 +147,7 @@ Examples:
   roundtrip serve                                  on port 27015 of this machine alone
   roundtrip serve [::]:7007 unix:/run/echo.sock    on all addresses, and on a Unix socket
   roundtrip serve 127.0.0.1:0                      on a free port, which is printed
-  roundtrip serve 0.0.0.0:7007 --driver smol --max-per-source 100 --idle 60s
+  roundtrip serve 0.0.0.0:7007 --threads 4 --max-per-source 100 --idle 60s
   roundtrip serve --once --record session.record   and roundtrip replay session.record
   roundtrip serve 0.0.0.0:7007 --tls-cert server.pem --tls-key server.key
   roundtrip serve --once --transcript              the tutorial's server
@@ -241,6 +251,19 @@ impl Driver {
             Self::Smol => "smol",
             Self::Reactor => "reactor",
         }
+    }
+}
+
+impl DriverArgs {
+    /// The options that are not the default, to be given again.
+    pub(crate) fn again(&self) -> impl Iterator<Item = String> + use<> {
+        [
+            (self.driver != Driver::default()).then(|| format!("--driver {}", self.driver.name())),
+            self.threads.map(|threads| format!("--threads {threads}")),
+            self.spin.map(|spin| format!("--spin {}", units::duration(spin))),
+        ]
+        .into_iter()
+        .flatten()
     }
 }
 

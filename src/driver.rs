@@ -4,6 +4,7 @@ use std::io;
 use std::num::NonZeroUsize;
 
 use roundtrip_core::admission::Limits;
+use roundtrip_reactor::ReactorOptions;
 use roundtrip_std::{Clients, Listener, Served, ServerHandle, Service, Stream, SystemClock};
 
 use crate::cli;
@@ -17,21 +18,32 @@ const RESERVED_DESCRIPTORS: u64 = 32;
 pub(crate) enum Driver {
     Std,
     Smol { threads: NonZeroUsize },
-    Reactor { threads: NonZeroUsize },
+    Reactor { options: ReactorOptions },
 }
 
 impl Driver {
     /// What the command line asks for.
-    pub(crate) fn new(driver: cli::Driver, threads: Option<NonZeroUsize>) -> Result<Self, Problem> {
-        match (driver, threads) {
-            (cli::Driver::Std, None) => Ok(Self::Std),
-            (cli::Driver::Std, Some(_)) => Err(Problem::usage(
-                "--threads makes no sense with --driver std, which has one thread for each connection",
-                "choose --driver smol or reactor, or leave out --threads",
-            )),
-            (cli::Driver::Smol, threads) => Ok(Self::Smol { threads: threads.unwrap_or(NonZeroUsize::MIN) }),
-            (cli::Driver::Reactor, threads) => {
-                Ok(Self::Reactor { threads: threads.unwrap_or(NonZeroUsize::MIN) })
+    pub(crate) fn new(args: &cli::DriverArgs) -> Result<Self, Problem> {
+        let pointless = |option: &str, why: &str, choose: &str| {
+            let name = args.driver.name();
+            Err(Problem::usage(
+                format!("{option} makes no sense with --driver {name}, which {why}"),
+                format!("choose --driver {choose}, or leave out {option}"),
+            ))
+        };
+        let threads = args.threads.unwrap_or(NonZeroUsize::MIN);
+        match args.driver {
+            cli::Driver::Std if args.threads.is_some() => {
+                pointless("--threads", "has one thread for each connection", "smol or reactor")
+            }
+            cli::Driver::Std | cli::Driver::Smol if args.spin.is_some() => {
+                pointless("--spin", "sleeps where it waits", "reactor")
+            }
+            cli::Driver::Std => Ok(Self::Std),
+            cli::Driver::Smol => Ok(Self::Smol { threads }),
+            cli::Driver::Reactor => {
+                let spin = args.spin.unwrap_or_default();
+                Ok(Self::Reactor { options: ReactorOptions { threads, spin } })
             }
         }
     }
@@ -48,7 +60,9 @@ impl Driver {
     pub(crate) const fn threads(self) -> Option<NonZeroUsize> {
         match self {
             Self::Std => None,
-            Self::Smol { threads } | Self::Reactor { threads } => Some(threads),
+            Self::Smol { threads } | Self::Reactor { options: ReactorOptions { threads, .. } } => {
+                Some(threads)
+            }
         }
     }
 
@@ -65,8 +79,8 @@ impl Driver {
             Self::Smol { threads } => {
                 roundtrip_smol::serve_on(threads, &SystemClock::new(), listeners, limits, handle, service)
             }
-            Self::Reactor { threads } => {
-                roundtrip_reactor::serve_on(threads, &SystemClock::new(), listeners, limits, handle, service)
+            Self::Reactor { options } => {
+                roundtrip_reactor::serve_on(options, &SystemClock::new(), listeners, limits, handle, service)
             }
         }
     }
@@ -81,7 +95,7 @@ impl Driver {
         match self {
             Self::Std => roundtrip_std::drive_all(&clock, streams, clients),
             Self::Smol { threads } => roundtrip_smol::drive_all_on(threads, &clock, streams, clients),
-            Self::Reactor { threads } => roundtrip_reactor::drive_all_on(threads, &clock, streams, clients),
+            Self::Reactor { options } => roundtrip_reactor::drive_all_on(options, &clock, streams, clients),
         }
     }
 }

@@ -29,7 +29,7 @@ const SESSION_LINGER: Duration = Duration::from_secs(2);
 const SESSION_QUIET: Duration = Duration::from_secs(1);
 
 pub(crate) fn run(args: &ServeArgs) -> Result<Exit, Problem> {
-    let driver = Driver::new(args.driver, args.threads)?;
+    let driver = Driver::new(&args.driver)?;
     let chunk = if args.transcript { BUFFER } else { ServerConfig::default().chunk().min(args.buffer) };
     let config = ServerConfig::builder()
         .buffer(if args.transcript { BUFFER } else { args.buffer })

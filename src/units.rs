@@ -128,6 +128,17 @@ pub(crate) fn parse_threads(text: &str) -> Result<NonZeroUsize, String> {
         .ok_or_else(|| format!("{MAX_THREADS} threads are the most\nmore than there are cores are of no use"))
 }
 
+/// A time to look for something before sleeping.
+pub(crate) fn parse_spin(text: &str) -> Result<Duration, String> {
+    const LONGEST: Duration = Duration::from_millis(10);
+    let spin = parse_duration(text)?;
+    if spin <= LONGEST {
+        Ok(spin)
+    } else {
+        Err("longer than 10ms\nwhat comes later than in some 100us gains nothing by it".to_owned())
+    }
+}
+
 /// A time that must not be zero: `250ms`, `10s`, `1m 30s`.
 pub(crate) fn parse_duration(text: &str) -> Result<Duration, String> {
     const LONGEST: Duration = Duration::from_hours(1000 * 366 * 24);

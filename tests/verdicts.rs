@@ -462,7 +462,7 @@ fn of_many_connections_the_first_fault_is_told_and_the_others_are_counted(driver
     assert_eq!(lines[1], "  first wrong offset 4711; every byte before it is right");
     assert_eq!(lines[3], "  connection 2 of 4; 0 more failed, 3 ok");
     assert!(
-        lines[4].ends_with(" --bytes 200000 --seed 24301 --connections 4") == (driver == "std"),
+        lines[4].ends_with(" --bytes 200000 --seed 24301 --connections 4") == (driver == "reactor"),
         "{}",
         lines[4]
     );

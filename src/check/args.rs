@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use clap::{ArgAction, Args, ValueHint};
 
-use crate::cli::{ClientArgs, Driver, parse_switch};
+use crate::cli::{ClientArgs, DriverArgs, parse_switch};
 use crate::tls::CheckTlsArgs;
 use crate::units::{parse_count, parse_duration, parse_memory, parse_size};
 
@@ -50,9 +50,8 @@ pub(crate) struct CheckArgs {
     /// Write all that passes through the sessions here, every byte of it, for `roundtrip replay`
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, conflicts_with = "sizes")]
     pub(crate) record: Option<String>,
-    /// What drives the connections
-    #[arg(long, value_enum, default_value = "std")]
-    pub(crate) driver: Driver,
+    #[command(flatten)]
+    pub(crate) driver: DriverArgs,
     /// Print one JSON document instead, errors included; docs/schema/check.json describes it
     #[arg(long)]
     pub(crate) json: bool,

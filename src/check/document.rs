@@ -51,7 +51,7 @@ impl<'a> Document<'a> {
             },
             exit: exit as u8,
             endpoint: args.endpoint.as_deref(),
-            driver: args.driver.name(),
+            driver: args.driver.driver.name(),
             seed,
             connections: args.connections,
             rounds: args.repeat,

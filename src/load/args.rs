@@ -1,12 +1,11 @@
 //! What may be written after `roundtrip load`.
 
-use std::num::NonZeroUsize;
 use std::time::Duration;
 
 use clap::{ArgAction, Args};
 
-use crate::cli::{ClientArgs, Driver, parse_switch};
-use crate::units::{parse_count, parse_duration, parse_memory, parse_rate, parse_threads};
+use crate::cli::{ClientArgs, DriverArgs, parse_switch};
+use crate::units::{parse_count, parse_duration, parse_memory, parse_rate};
 
 #[derive(Debug, Args)]
 #[command(after_help = LOAD_EXAMPLES)]
@@ -42,12 +41,8 @@ pub(crate) struct LoadArgs {
     /// Half-close when all is sent, and wait for the peer's end; off: close when all is back
     #[arg(long, value_name = "on|off", default_value = "on", action = ArgAction::Set, value_parser = parse_switch)]
     pub(crate) half_close: bool,
-    /// What drives the connections
-    #[arg(long, value_enum, default_value = "smol")]
-    pub(crate) driver: Driver,
-    /// Threads that run the connections; not with --driver std [default: 1]
-    #[arg(long, value_name = "N", value_parser = parse_threads)]
-    pub(crate) threads: Option<NonZeroUsize>,
+    #[command(flatten)]
+    pub(crate) driver: DriverArgs,
     /// Print one JSON document instead, errors included; docs/schema/load.json describes it
     #[arg(long)]
     pub(crate) json: bool,

@@ -90,7 +90,7 @@ impl<'a> Document<'a> {
             },
             exit: report.exit() as u8,
             endpoint: args.endpoint.as_deref(),
-            driver: args.driver.name(),
+            driver: args.driver.driver.name(),
             seed,
             r#loop: if args.rate.is_some() { "open" } else { "closed" },
             connections: args.connections,

@@ -44,7 +44,7 @@ const OPEN_MESSAGE: usize = 64 << 10;
 const MAX_RECORDS: usize = 8;
 
 pub(crate) fn run(args: &LoadArgs) -> Result<Exit, Problem> {
-    let driver = Driver::new(args.driver, args.threads)?;
+    let driver = Driver::new(&args.driver)?;
     let endpoint = args.endpoint.as_deref();
     let each = loopback::descriptors_each(endpoint, driver);
     driver::connections("--connections", Some(args.connections), each)?;
@@ -190,10 +190,9 @@ impl Load<'_> {
             args.in_flight.map(|messages| format!("--in-flight {messages}")),
             args.ramp.map(|ramp| format!("--ramp {}", units::duration(ramp))),
             (!args.half_close).then(|| "--half-close off".to_owned()),
-            (args.driver != cli::Driver::Smol).then(|| format!("--driver {}", args.driver.name())),
-            args.threads.map(|threads| format!("--threads {threads}")),
         ];
         words.extend(options.into_iter().flatten());
+        words.extend(args.driver.again());
         words.extend(args.client.again());
         words.join(" ")
     }
