@@ -57,15 +57,11 @@
 
 mod clients;
 mod connection;
-mod desk;
 mod options;
 mod poller;
 mod server;
 mod session;
-mod slots;
 mod thread;
-mod timers;
-mod wake;
 
 pub use clients::{drive_all, drive_all_on};
 pub use connection::{Driver, drive};
