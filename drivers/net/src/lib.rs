@@ -13,6 +13,7 @@
 //! | [`SharedHub`] | a hub as such a service: what the connections of a server share |
 //! | [`Door`], [`ServerHandle`] | the admission policy, obeyed, and the way to stop it |
 //! | [`Clock`], [`SystemClock`] | the one place where a clock is read |
+//! | [`event_loop`] | what drivers share that drive many connections on one thread |
 //! | [`Connection`], [`Guarded`], [`Block`] | the calls that carry out what one machine wants |
 
 mod block;
@@ -23,6 +24,7 @@ mod connection;
 mod door;
 mod endpoint;
 mod error;
+pub mod event_loop;
 mod guarded;
 mod hub;
 mod mailbox;

@@ -2,17 +2,14 @@
 
 use std::io;
 use std::num::NonZeroUsize;
-use std::panic::resume_unwind;
-use std::sync::{Mutex, PoisonError};
 use std::thread;
 
-use roundtrip_core::{Machine, Time};
-use roundtrip_net::{Clients, Clock, Control, Ended, Stream};
+use roundtrip_net::event_loop::{Desks, Numbered};
+use roundtrip_net::{Clients, Clock, Stream};
 
-use crate::desk::Desks;
 use crate::options::ReactorOptions;
 use crate::poller::Poller;
-use crate::thread::{App, CommandOf, Panic, Thread};
+use crate::thread::Thread;
 
 /// Drives all of these streams at once, on a thread of its own, until every session is over.
 ///
@@ -50,7 +47,7 @@ pub fn drive_all_on<C: Clients>(
     clients: &C,
 ) -> io::Result<()> {
     let options = options.into();
-    let app = Numbered { clients, panic: Mutex::default() };
+    let app = Numbered::new(clients);
     thread::scope(|scope| {
         let mut desks = Desks::new();
         for _ in 0..options.threads.get() {
@@ -64,37 +61,6 @@ pub fn drive_all_on<C: Clients>(
         }
         Ok::<_, io::Error>(())
     })?;
-    match app.panic.into_inner().unwrap_or_else(PoisonError::into_inner) {
-        Some(panic) => resume_unwind(panic),
-        None => Ok(()),
-    }
-}
-
-/// Clients, and the first panic of any.
-struct Numbered<'a, C> {
-    clients: &'a C,
-    panic: Mutex<Option<Panic>>,
-}
-
-impl<C: Clients> App for Numbered<'_, C> {
-    type Machine = C::Machine;
-    type Name = usize;
-
-    fn open(&self, now: Time, index: &usize, control: &Control<CommandOf<Self>>) -> C::Machine {
-        self.clients.open(now, *index, control)
-    }
-
-    fn event(&self, index: &usize, event: <C::Machine as Machine>::Event) {
-        self.clients.event(*index, event);
-    }
-
-    fn ended(&self, index: &usize, ended: Ended<<C::Machine as Machine>::Outcome>) {
-        self.clients.ended(*index, ended);
-    }
-
-    fn over(&self, _index: &usize, panicked: Result<(), Panic>) {
-        if let Err(panic) = panicked {
-            self.panic.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(panic);
-        }
-    }
+    app.finish();
+    Ok(())
 }

@@ -3,12 +3,11 @@
 use std::io;
 use std::time::Duration;
 
-use mio::Token;
 use roundtrip_core::{Machine, Time};
+use roundtrip_net::event_loop::{Token, WayIn};
 use roundtrip_net::{Block, Clock, Control, Ended, Guarded, Stream, SystemClock, until};
 
-use crate::desk::WayIn;
-use crate::poller::Poller;
+use crate::poller::{Poller, token};
 use crate::session::{Session, Turn};
 
 /// There is but one.
@@ -80,7 +79,7 @@ impl<C, T: Clock> Driver<C, T> {
                 session.fail(error);
                 continue;
             }
-            for event in poller.events().filter(|event| event.token() == ONLY) {
+            for event in poller.events().filter(|event| token(event) == ONLY) {
                 session.note(event);
             }
             poller.wake().hear(&mut rung);

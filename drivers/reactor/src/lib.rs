@@ -57,16 +57,12 @@
 
 mod clients;
 mod connection;
-mod desk;
 mod options;
 mod poller;
 mod server;
 mod session;
-mod slots;
 mod spin;
 mod thread;
-mod timers;
-mod wake;
 
 pub use clients::{drive_all, drive_all_on};
 pub use connection::{Driver, drive};

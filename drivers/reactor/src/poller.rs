@@ -5,9 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use mio::event::Event;
-use mio::{Events, Poll, Registry};
-
-use crate::wake::Wake;
+use mio::{Events, Poll, Registry, Waker};
+use roundtrip_net::event_loop::{Rouse, Token, WAKE, Wake};
 
 /// Events that one look may bring; what is more comes with the next.
 const EVENTS: usize = 1024;
@@ -23,7 +22,7 @@ pub(crate) struct Poller {
 impl Poller {
     pub(crate) fn new() -> io::Result<Self> {
         let poll = Poll::new()?;
-        let wake = Arc::new(Wake::new(poll.registry())?);
+        let wake = Arc::new(Wake::new(Rouser(Waker::new(poll.registry(), mio(WAKE))?)));
         Ok(Self { poll, events: Events::with_capacity(EVENTS), wake })
     }
 
@@ -52,5 +51,25 @@ impl Poller {
     /// What the last wait brought.
     pub(crate) fn events(&self) -> impl Iterator<Item = &Event> {
         self.events.iter()
+    }
+}
+
+/// What the poller calls a token.
+pub(crate) const fn mio(token: Token) -> mio::Token {
+    mio::Token(token.0)
+}
+
+/// What an event is for.
+pub(crate) fn token(event: &Event) -> Token {
+    Token(event.token().0)
+}
+
+#[derive(Debug)]
+struct Rouser(Waker);
+
+impl Rouse for Rouser {
+    fn rouse(&self) {
+        // It fails for no descriptor that is open.
+        let _ = self.0.wake();
     }
 }

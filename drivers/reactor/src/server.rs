@@ -8,8 +8,7 @@
 use std::io;
 use std::num::NonZeroUsize;
 use std::os::fd::{AsFd, AsRawFd};
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::thread;
 
 use mio::unix::SourceFd;
@@ -17,16 +16,14 @@ use mio::{Interest, Registry};
 use roundtrip_core::admission::{Accept, Limits};
 use roundtrip_core::hub::Hub;
 use roundtrip_core::{Machine, Time};
+use roundtrip_net::event_loop::{DOOR, Desk, Desks, Ring, Serving};
 use roundtrip_net::{
-    Bell, Caller, Clock, Control, Door, Ended, Listener, Peer, Served, ServerHandle, Service, SharedHub,
-    Stream, SystemClock,
+    Caller, Clock, Listener, Peer, Served, ServerHandle, Service, SharedHub, Stream, SystemClock,
 };
 
-use crate::desk::{Desk, Desks};
 use crate::options::ReactorOptions;
-use crate::poller::Poller;
-use crate::thread::{App, CommandOf, Panic, Thread};
-use crate::wake::{DOOR, Ring};
+use crate::poller::{Poller, mio};
+use crate::thread::Thread;
 
 /// Connections that are accepted one after the other before the sessions have their turn.
 const ACCEPTS: usize = 32;
@@ -102,12 +99,11 @@ pub fn serve_on<S: Service>(
     let poller = Poller::new()?;
     for listener in &listeners {
         let fd = listener.as_fd().as_raw_fd();
-        poller.registry().register(&mut SourceFd(&fd), DOOR, Interest::READABLE)?;
+        poller.registry().register(&mut SourceFd(&fd), mio(DOOR), Interest::READABLE)?;
     }
     let ring = Arc::new(Ring::new(Arc::clone(poller.wake())));
     ring.belongs_to(DOOR);
-    handle.ring_with(ring.clone());
-    let server = Server { service, clock, ring, door: Mutex::new(Door::new(limits, handle)) };
+    let server = Serving::new(service, clock, ring, limits, handle);
     thread::scope(|scope| {
         let mut desks = Desks::new();
         let own = Arc::new(Desk::new(Arc::clone(poller.wake())));
@@ -117,32 +113,23 @@ pub fn serve_on<S: Service>(
         }
         Entrance { server: &server, listeners, desks }.run(Thread::new(&server, clock, options, poller, own))
     })?;
-    Ok(server.door().served())
-}
-
-/// What the threads share.
-struct Server<'a, S: Service, T> {
-    service: &'a S,
-    clock: &'a T,
-    /// Wakes the thread that accepts.
-    ring: Arc<Ring>,
-    door: Mutex<Door<<S::Machine as Machine>::Command>>,
+    Ok(server.served())
 }
 
 /// What the first thread does besides driving connections.
 struct Entrance<'a, S: Service, T> {
-    server: &'a Server<'a, S, T>,
+    server: &'a Serving<'a, S, T>,
     listeners: Vec<Listener>,
     desks: Desks<Caller, <S::Machine as Machine>::Command>,
 }
 
 impl<S: Service, T: Clock> Entrance<'_, S, T> {
     /// Obeys the policy until the server is drained.
-    fn run<'t>(mut self, mut thread: Thread<'t, Server<'t, S, T>, T>) -> io::Result<()> {
+    fn run<'t>(mut self, mut thread: Thread<'t, Serving<'t, S, T>, T>) -> io::Result<()> {
         let mut look = true;
         let mut again = None;
         loop {
-            if look || again.is_some_and(|at| at <= self.server.clock.now()) {
+            if look || again.is_some_and(|at| at <= self.server.now()) {
                 let Some(deadline) = self.obey(thread.poller().registry()) else { return Ok(()) };
                 again = deadline;
             }
@@ -154,9 +141,9 @@ impl<S: Service, T: Clock> Entrance<'_, S, T> {
     /// latest. None once the server is drained.
     #[expect(clippy::option_option, reason = "the outer one says whether there is a next time at all")]
     fn obey(&mut self, registry: &Registry) -> Option<Option<Time>> {
-        self.server.ring.hear();
+        self.server.hear();
         for _ in 0..ACCEPTS {
-            let now = self.server.clock.now();
+            let now = self.server.now();
             let (accept, deadline) = self.server.door().obey(now)?;
             let found = match accept {
                 Accept::Open | Accept::Sweep => self.next(),
@@ -173,7 +160,7 @@ impl<S: Service, T: Clock> Entrance<'_, S, T> {
                 Err(error) => self.server.accept_failed(now, &error),
             }
         }
-        Some(Some(self.server.clock.now()))
+        Some(Some(self.server.now()))
     }
 
     /// Accepts a connection from the first backlog that is not empty. The next look begins behind it: a busy listener
@@ -202,50 +189,6 @@ impl<S: Service, T: Clock> Entrance<'_, S, T> {
         for listener in self.listeners.drain(..) {
             // Whoever passed it to us may hold it still, and the poller would go on telling of it.
             let _ = registry.deregister(&mut SourceFd(&listener.as_fd().as_raw_fd()));
-        }
-    }
-}
-
-impl<S: Service, T: Clock> Server<'_, S, T> {
-    fn accept_failed(&self, now: Time, error: &io::Error) {
-        // A panic here must not end the server.
-        let told = catch_unwind(AssertUnwindSafe(|| self.service.accept_failed(error)));
-        let mut door = self.door();
-        if told.is_err() {
-            door.panicked();
-        }
-        door.accept_failed(now, error);
-    }
-
-    fn door(&self) -> MutexGuard<'_, Door<<S::Machine as Machine>::Command>> {
-        // No service and no machine runs under this lock, so the door is whole even if a holder panicked.
-        self.door.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl<S: Service, T: Clock + Sync> App for Server<'_, S, T> {
-    type Machine = S::Machine;
-    type Name = Caller;
-
-    fn open(&self, now: Time, caller: &Caller, control: &Control<CommandOf<Self>>) -> S::Machine {
-        self.service.open(now, caller, control)
-    }
-
-    fn event(&self, caller: &Caller, event: <S::Machine as Machine>::Event) {
-        self.service.event(caller, event);
-    }
-
-    fn ended(&self, caller: &Caller, ended: Ended<<S::Machine as Machine>::Outcome>) {
-        self.service.ended(caller, ended);
-    }
-
-    fn over(&self, caller: &Caller, panicked: Result<(), Panic>) {
-        let mut door = self.door();
-        if panicked.is_err() {
-            door.panicked();
-        }
-        if door.ended(self.clock.now(), caller) {
-            self.ring.ring();
         }
     }
 }

@@ -5,9 +5,12 @@ use std::os::fd::{AsFd, AsRawFd};
 
 use mio::event::Event;
 use mio::unix::SourceFd;
-use mio::{Interest, Registry, Token};
+use mio::{Interest, Registry};
 use roundtrip_core::{Machine, Time};
+use roundtrip_net::event_loop::Token;
 use roundtrip_net::{Block, Call, Clock, Connection, Ended, Guarded, Mailbox};
+
+use crate::poller::mio;
 
 /// How often a connection goes on without waiting before the others of its thread have their turn.
 const TURNS: u32 = 32;
@@ -97,7 +100,7 @@ impl<M: Machine> Session<M> {
             return Ok(());
         }
         let fd = self.connection.transport().as_fd().as_raw_fd();
-        registry.register(&mut SourceFd(&fd), token, Interest::READABLE | Interest::WRITABLE)?;
+        registry.register(&mut SourceFd(&fd), mio(token), Interest::READABLE | Interest::WRITABLE)?;
         self.registered = true;
         Ok(())
     }

@@ -1,6 +1,5 @@
 //! The event loop: all connections of one thread.
 
-use std::any::Any;
 use std::collections::VecDeque;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -8,36 +7,16 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-use mio::Token;
 use roundtrip_core::{Machine, Time};
-use roundtrip_net::{Block, Clock, Control, Ended, until};
+use roundtrip_net::event_loop::{
+    App, CommandOf, DESK, DOOR, Desk, DeskOf, Fresh, Panic, Ring, Slots, Timers, Token, WayIn,
+};
+use roundtrip_net::{Block, Clock, Ended, until};
 
-use crate::desk::{Desk, Fresh, WayIn};
 use crate::options::ReactorOptions;
-use crate::poller::Poller;
+use crate::poller::{Poller, token};
 use crate::session::{Session, Turn};
-use crate::slots::Slots;
 use crate::spin::Spin;
-use crate::timers::Timers;
-use crate::wake::{DESK, DOOR, Ring};
-
-/// What all connections are for: a server's service, or clients.
-pub(crate) trait App: Sync {
-    type Machine: Machine<Command: Send>;
-    /// Tells connections apart.
-    type Name: Send;
-
-    fn open(&self, now: Time, name: &Self::Name, control: &Control<CommandOf<Self>>) -> Self::Machine;
-    fn event(&self, name: &Self::Name, event: <Self::Machine as Machine>::Event);
-    fn ended(&self, name: &Self::Name, ended: Ended<<Self::Machine as Machine>::Outcome>);
-    /// The connection is gone and the application heard of it, or panicked. This must not.
-    fn over(&self, name: &Self::Name, panicked: Result<(), Panic>);
-}
-
-pub(crate) type CommandOf<A> = <<A as App>::Machine as Machine>::Command;
-pub(crate) type DeskOf<A> = Desk<<A as App>::Name, CommandOf<A>>;
-/// What was panicked with.
-pub(crate) type Panic = Box<dyn Any + Send>;
 
 /// One thread's connections, and what they share.
 pub(crate) struct Thread<'a, A: App, T> {
@@ -133,7 +112,7 @@ impl<'a, A: App, T: Clock> Thread<'a, A, T> {
         }
         let mut door = false;
         for event in self.poller.events() {
-            let token = event.token();
+            let token = token(event);
             door |= token == DOOR;
             if let Some(held) = self.slots.get_mut(token)
                 && held.session.note(event)

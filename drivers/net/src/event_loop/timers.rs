@@ -9,7 +9,7 @@ use roundtrip_core::Time;
 /// The deadline of a busy connection moves with each message. An entry stays where it is when the deadline moves away
 /// from it, and when a connection gives its slot to the next one: whoever hears of it looks at the deadline itself.
 #[derive(Debug, Default)]
-pub(crate) struct Timers {
+pub struct Timers {
     entries: BTreeSet<(Time, usize)>,
     /// The entry of each slot.
     armed: Vec<Option<Time>>,
@@ -17,7 +17,7 @@ pub(crate) struct Timers {
 
 impl Timers {
     /// Makes sure that the slot is heard of at `deadline`, or before.
-    pub(crate) fn arm(&mut self, slot: usize, deadline: Time) {
+    pub fn arm(&mut self, slot: usize, deadline: Time) {
         if self.armed.len() <= slot {
             self.armed.resize(slot + 1, None);
         }
@@ -34,12 +34,12 @@ impl Timers {
     }
 
     /// When to look again.
-    pub(crate) fn next(&self) -> Option<Time> {
+    pub fn next(&self) -> Option<Time> {
         self.entries.first().map(|(at, _slot)| *at)
     }
 
     /// Takes the first entry that is due: its slot.
-    pub(crate) fn expire(&mut self, now: Time) -> Option<usize> {
+    pub fn expire(&mut self, now: Time) -> Option<usize> {
         self.entries.first().filter(|(at, _slot)| *at <= now)?;
         let (_at, slot) = self.entries.pop_first()?;
         self.armed[slot] = None;

@@ -1,28 +1,36 @@
 //! Where a thread is given connections by others.
 
+use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use roundtrip_net::{Control, Guarded, MAILBOX, Mailbox, Stream};
-
-use crate::wake::{DESK, Ring, Wake};
+use super::{DESK, Ring, Wake};
+use crate::{Control, Guarded, MAILBOX, Mailbox, Stream};
 
 /// A connection that has no machine yet.
-pub(crate) struct Fresh<N, C> {
-    pub(crate) name: N,
-    pub(crate) stream: Guarded,
-    pub(crate) way_in: WayIn<C>,
+#[derive(Debug)]
+pub struct Fresh<N, C> {
+    /// Its name.
+    pub name: N,
+    /// Its stream.
+    pub stream: Guarded,
+    /// The ways into its session.
+    pub way_in: WayIn<C>,
 }
 
 /// The ways into a session, and the bell of that thread which will drive it.
 #[derive(Debug)]
-pub(crate) struct WayIn<C> {
-    pub(crate) ring: Arc<Ring>,
-    pub(crate) mailbox: Mailbox<C>,
-    pub(crate) control: Control<C>,
+pub struct WayIn<C> {
+    /// The bell.
+    pub ring: Arc<Ring>,
+    /// What was posted.
+    pub mailbox: Mailbox<C>,
+    /// Where to post.
+    pub control: Control<C>,
 }
 
 impl<C> WayIn<C> {
-    pub(crate) fn new(wake: &Arc<Wake>) -> Self {
+    /// Ways that ring in this thread.
+    pub fn new(wake: &Arc<Wake>) -> Self {
         let ring = Arc::new(Ring::new(Arc::clone(wake)));
         let (mailbox, control) = Mailbox::new(MAILBOX, ring.clone());
         Self { ring, mailbox, control }
@@ -30,7 +38,7 @@ impl<C> WayIn<C> {
 }
 
 /// What other threads leave for one.
-pub(crate) struct Desk<N, C> {
+pub struct Desk<N, C> {
     wake: Arc<Wake>,
     left: Mutex<Left<N, C>>,
 }
@@ -42,17 +50,18 @@ struct Left<N, C> {
 }
 
 impl<N, C> Desk<N, C> {
-    pub(crate) const fn new(wake: Arc<Wake>) -> Self {
+    /// An empty one, whose thread is woken by `wake`.
+    pub const fn new(wake: Arc<Wake>) -> Self {
         Self { wake, left: Mutex::new(Left { fresh: Vec::new(), over: false }) }
     }
 
     /// The ways into a session that this thread will drive.
-    pub(crate) fn way_in(&self) -> WayIn<C> {
+    pub fn way_in(&self) -> WayIn<C> {
         WayIn::new(&self.wake)
     }
 
     /// Has this thread drive a connection.
-    pub(crate) fn hand_over(&self, name: N, stream: Stream, way_in: WayIn<C>) {
+    pub fn hand_over(&self, name: N, stream: Stream, way_in: WayIn<C>) {
         self.left().fresh.push(Fresh { name, stream: Guarded::new(stream), way_in });
         self.wake.ring(DESK);
     }
@@ -64,7 +73,7 @@ impl<N, C> Desk<N, C> {
     }
 
     /// Takes what was left; whether more may come.
-    pub(crate) fn take(&self, fresh: &mut Vec<Fresh<N, C>>) -> bool {
+    pub fn take(&self, fresh: &mut Vec<Fresh<N, C>>) -> bool {
         let mut left = self.left();
         fresh.append(&mut left.fresh);
         !left.over
@@ -78,22 +87,29 @@ impl<N, C> Desk<N, C> {
 
 /// The desks of all threads, used in turn. They are closed when this is dropped: however it ends, no thread is left
 /// waiting.
-pub(crate) struct Desks<N, C> {
+pub struct Desks<N, C> {
     desks: Vec<Arc<Desk<N, C>>>,
     next: usize,
 }
 
 impl<N, C> Desks<N, C> {
-    pub(crate) const fn new() -> Self {
+    /// None yet.
+    pub const fn new() -> Self {
         Self { desks: Vec::new(), next: 0 }
     }
 
-    pub(crate) fn push(&mut self, desk: Arc<Desk<N, C>>) {
+    /// One more, whose turn comes last.
+    pub fn push(&mut self, desk: Arc<Desk<N, C>>) {
         self.desks.push(desk);
     }
 
-    /// The desk of the thread whose turn it is. There must be one.
-    pub(crate) fn next(&mut self) -> &Desk<N, C> {
+    /// The desk of the thread whose turn it is.
+    ///
+    /// # Panics
+    ///
+    /// If there is none.
+    #[expect(clippy::should_implement_trait, reason = "it lends, and never ends")]
+    pub fn next(&mut self) -> &Desk<N, C> {
         self.next = (self.next + 1) % self.desks.len();
         &self.desks[self.next]
     }
@@ -102,5 +118,23 @@ impl<N, C> Desks<N, C> {
 impl<N, C> Drop for Desks<N, C> {
     fn drop(&mut self) {
         self.desks.iter().for_each(|desk| desk.close());
+    }
+}
+
+impl<N, C> Default for Desks<N, C> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<N, C> fmt::Debug for Desk<N, C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Desk").field("wake", &self.wake).finish_non_exhaustive()
+    }
+}
+
+impl<N, C> fmt::Debug for Desks<N, C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Desks").field(&self.desks.len()).finish()
     }
 }

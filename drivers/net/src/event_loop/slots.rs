@@ -1,6 +1,8 @@
 //! What a thread drives, each in a slot that a token names.
 
-use mio::Token;
+/// Names a thing in its slot, and no other that had the slot before or has it later.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Token(pub usize);
 
 /// The low bits of a token are the slot, the others say how often the slot was used before: an event, or a ring, that
 /// was meant for an earlier one of the slot is not taken for the present one's.
@@ -11,7 +13,7 @@ const SLOT_MASK: usize = (1 << SLOT_BITS) - 1;
 ///
 /// They are boxed: a table that grows then moves pointers, and what is resident is what is held.
 #[derive(Debug)]
-pub(crate) struct Slots<T> {
+pub struct Slots<T> {
     slots: Vec<Slot<T>>,
     free: Vec<usize>,
 }
@@ -22,13 +24,20 @@ struct Slot<T> {
     held: Option<Box<T>>,
 }
 
+impl<T> Default for Slots<T> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl<T> Slots<T> {
-    pub(crate) const fn new() -> Self {
+    /// None yet.
+    pub const fn new() -> Self {
         Self { slots: Vec::new(), free: Vec::new() }
     }
 
     /// Takes the slot that became free last, or a new one.
-    pub(crate) fn insert(&mut self, held: T) -> Token {
+    pub fn insert(&mut self, held: T) -> Token {
         let index = self.free.pop().unwrap_or(self.slots.len());
         let held = Some(Box::new(held));
         match self.slots.get_mut(index) {
@@ -39,13 +48,13 @@ impl<T> Slots<T> {
     }
 
     /// What the token was given for; none if that is gone.
-    pub(crate) fn get_mut(&mut self, token: Token) -> Option<&mut T> {
+    pub fn get_mut(&mut self, token: Token) -> Option<&mut T> {
         let slot = self.slots.get_mut(Self::index(token)).filter(|slot| slot.token == token)?;
         slot.held.as_deref_mut()
     }
 
     /// Empties the slot, which is then used again under another token.
-    pub(crate) fn remove(&mut self, token: Token) -> Option<Box<T>> {
+    pub fn remove(&mut self, token: Token) -> Option<Box<T>> {
         let index = Self::index(token);
         let slot = self.slots.get_mut(index).filter(|slot| slot.token == token)?;
         let held = slot.held.take()?;
@@ -55,16 +64,17 @@ impl<T> Slots<T> {
     }
 
     /// The slot that a token names.
-    pub(crate) const fn index(token: Token) -> usize {
+    pub const fn index(token: Token) -> usize {
         token.0 & SLOT_MASK
     }
 
     /// The token of whatever is in this slot, if anything is.
-    pub(crate) fn token(&self, index: usize) -> Option<Token> {
+    pub fn token(&self, index: usize) -> Option<Token> {
         self.slots.get(index).filter(|slot| slot.held.is_some()).map(|slot| slot.token)
     }
 
-    pub(crate) fn is_empty(&self) -> bool {
+    /// Whether nothing is held.
+    pub fn is_empty(&self) -> bool {
         self.free.len() == self.slots.len()
     }
 }

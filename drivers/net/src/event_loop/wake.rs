@@ -1,18 +1,18 @@
 //! Waking a thread, and telling it for what.
 
-use std::io;
+use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use mio::{Registry, Token, Waker};
-use roundtrip_net::Bell;
+use super::Token;
+use crate::Bell;
 
 /// The wake-up itself, which says nothing; like the next two, no slot has such a token.
-const WAKE: Token = Token(usize::MAX);
+pub const WAKE: Token = Token(usize::MAX);
 /// The listeners, and the policy behind them.
-pub(crate) const DOOR: Token = Token(usize::MAX - 1);
+pub const DOOR: Token = Token(usize::MAX - 1);
 /// Connections that were handed over by another thread.
-pub(crate) const DESK: Token = Token(usize::MAX - 2);
+pub const DESK: Token = Token(usize::MAX - 2);
 /// A bell that was rung before anybody was to hear it.
 const NOBODY: usize = usize::MAX - 3;
 
@@ -23,46 +23,53 @@ const ASLEEP: u8 = 1;
 /// Something was rung that the thread has not heard of.
 const RUNG: u8 = 2;
 
-/// The way to a thread that sleeps in its poller. A thread that nobody rings for takes no lock.
+/// Ends the sleep of a thread, or the next one it falls into.
+pub trait Rouse: fmt::Debug + Send + Sync {
+    /// Ends it.
+    fn rouse(&self);
+}
+
+/// The way to a thread that sleeps. A thread that nobody rings for takes no lock.
 #[derive(Debug)]
-pub(crate) struct Wake {
+pub struct Wake {
     state: AtomicU8,
     /// What was rung. It is written before the state says so.
     rung: Mutex<Vec<Token>>,
-    waker: Waker,
+    rouse: Box<dyn Rouse>,
 }
 
 impl Wake {
-    pub(crate) fn new(registry: &Registry) -> io::Result<Self> {
-        Ok(Self { state: AtomicU8::new(AWAKE), rung: Mutex::default(), waker: Waker::new(registry, WAKE)? })
+    /// The way to the thread whose sleep this ends.
+    pub fn new(rouse: impl Rouse + 'static) -> Self {
+        Self { state: AtomicU8::new(AWAKE), rung: Mutex::default(), rouse: Box::new(rouse) }
     }
 
     /// Has the thread look at what this token names.
-    pub(crate) fn ring(&self, token: Token) {
+    pub fn ring(&self, token: Token) {
         self.lock().push(token);
-        self.rouse();
+        self.tell();
     }
 
-    fn rouse(&self) {
+    /// Says that something was rung.
+    fn tell(&self) {
         if self.state.swap(RUNG, Ordering::AcqRel) == ASLEEP {
-            // It fails for no descriptor that is open.
-            let _ = self.waker.wake();
+            self.rouse.rouse();
         }
     }
 
     /// Whether something was rung that was not heard.
-    pub(crate) fn is_rung(&self) -> bool {
+    pub fn is_rung(&self) -> bool {
         self.state.load(Ordering::Acquire) == RUNG
     }
 
     /// Whether the thread may sleep: nothing was rung, and from here on whoever rings wakes it.
-    pub(crate) fn may_sleep(&self) -> bool {
+    pub fn may_sleep(&self) -> bool {
         let slept = self.state.compare_exchange(AWAKE, ASLEEP, Ordering::AcqRel, Ordering::Acquire);
         slept != Err(RUNG)
     }
 
     /// The thread is awake: what was rung goes into `rung`, which is empty.
-    pub(crate) fn hear(&self, rung: &mut Vec<Token>) {
+    pub fn hear(&self, rung: &mut Vec<Token>) {
         // The state first: what is rung after this look is rung for the next one.
         let state = self.state.load(Ordering::Acquire);
         if state != AWAKE && self.state.swap(AWAKE, Ordering::AcqRel) == RUNG {
@@ -78,7 +85,7 @@ impl Wake {
 
 /// The bell of one connection. However often it is rung, its thread hears of it once.
 #[derive(Debug)]
-pub(crate) struct Ring {
+pub struct Ring {
     wake: Arc<Wake>,
     /// Rung and not heard yet.
     rung: AtomicBool,
@@ -88,19 +95,19 @@ pub(crate) struct Ring {
 
 impl Ring {
     /// A bell in this thread, that nobody hears yet.
-    pub(crate) const fn new(wake: Arc<Wake>) -> Self {
+    pub const fn new(wake: Arc<Wake>) -> Self {
         Self { wake, rung: AtomicBool::new(false), token: AtomicUsize::new(NOBODY) }
     }
 
     /// The bell of `token`, from here on. Whether it was rung already.
-    pub(crate) fn belongs_to(&self, token: Token) -> bool {
+    pub fn belongs_to(&self, token: Token) -> bool {
         let _rung = self.wake.lock();
         self.token.store(token.0, Ordering::Relaxed);
         self.hear()
     }
 
     /// It can be rung again. Whoever hears looks for mail *afterwards*.
-    pub(crate) fn hear(&self) -> bool {
+    pub fn hear(&self) -> bool {
         self.rung.swap(false, Ordering::AcqRel)
     }
 }
@@ -115,7 +122,7 @@ impl Bell for Ring {
         if token != NOBODY {
             rung.push(Token(token));
             drop(rung);
-            self.wake.rouse();
+            self.wake.tell();
         }
     }
 }
@@ -124,15 +131,31 @@ impl Bell for Ring {
 mod tests {
     use super::*;
 
-    fn wake() -> (mio::Poll, Arc<Wake>) {
-        let poll = mio::Poll::new().unwrap();
-        let wake = Arc::new(Wake::new(poll.registry()).unwrap());
-        (poll, wake)
+    /// Counts how often it was roused.
+    #[derive(Clone, Debug, Default)]
+    struct Sleeper(Arc<AtomicUsize>);
+
+    impl Rouse for Sleeper {
+        fn rouse(&self) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    impl Sleeper {
+        fn roused(&self) -> usize {
+            self.0.load(Ordering::Relaxed)
+        }
+    }
+
+    fn wake() -> (Sleeper, Arc<Wake>) {
+        let sleeper = Sleeper::default();
+        let wake = Arc::new(Wake::new(sleeper.clone()));
+        (sleeper, wake)
     }
 
     #[test]
     fn a_bell_that_rings_often_is_heard_once_until_it_is_heard() {
-        let (_poll, wake) = wake();
+        let (_sleeper, wake) = wake();
         let ring = Ring::new(Arc::clone(&wake));
         assert!(!ring.belongs_to(Token(7)));
         let mut rung = Vec::new();
@@ -148,7 +171,7 @@ mod tests {
 
     #[test]
     fn a_bell_that_rang_before_it_belonged_to_anybody_is_not_forgotten() {
-        let (_poll, wake) = wake();
+        let (_sleeper, wake) = wake();
         let ring = Ring::new(Arc::clone(&wake));
         ring.ring();
         assert!(wake.may_sleep(), "there is nobody to be told");
@@ -159,17 +182,13 @@ mod tests {
 
     #[test]
     fn a_thread_that_sleeps_is_woken_and_one_that_does_not_is_not() {
-        let (mut poll, wake) = wake();
-        let mut events = mio::Events::with_capacity(1);
-        let mut woken = |poll: &mut mio::Poll| {
-            poll.poll(&mut events, Some(std::time::Duration::ZERO)).unwrap();
-            !events.is_empty()
-        };
+        let (sleeper, wake) = wake();
         wake.ring(DESK);
-        assert!(!wake.may_sleep() && !woken(&mut poll));
+        assert!(!wake.may_sleep());
+        assert_eq!(sleeper.roused(), 0);
         wake.hear(&mut Vec::new());
         assert!(wake.may_sleep());
         wake.ring(DESK);
-        assert!(woken(&mut poll));
+        assert_eq!(sleeper.roused(), 1);
     }
 }

@@ -1,0 +1,175 @@
+//! What all connections of a loop are for: a server's service, or clients.
+
+use std::any::Any;
+use std::fmt;
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use roundtrip_core::admission::Limits;
+use roundtrip_core::{Machine, Time};
+
+use super::{Desk, Ring};
+use crate::{Bell, Caller, Clients, Clock, Control, Door, Ended, Served, ServerHandle, Service};
+
+/// What all connections are for: a server's service, or clients. Called from many threads at once.
+pub trait App: Sync {
+    /// The protocol.
+    type Machine: Machine<Command: Send>;
+    /// Tells connections apart.
+    type Name: Send;
+
+    /// A connection begins: the machine for it.
+    fn open(&self, now: Time, name: &Self::Name, control: &Control<CommandOf<Self>>) -> Self::Machine;
+
+    /// A session has something to tell.
+    fn event(&self, name: &Self::Name, event: <Self::Machine as Machine>::Event);
+
+    /// A session ended and its connection is torn down.
+    fn ended(&self, name: &Self::Name, ended: Ended<<Self::Machine as Machine>::Outcome>);
+
+    /// The connection is gone and the application heard of it, or panicked. This must not.
+    fn over(&self, name: &Self::Name, panicked: Result<(), Panic>);
+}
+
+/// What can be said to a session of this application.
+pub type CommandOf<A> = <<A as App>::Machine as Machine>::Command;
+/// Where a thread is given connections of this application.
+pub type DeskOf<A> = Desk<<A as App>::Name, CommandOf<A>>;
+/// What was panicked with.
+pub type Panic = Box<dyn Any + Send>;
+
+/// Clients, by the numbers of their streams, and the first panic of any.
+pub struct Numbered<'a, C> {
+    clients: &'a C,
+    panic: Mutex<Option<Panic>>,
+}
+
+impl<'a, C> Numbered<'a, C> {
+    /// These clients, none of which has panicked yet.
+    pub fn new(clients: &'a C) -> Self {
+        Self { clients, panic: Mutex::default() }
+    }
+
+    /// All of them are over.
+    ///
+    /// # Panics
+    ///
+    /// If one of them did, with what it panicked with.
+    pub fn finish(self) {
+        if let Some(panic) = self.panic.into_inner().unwrap_or_else(PoisonError::into_inner) {
+            resume_unwind(panic);
+        }
+    }
+}
+
+impl<C: Clients> App for Numbered<'_, C> {
+    type Machine = C::Machine;
+    type Name = usize;
+
+    fn open(&self, now: Time, index: &usize, control: &Control<CommandOf<Self>>) -> C::Machine {
+        self.clients.open(now, *index, control)
+    }
+
+    fn event(&self, index: &usize, event: <C::Machine as Machine>::Event) {
+        self.clients.event(*index, event);
+    }
+
+    fn ended(&self, index: &usize, ended: Ended<<C::Machine as Machine>::Outcome>) {
+        self.clients.ended(*index, ended);
+    }
+
+    fn over(&self, _index: &usize, panicked: Result<(), Panic>) {
+        if let Err(panic) = panicked {
+            self.panic.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(panic);
+        }
+    }
+}
+
+/// A service behind its door. A session tells the door of its own end, and rings if the policy waits for that.
+pub struct Serving<'a, S: Service, T> {
+    service: &'a S,
+    clock: &'a T,
+    /// Wakes the thread that accepts.
+    ring: Arc<Ring>,
+    door: Mutex<Door<<S::Machine as Machine>::Command>>,
+}
+
+impl<'a, S: Service, T: Clock> Serving<'a, S, T> {
+    /// This service; what is asked through `handle` from here on rings `ring`.
+    pub fn new(service: &'a S, clock: &'a T, ring: Arc<Ring>, limits: Limits, handle: &ServerHandle) -> Self {
+        handle.ring_with(ring.clone());
+        Self { service, clock, ring, door: Mutex::new(Door::new(limits, handle)) }
+    }
+
+    /// The time.
+    pub fn now(&self) -> Time {
+        self.clock.now()
+    }
+
+    /// What was rung was heard: whoever obeys the policy does so first.
+    pub fn hear(&self) {
+        self.ring.hear();
+    }
+
+    /// The policy.
+    pub fn door(&self) -> MutexGuard<'_, Door<<S::Machine as Machine>::Command>> {
+        // No service and no machine runs under this lock, so the door is whole even if a holder panicked.
+        self.door.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Accepting failed.
+    pub fn accept_failed(&self, now: Time, error: &io::Error) {
+        // A panic here must not end the server.
+        let told = catch_unwind(AssertUnwindSafe(|| self.service.accept_failed(error)));
+        let mut door = self.door();
+        if told.is_err() {
+            door.panicked();
+        }
+        door.accept_failed(now, error);
+    }
+
+    /// What came of the server so far.
+    pub fn served(&self) -> Served {
+        self.door().served()
+    }
+}
+
+impl<S: Service, T: Clock> App for Serving<'_, S, T> {
+    type Machine = S::Machine;
+    type Name = Caller;
+
+    fn open(&self, now: Time, caller: &Caller, control: &Control<CommandOf<Self>>) -> S::Machine {
+        self.service.open(now, caller, control)
+    }
+
+    fn event(&self, caller: &Caller, event: <S::Machine as Machine>::Event) {
+        self.service.event(caller, event);
+    }
+
+    fn ended(&self, caller: &Caller, ended: Ended<<S::Machine as Machine>::Outcome>) {
+        self.service.ended(caller, ended);
+    }
+
+    fn over(&self, caller: &Caller, panicked: Result<(), Panic>) {
+        let mut door = self.door();
+        if panicked.is_err() {
+            door.panicked();
+        }
+        if door.ended(self.clock.now(), caller) {
+            self.ring.ring();
+        }
+    }
+}
+
+impl<C> fmt::Debug for Numbered<'_, C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Numbered").finish_non_exhaustive()
+    }
+}
+
+impl<S: Service, T> fmt::Debug for Serving<'_, S, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Serving").field("ring", &self.ring).finish_non_exhaustive()
+    }
+}
