@@ -146,9 +146,8 @@ impl Report {
         for (entry, calls) in &self.calls {
             let said = match calls {
                 Ok(calls) => {
-                    let each: Vec<_> = calls.iter().map(|(name, each)| format!("{each:.2} {name}")).collect();
-                    let all: f64 = calls.iter().map(|(_, each)| each).sum();
-                    format!("{all:.2}: {}", each.join(" + "))
+                    let each = calls.each.iter().map(|(name, each)| format!("{each:.2} {name}"));
+                    format!("{:.2}: {}", calls.all, each.collect::<Vec<_>>().join(" + "))
                 }
                 Err(why) => format!("skipped: {why}"),
             };
