@@ -5,7 +5,9 @@
 //! asked for.
 
 mod catalogue;
+mod chart;
 mod cores;
+mod docs;
 mod generator;
 mod goals;
 mod idle;
@@ -116,6 +118,9 @@ fn run(options: &Options, folder: std::path::PathBuf) -> io::Result<Report> {
         measure_table(&bench, rounds, descriptors, &mut report)?;
         println!("{}\n{}", report.table(), report.idle());
     }
+    if let Some(folder) = &options.write {
+        docs::write(folder, &report)?;
+    }
     Ok(report)
 }
 
@@ -131,16 +136,29 @@ fn descriptors() -> io::Result<usize> {
     Ok(usize::try_from(limit).unwrap_or(usize::MAX))
 }
 
+/// On what, and with what.
 fn setting(bench: &Bench, rounds: usize) -> io::Result<String> {
-    let kernel = fs::read_to_string("/proc/sys/kernel/osrelease")?;
+    let release = fs::read_to_string("/proc/sys/kernel/osrelease")?;
+    let kernel = release.split(['-', '\n']).next().unwrap_or_default();
+    let cpus = fs::read_to_string("/proc/cpuinfo")?;
+    let model = cpus.lines().find_map(|line| line.strip_prefix("model name")?.split(": ").nth(1));
     let cores = std::thread::available_parallelism()?;
     let Cores { server, generator } = bench.cores;
+    let versions = ["mio", "tokio", "smol", "async-io"].map(|name| format!("{name} {}", version(name)));
     Ok(format!(
-        "Kernel {}, {cores} cores, servers on core {server}, the generator on core {generator}; {rounds} rounds of \
-         slices of {} ms.",
-        kernel.trim(),
+        "Kernel {kernel}, {cores} cores ({}); servers pinned to core {server}, the generator to core {generator}; \
+         {rounds} rounds of\nslices of {} ms; {}.",
+        model.unwrap_or("of unknown make"),
         bench.slice.as_millis(),
+        versions.join(", "),
     ))
+}
+
+/// Of a package, as it is locked.
+fn version(name: &str) -> &'static str {
+    let lock = include_str!("../../Cargo.lock");
+    let found = lock.split_once(&format!("name = \"{name}\"\nversion = \""));
+    found.and_then(|(_, rest)| rest.split('"').next()).unwrap_or_default()
 }
 
 /// Workload after workload, but the rows in the order of the goals.
