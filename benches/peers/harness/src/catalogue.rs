@@ -78,7 +78,48 @@ pub static LISTED: [&Entry; 16] = [
     &LIBUV,
 ];
 
+/// Whose system calls are counted: of those that make the same, one.
+pub static CALLING: [&Entry; 11] = [
+    &REACTOR,
+    &URING,
+    &SMOL,
+    &STD,
+    &EPOLL_TUNED,
+    &MIO,
+    &TOKIO_TUNED,
+    &SMOL_COPY,
+    &ASYNC_IO,
+    &THREAD_TUNED,
+    &GO,
+];
+
+/// Whose memory is looked at.
+pub static IDLE: [&Entry; 13] = [
+    &REACTOR,
+    &URING,
+    &SMOL,
+    &STD,
+    &EPOLL_TUNED,
+    &MIO,
+    &TOKIO,
+    &TOKIO_TUNED,
+    &SMOL_COPY,
+    &ASYNC_IO,
+    &THREAD,
+    &GO,
+    &LIBUV,
+];
+
 impl Entry {
+    /// That it needs for a connection: to wake a thread that waits, or a pipe to splice through.
+    pub fn descriptors(&self) -> usize {
+        match self {
+            _ if *self == STD => 2,
+            _ if *self == GO => 3,
+            _ => 1,
+        }
+    }
+
     /// What a reader knows it by.
     pub fn name(&self) -> String {
         match self.program {

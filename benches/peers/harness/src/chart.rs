@@ -12,11 +12,11 @@ const STYLE: &str = "<style>\
     text{font:12px system-ui,sans-serif;fill:#1f2328}\
     .title{font-weight:600;font-size:14px}.soft{fill:#59636e}.end{text-anchor:end}.middle{text-anchor:middle}\
     .page{fill:#ffffff}.grid{stroke:#d1d9e0}.goal{stroke:#1f2328;stroke-width:1.5}\
-    .ours,.reached{fill:#0969da;stroke:#0969da}.peer{fill:#9aa4af}\
+    .ours,.reached{fill:#0969da}.reached{stroke:#0969da}.peer{fill:#9aa4af}\
     .missed{fill:#ffffff;stroke:#bc4c00;stroke-width:2}line.reached,line.missed{stroke-width:2}\
     @media (prefers-color-scheme:dark){\
     text{fill:#f0f6fc}.soft{fill:#9198a1}.page{fill:#0d1117}.grid{stroke:#3d444d}.goal{stroke:#f0f6fc}\
-    .ours,.reached{fill:#58a6ff;stroke:#58a6ff}.peer{fill:#656c76}.missed{fill:#0d1117;stroke:#f0883e}}\
+    .ours,.reached{fill:#58a6ff}.reached{stroke:#58a6ff}.peer{fill:#656c76}.missed{fill:#0d1117;stroke:#f0883e}}\
     </style>\n";
 
 const LINE: f64 = 20.0;

@@ -15,7 +15,7 @@ const HOW: &str = "\
 All servers of a workload are up. The generator gives a slice to one, then to the other, in random order; a ratio is of
 two slices that are neighbours, ours against the other's, and what is told is the median of the pairs, with the 95 %
 interval of the median (bootstrap). The CPU is the server's, as the kernel counts it for all its threads. All that is on
-its way is awaited before a slice ends, and every byte is compared. Each server is started three times in a workload.
+its way is awaited before a slice ends, and every byte is compared. Each server is started five times in a workload, for one is luckier with its memory than the next.
 *As its example* is what the project's own examples do, *tuned* is 64 KiB and `TCP_NODELAY`.
 ";
 

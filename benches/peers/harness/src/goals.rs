@@ -104,7 +104,7 @@ pub fn goals() -> Vec<Goal> {
     goals.extend(usual.map(|workload| cpu(&all::REACTOR, &all::TOKIO_TUNED, workload, 0.98)));
     goals.extend(usual.map(|workload| cpu(&all::REACTOR, &all::TOKIO, workload, 0.95)));
     goals.push(Goal {
-        others: vec![&all::EPOLL, &all::EPOLL_TUNED, &all::MIO, &all::TOKIO_TUNED],
+        others: vec![&all::EPOLL_TUNED, &all::MIO, &all::TOKIO_TUNED],
         figure: Figure::Rate,
         bound: Bound::AtLeast(2.5),
         ..cpu(&all::REACTOR_SPIN, &all::MIO, ONE, 1.0)

@@ -24,10 +24,9 @@ pub struct Idle {
 }
 
 pub fn measure(bench: &Bench, entry: &Entry) -> Result<Idle, Failure> {
-    match with(CONNECTIONS, bench, entry) {
-        Err(Failure::Broken(_)) => with(FEWER, bench, entry),
-        idle => idle,
-    }
+    // And some for itself.
+    let all = CONNECTIONS * entry.descriptors() + 256 <= bench.descriptors;
+    with(if all { CONNECTIONS } else { FEWER }, bench, entry)
 }
 
 fn with(connections: usize, bench: &Bench, entry: &Entry) -> Result<Idle, Failure> {

@@ -8,9 +8,11 @@ mod catalogue;
 mod chart;
 mod cores;
 mod docs;
+mod everyone;
 mod generator;
 mod goals;
 mod idle;
+mod machine;
 mod options;
 mod order;
 mod plan;
@@ -24,30 +26,28 @@ mod syscalls;
 use std::cell::Cell;
 use std::fs;
 use std::io;
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 
 use cores::Cores;
 use goals::{Figure, Goal, Workload};
 use options::Options;
-use order::Group;
 use plan::{Reached, Row, Verdict, verdict};
-use report::{Cell as TableCell, Report};
-use slices::{Bench, Failure, Taken};
-use stats::{Summary, median};
+use report::Report;
+use slices::{Bench, Failure};
+use stats::Summary;
 
 /// Rounds of pairs, of each server against its neighbour.
 const ROUNDS: usize = 30;
+const QUICK_ROUNDS: usize = 5;
 const SLICE: Duration = Duration::from_millis(200);
 /// Slices for a cell of the table of all.
-const TABLE: usize = 4;
-
-const DESCRIPTORS: u64 = 64 << 10;
+const TABLE: usize = 3;
 
 /// A goal is missed.
 const MISSED: u8 = 1;
@@ -79,24 +79,25 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(options: &Options, folder: std::path::PathBuf) -> io::Result<Report> {
+fn run(options: &Options, folder: PathBuf) -> io::Result<Report> {
     let interrupted = Arc::new(AtomicBool::new(false));
     for signal in [SIGINT, SIGTERM, SIGHUP] {
         signal_hook::flag::register(signal, Arc::clone(&interrupted))?;
     }
-    let descriptors = descriptors()?;
     let cores = Cores::find()?;
     let bench = Bench {
         ours: options.ours.clone(),
         peers: options.peers.clone(),
         folder,
         cores,
+        descriptors: machine::descriptors()?,
         slice: if options.quick { SLICE / 2 } else { SLICE },
         interrupted,
         started: Cell::new(0),
+        since: Instant::now(),
     };
-    let rounds = if options.quick { 6 } else { ROUNDS };
-    let mut report = Report { setting: setting(&bench, rounds)?, ..Report::default() };
+    let rounds = options.rounds.unwrap_or(if options.quick { QUICK_ROUNDS } else { ROUNDS });
+    let mut report = Report { setting: machine::setting(&bench, rounds)?, ..Report::default() };
     println!("{}\n", report.setting);
     if !options.syscalls {
         measure_goals(&bench, options.goal.as_deref(), rounds, &mut report)?;
@@ -106,7 +107,8 @@ fn run(options: &Options, folder: std::path::PathBuf) -> io::Result<Report> {
         println!("{}", report.goals());
     }
     if options.goal.is_none() {
-        for entry in catalogue::LISTED {
+        bench.tell("system calls");
+        for entry in catalogue::CALLING {
             bench.go_on()?;
             let calls = syscalls::measure(&bench, entry).map_err(|error| error.to_string());
             report.calls.push((entry, calls));
@@ -115,7 +117,8 @@ fn run(options: &Options, folder: std::path::PathBuf) -> io::Result<Report> {
     }
     if options.goal.is_none() && !options.syscalls {
         let rounds = if options.quick { 1 } else { TABLE };
-        measure_table(&bench, rounds, descriptors, &mut report)?;
+        everyone::measure(&bench, rounds, &mut report)?;
+        everyone::memory(&bench, &mut report)?;
         println!("{}\n{}", report.table(), report.idle());
     }
     if let Some(folder) = &options.write {
@@ -124,49 +127,15 @@ fn run(options: &Options, folder: std::path::PathBuf) -> io::Result<Report> {
     Ok(report)
 }
 
-/// As many descriptors as we may have, for us and for the servers: Go's takes three a connection.
-fn descriptors() -> io::Result<usize> {
-    let (_, hard) = getrlimit(Resource::RLIMIT_NOFILE)?;
-    // Only root may have more than the hard limit.
-    let limit = match setrlimit(Resource::RLIMIT_NOFILE, DESCRIPTORS, DESCRIPTORS.max(hard)) {
-        Ok(()) => DESCRIPTORS,
-        Err(_) => hard,
-    };
-    setrlimit(Resource::RLIMIT_NOFILE, limit, limit.max(hard))?;
-    Ok(usize::try_from(limit).unwrap_or(usize::MAX))
-}
-
-/// On what, and with what.
-fn setting(bench: &Bench, rounds: usize) -> io::Result<String> {
-    let release = fs::read_to_string("/proc/sys/kernel/osrelease")?;
-    let kernel = release.split(['-', '\n']).next().unwrap_or_default();
-    let cpus = fs::read_to_string("/proc/cpuinfo")?;
-    let model = cpus.lines().find_map(|line| line.strip_prefix("model name")?.split(": ").nth(1));
-    let cores = std::thread::available_parallelism()?;
-    let Cores { server, generator } = bench.cores;
-    let versions = ["mio", "tokio", "smol", "async-io"].map(|name| format!("{name} {}", version(name)));
-    Ok(format!(
-        "Kernel {kernel}, {cores} cores ({}); servers pinned to core {server}, the generator to core {generator}; \
-         {rounds} rounds of\nslices of {} ms; {}.",
-        model.unwrap_or("of unknown make"),
-        bench.slice.as_millis(),
-        versions.join(", "),
-    ))
-}
-
-/// Of a package, as it is locked.
-fn version(name: &str) -> &'static str {
-    let lock = include_str!("../../Cargo.lock");
-    let found = lock.split_once(&format!("name = \"{name}\"\nversion = \""));
-    found.and_then(|(_, rest)| rest.split('"').next()).unwrap_or_default()
-}
-
 /// Workload after workload, but the rows in the order of the goals.
 fn measure_goals(bench: &Bench, named: Option<&str>, rounds: usize, report: &mut Report) -> io::Result<()> {
     let mut goals = goals::goals();
     if let Some(named) = named {
         goals.extend(goals::planted());
         goals.retain(|goal| goal.name().contains(named));
+        if goals.is_empty() {
+            return Err(io::Error::other(format!("no goal has `{named}` in its name")));
+        }
     }
     let mut workloads: Vec<Workload> = Vec::new();
     let mut rows: Vec<Row> = Vec::new();
@@ -178,7 +147,7 @@ fn measure_goals(bench: &Bench, named: Option<&str>, rounds: usize, report: &mut
         }
     }
     for workload in workloads {
-        eprintln!("{}", workload.title);
+        bench.tell(workload.title);
         let of_it: Vec<Goal> = goals
             .iter()
             .filter(|goal| goal.workload == workload && goal.figure != Figure::Idle)
@@ -204,40 +173,6 @@ fn idle_row(bench: &Bench, goal: &Goal, report: &mut Report) -> Row {
         Ok(Reached { summary, against: None, verdict: verdict(goal.bound, &summary) })
     });
     Row { goal: goal.clone(), result }
-}
-
-fn measure_table(bench: &Bench, rounds: usize, descriptors: usize, report: &mut Report) -> io::Result<()> {
-    let entries = catalogue::LISTED;
-    report.table.workloads = goals::LISTED.to_vec();
-    report.table.rows = entries.map(|entry| (entry, Vec::new())).to_vec();
-    for workload in goals::LISTED {
-        eprintln!("all, {}", workload.title);
-        let each = match workload.load {
-            generator::Load::PingPong { connections, .. } => connections + 8,
-            generator::Load::Bulk | generator::Load::Churn => 64,
-        };
-        let mut taken = Taken::default();
-        // So many at one time as there are descriptors for.
-        for some in entries.chunks((descriptors / each).max(1)) {
-            let alone: Vec<Group> = (0..some.len()).map(|ours| Group { ours, others: Vec::new() }).collect();
-            bench.block(some, &alone, workload, rounds, &mut taken)?;
-        }
-        for (entry, cells) in &mut report.table.rows {
-            let slices = taken.slices.iter().filter(|(of, _)| of == entry).map(|(_, slice)| slice);
-            let of =
-                |figure: fn(&slices::Slice) -> f64| median(&slices.clone().map(figure).collect::<Vec<_>>());
-            let (rate, cpu) = if workload == goals::BULK { (1.0, 1.0) } else { (1e-3, 1e6) };
-            let cell: TableCell = of(slices::Slice::rate).zip(of(slices::Slice::cpu_each));
-            cells.push(cell.map(|(each, seconds)| (each * rate, seconds * cpu)));
-        }
-    }
-    for entry in entries {
-        bench.go_on()?;
-        if !report.idle.iter().any(|(known, _)| *known == entry) {
-            report.idle.push((entry, idle::measure(bench, entry)));
-        }
-    }
-    Ok(())
 }
 
 fn exit(report: &Report) -> u8 {

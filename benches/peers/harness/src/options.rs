@@ -13,6 +13,8 @@ pub struct Options {
     pub write: Option<PathBuf>,
     /// Enough to see that it runs, not to see 3 %.
     pub quick: bool,
+    /// Of pairs, if not as many as usual.
+    pub rounds: Option<usize>,
     /// Goals with this in their names, and no tables.
     pub goal: Option<String>,
     /// System calls alone.
@@ -26,6 +28,7 @@ impl Options {
             peers: PathBuf::new(),
             write: None,
             quick: false,
+            rounds: None,
             goal: None,
             syscalls: false,
         };
@@ -36,6 +39,10 @@ impl Options {
                 "--peers" => options.peers = value()?.into(),
                 "--docs" => options.write = Some(value()?.into()),
                 "--goal" => options.goal = Some(value()?),
+                "--rounds" => {
+                    let rounds = value()?.parse().ok().filter(|rounds| (1..=1000).contains(rounds));
+                    options.rounds = Some(rounds.ok_or("--rounds wants a number of 1 to 1000")?);
+                }
                 "--quick" => options.quick = true,
                 "--syscalls" => options.syscalls = true,
                 _ => return Err(format!("{word}: no such option")),

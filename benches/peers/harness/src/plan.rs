@@ -9,7 +9,7 @@ use crate::slices::{Bench, Failure, Pair, Taken};
 use crate::stats::Summary;
 
 /// Each server is started anew so many times, for one is luckier with its pages than the next.
-const STARTS: usize = 3;
+const STARTS: usize = 5;
 /// Slices of a server that is compared with nobody.
 const ALONE: usize = 10;
 
@@ -46,6 +46,9 @@ pub fn measure(bench: &Bench, goals: &[Goal], workload: Workload, rounds: usize)
             bench.block(&entries, &compared, workload, share, &mut taken)?;
         }
     }
+    // Who was compared has slices already.
+    let alone: Vec<Group> =
+        alone.into_iter().filter(|group| compared.iter().all(|other| other.ours != group.ours)).collect();
     if !alone.is_empty() {
         bench.block(&entries, &alone, workload, ALONE.min(rounds), &mut taken)?;
     }

@@ -47,7 +47,7 @@ impl Report {
                 Err(failure) => {
                     let (Failure::NotStarted(why) | Failure::Broken(why)) = failure;
                     let word = if matches!(failure, Failure::Broken(_)) { "**broken**" } else { "skipped" };
-                    format!("| {name} | {bound} | | | | | {word}: {} |", why.replace('|', "/"))
+                    format!("| {name} | {bound} | | | | | {word}: `{}` |", why.replace('|', "/"))
                 }
                 Ok(reached) => {
                     let s = reached.summary;
@@ -149,7 +149,7 @@ impl Report {
                     let each = calls.each.iter().map(|(name, each)| format!("{each:.2} {name}"));
                     format!("{:.2}: {}", calls.all, each.collect::<Vec<_>>().join(" + "))
                 }
-                Err(why) => format!("skipped: {why}"),
+                Err(why) => format!("skipped: `{why}`"),
             };
             let _ = writeln!(out, "| {} | {said} |", entry.name());
         }

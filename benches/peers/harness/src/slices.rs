@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::catalogue::{Entry, Program};
 use crate::cores::Cores;
@@ -26,9 +26,12 @@ pub struct Bench {
     /// Of this run alone.
     pub folder: PathBuf,
     pub cores: Cores,
+    /// How many we may have, and each server.
+    pub descriptors: usize,
     pub slice: Duration,
     pub interrupted: Arc<AtomicBool>,
     pub started: Cell<u32>,
+    pub since: Instant,
 }
 
 /// What one server did in one slice.
@@ -112,6 +115,12 @@ impl Bench {
         started
     }
 
+    /// Where it is, for who waits.
+    pub fn tell(&self, what: &str) {
+        eprintln!("{:4} s: {what}", self.since.elapsed().as_secs());
+    }
+
+    /// An error if somebody does not want to wait any more.
     pub fn go_on(&self) -> io::Result<()> {
         if self.interrupted.load(Ordering::Relaxed) {
             return Err(io::ErrorKind::Interrupted.into());
@@ -125,7 +134,7 @@ impl Bench {
             self.start(entry, workload.shared).map_err(|error| Failure::NotStarted(error.to_string()))?;
         let connected = Generator::connect(workload.load, &server.address).and_then(|generator| {
             let mut lane = Lane { server, generator };
-            lane.slice(self.slice / 4)?;
+            lane.slice(self.slice / 8)?;
             Ok(lane)
         });
         connected.map_err(|error| Failure::Broken(error.to_string()))

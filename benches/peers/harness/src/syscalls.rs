@@ -20,7 +20,7 @@ use crate::goals::FIFTY;
 use crate::server::Server;
 use crate::slices::Bench;
 
-const TIME: Duration = Duration::from_millis(500);
+const TIME: Duration = Duration::from_millis(200);
 
 /// Of all there are, those that an echo server may make; what it makes besides shows in the sum.
 const CALLS: [&str; 24] = [
