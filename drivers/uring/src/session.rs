@@ -1,0 +1,273 @@
+//! One machine and its socket: what was asked of the ring for it, and what came of that.
+
+use std::io;
+use std::rc::Rc;
+
+use bytes::Bytes;
+use roundtrip_core::{Machine, Teardown, Time};
+use roundtrip_net::event_loop::Token;
+use roundtrip_net::{Block, Call, Clock, Connection, Ended, Guarded, Mailbox, classify};
+
+use crate::ring::{LineId, Received, Uring, What};
+
+/// How often a connection goes on without waiting before the others of its thread have their turn.
+const TURNS: u32 = 32;
+
+/// What came of a wake-up.
+#[derive(Debug)]
+pub(crate) enum Turn<O> {
+    /// The machine closed, and nothing is in flight. The session must be dropped.
+    Over(Ended<O>),
+    /// It must be woken again without waiting, but after the ring was entered.
+    Again,
+    /// It waits for what is in flight, for mail, or until then.
+    Wait(Option<Time>),
+}
+
+/// A machine on its stream.
+#[derive(Debug)]
+pub(crate) struct Session<M: Machine> {
+    connection: Connection<M, Rc<Guarded>>,
+    mailbox: Mailbox<M::Command>,
+    line: LineId,
+    begun: bool,
+    receive: Receive,
+    send: Send,
+    /// Writing failed, and what was received until then is waited for.
+    broken: Option<io::Error>,
+    /// A deadline has passed, and since then the ring was entered: what had come was received.
+    looked: bool,
+    closed: Option<(Teardown, M::Outcome)>,
+}
+
+/// The way in. A receive is in flight whenever there is credit: it asks for no more than that.
+#[derive(Debug, Default)]
+struct Receive {
+    in_flight: bool,
+    /// What it brought.
+    came: Option<io::Result<Received>>,
+    /// What there was no credit for after all.
+    surplus: Bytes,
+    /// There is nothing to receive that the kernel knew of.
+    empty: bool,
+    /// Bytes that came after the machine's end.
+    late: u64,
+}
+
+/// The way out. A send is in flight whenever something is pending.
+#[derive(Debug, Default)]
+struct Send {
+    in_flight: bool,
+    /// What it came to.
+    sent: Option<io::Result<usize>>,
+    /// The socket takes no more at once.
+    full: bool,
+}
+
+impl<M: Machine> Session<M> {
+    /// A machine that begins now.
+    pub(crate) fn new(
+        uring: &mut Uring,
+        token: Token,
+        stream: Guarded,
+        mailbox: Mailbox<M::Command>,
+        now: Time,
+        machine: impl FnOnce(Time) -> M,
+    ) -> Self {
+        let stream = Rc::new(stream);
+        let connection = Connection::new(Rc::clone(&stream), now, machine);
+        Self {
+            connection,
+            mailbox,
+            line: uring.attach(token, stream),
+            begun: false,
+            receive: Receive::default(),
+            send: Send::default(),
+            broken: None,
+            looked: false,
+            closed: None,
+        }
+    }
+
+    /// The ring said this.
+    pub(crate) fn note(&mut self, what: What) {
+        match what {
+            What::Received(came) => {
+                self.receive.in_flight = false;
+                self.receive.came = Some(came);
+            }
+            What::Sent(sent) => {
+                self.send.in_flight = false;
+                self.send.sent = Some(sent);
+            }
+            What::Ready => {}
+        }
+    }
+
+    /// The bell rang.
+    pub(crate) const fn expect_mail(&mut self) {
+        self.connection.expect_mail();
+    }
+
+    /// When it must be woken at the latest.
+    pub(crate) const fn deadline(&self) -> Option<Time> {
+        match self.closed {
+            None => self.connection.session().deadline(),
+            Some(_) => None,
+        }
+    }
+
+    /// The ring is of no use any more.
+    pub(crate) fn fail(&mut self, error: io::Error) {
+        self.connection.fail(Call::Wait, error);
+    }
+
+    /// One wake-up.
+    pub(crate) fn run(
+        &mut self,
+        uring: &mut Uring,
+        clock: &impl Clock,
+        block: &mut Block,
+        mut events: impl FnMut(M::Event),
+    ) -> Turn<M::Outcome> {
+        if self.closed.is_some() {
+            return self.wind_up(uring);
+        }
+        if std::mem::replace(&mut self.begun, true) {
+            self.connection.wake(clock.now());
+            if self.must_look() {
+                return Turn::Again;
+            }
+            self.tell_what_came();
+            self.tell_what_was_sent(uring, block);
+        }
+        let mut turns = 0..TURNS;
+        loop {
+            self.closed = self.connection.advance_to_write(&mut events);
+            if self.closed.is_some() {
+                return self.wind_up(uring);
+            }
+            // Mail comes first: a peer that always has more to read must not keep it from being seen.
+            if !(self.connection.deliver(&self.mailbox) || self.tell_surplus()) {
+                self.ask(uring);
+                return Turn::Wait(self.deadline());
+            }
+            if turns.next().is_none() {
+                self.ask(uring);
+                return Turn::Again;
+            }
+        }
+    }
+
+    /// Whether a deadline has passed and the kernel was not asked since then what had come: that is told *before* the
+    /// deadline takes effect, for it may have come while we were suspended.
+    fn must_look(&mut self) -> bool {
+        let late = self.deadline().is_some_and(|deadline| deadline <= self.connection.now());
+        self.looked = late && self.receive.in_flight && !self.looked;
+        self.looked
+    }
+
+    fn tell_what_came(&mut self) {
+        match self.receive.came.take() {
+            None => {}
+            Some(Ok(Received { bytes, .. })) if bytes.is_empty() => self.connection.finished(),
+            Some(Ok(Received { bytes, more })) => {
+                self.receive.empty = !more;
+                // What is told while a write is outstanding is kept for a while.
+                let keep = self.connection.session().pending_bytes().is_some();
+                let bytes = if keep { Bytes::copy_from_slice(&bytes) } else { bytes };
+                self.receive.surplus = self.connection.came(bytes);
+            }
+            Some(Err(error)) => match error.raw_os_error() {
+                // There was no buffer free, or it was cancelled: it is asked for again.
+                Some(libc::ENOBUFS | libc::ECANCELED) => {}
+                _ => self.connection.fail(Call::Read, error),
+            },
+        }
+    }
+
+    /// Tells what there was no credit for, if there is credit now; whether there was any.
+    fn tell_surplus(&mut self) -> bool {
+        if self.receive.surplus.is_empty() || self.connection.session().credit() == 0 {
+            return false;
+        }
+        let surplus = std::mem::take(&mut self.receive.surplus);
+        self.receive.surplus = self.connection.came(surplus);
+        true
+    }
+
+    fn tell_what_was_sent(&mut self, uring: &mut Uring, block: &mut Block) {
+        match self.send.sent.take() {
+            None => {}
+            Some(Ok(sent)) => {
+                self.connection.wrote(sent);
+                self.hold_pending();
+            }
+            Some(Err(error)) if classify::is_again(&error) => self.hold_pending(),
+            Some(Err(error)) => self.broken = Some(error),
+        }
+        if let Some(error) = self.broken.take() {
+            if self.receive.in_flight {
+                uring.cancel_receive(self.line);
+                self.broken = Some(error);
+            } else {
+                self.connection.broke(block, error);
+            }
+        }
+    }
+
+    /// What is still pending stays for a while.
+    fn hold_pending(&mut self) {
+        self.send.full = self.connection.session().pending_bytes().is_some();
+        if self.send.full {
+            self.connection.unshare_pending();
+        }
+    }
+
+    /// Has the ring send what is pending, and receive what there is credit for.
+    fn ask(&mut self, uring: &mut Uring) {
+        if self.broken.is_some() {
+            return;
+        }
+        let session = self.connection.session();
+        if let Some(pending) = session.pending_bytes().filter(|_| !self.send.in_flight) {
+            // A send that waits keeps all of the memory around its bytes. So the first one does not wait.
+            uring.send(self.line, pending.clone(), !self.send.full);
+            self.send.in_flight = true;
+        }
+        if session.credit() > 0 && !self.receive.in_flight && self.receive.surplus.is_empty() {
+            uring.receive(self.line, session.credit(), self.receive.empty);
+            self.receive.in_flight = true;
+        }
+    }
+
+    /// After the machine's end: cancels what is in flight, and counts what comes of it.
+    fn wind_up(&mut self, uring: &mut Uring) -> Turn<M::Outcome> {
+        if let Some(Ok(sent)) = self.send.sent.take() {
+            self.connection.wrote(sent);
+        }
+        if let Some(Ok(Received { bytes, .. })) = self.receive.came.take() {
+            self.receive.late += bytes.len() as u64;
+        }
+        if !uring.is_idle(self.line) {
+            uring.cancel(self.line);
+            return Turn::Wait(None);
+        }
+        let Some((how, outcome)) = self.closed.take() else { return Turn::Wait(None) };
+        let mut ended = self.connection.close(how, outcome);
+        ended.unread += self.receive.late + self.receive.surplus.len() as u64;
+        uring.detach(self.line);
+        Turn::Over(ended)
+    }
+
+    /// After a panic, when the machine is not called any more: whether nothing is in flight, and the session can be
+    /// dropped. Until then it must be asked again after each completion.
+    pub(crate) fn give_up(&self, uring: &mut Uring) -> bool {
+        if uring.is_idle(self.line) {
+            uring.detach(self.line);
+            return true;
+        }
+        uring.cancel(self.line);
+        false
+    }
+}
