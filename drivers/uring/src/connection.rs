@@ -24,6 +24,15 @@ pub fn drive<M: Machine>(stream: Stream, machine: impl FnOnce(Time) -> M) -> io:
     Ok(driver.drive(stream, machine, |_event| {}))
 }
 
+/// Whether a ring can be made here.
+///
+/// # Errors
+///
+/// What a driver would say: the kernel has none, or one without what is needed, or forbids it.
+pub fn available() -> io::Result<()> {
+    Prepared::new(UringOptions::default()).map(drop)
+}
+
 /// Drives one connection: make it, hand its [`Control`] to whoever should reach in, then
 /// [`drive`](Driver::drive).
 ///

@@ -67,7 +67,7 @@ mod session;
 mod thread;
 
 pub use clients::{drive_all, drive_all_on};
-pub use connection::{Driver, drive};
+pub use connection::{Driver, available, drive};
 pub use options::UringOptions;
 pub use roundtrip_net::{
     BindOptions, Call, CallFailed, Caller, Clients, Clock, ConnectOptions, Control, Ended, Endpoint,

@@ -9,6 +9,8 @@
 #![allow(unsafe_code, reason = "what a ring is given is checked by nobody else")]
 
 mod buffers;
+#[cfg(test)]
+mod tests;
 mod unavailable;
 
 use std::collections::VecDeque;
