@@ -71,14 +71,15 @@ impl<C, T: Clock> Driver<C, T> {
         let Self { prepared, way_in: WayIn { ring, mailbox, .. }, clock } = self;
         let mut uring = prepared.start();
         let stream = Guarded::new(stream);
-        let mut session = Session::new(&mut uring, ONLY, stream, mailbox, clock.now(), machine);
+        let mut now = clock.now();
+        let mut session = Session::new(&mut uring, ONLY, stream, mailbox, now, machine);
         let mut block = Block::default();
         let mut rung = Vec::new();
         if ring.belongs_to(ONLY) {
             session.expect_mail();
         }
         loop {
-            let sleep = match session.run(&mut uring, &clock, &mut block, &mut events) {
+            let sleep = match session.run(&mut uring, now, &mut block, &mut events) {
                 Turn::Over(ended) => return ended,
                 Turn::Wait(deadline) if uring.wake().may_sleep() => {
                     Sleep::For(deadline.and_then(|_| until(clock.now(), deadline)))
@@ -87,12 +88,18 @@ impl<C, T: Clock> Driver<C, T> {
             };
             if let Err(error) = uring.enter(sleep) {
                 session.fail(error);
-                continue;
             }
+            now = clock.now();
             while let Some(done) = uring.reap() {
-                if done.name == ONLY {
-                    session.note(done.what);
+                if done.name != ONLY {
+                    continue;
                 }
+                if session.has_news()
+                    && let Turn::Over(ended) = session.run(&mut uring, now, &mut block, &mut events)
+                {
+                    return ended;
+                }
+                session.note(done.what);
             }
             uring.wake().hear(&mut rung);
             if !rung.is_empty() {

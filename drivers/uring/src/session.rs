@@ -6,7 +6,7 @@ use std::rc::Rc;
 use bytes::Bytes;
 use roundtrip_core::{Machine, Teardown, Time};
 use roundtrip_net::event_loop::Token;
-use roundtrip_net::{Block, Call, Clock, Connection, Ended, Guarded, Mailbox, classify};
+use roundtrip_net::{Block, Call, Connection, Ended, Guarded, Mailbox, classify};
 
 use crate::ring::{LineId, Received, Uring, What};
 
@@ -40,7 +40,7 @@ pub(crate) struct Session<M: Machine> {
     closed: Option<(Teardown, M::Outcome)>,
 }
 
-/// The way in. A receive is in flight whenever there is credit: it asks for no more than that.
+/// The way in. A receive is in flight whenever there is credit: it brings no more than that, at one time or at several.
 #[derive(Debug, Default)]
 struct Receive {
     in_flight: bool,
@@ -48,6 +48,8 @@ struct Receive {
     came: Option<io::Result<Received>>,
     /// What there was no credit for after all.
     surplus: Bytes,
+    /// The end came behind that.
+    ended: bool,
     /// There is nothing to receive that the kernel knew of.
     empty: bool,
     /// Bytes that came after the machine's end.
@@ -89,11 +91,16 @@ impl<M: Machine> Session<M> {
         }
     }
 
+    /// Whether the ring said something that the machine does not know yet. It must be told before the ring says more.
+    pub(crate) const fn has_news(&self) -> bool {
+        self.receive.came.is_some() || self.send.sent.is_some()
+    }
+
     /// The ring said this.
     pub(crate) fn note(&mut self, what: What) {
         match what {
             What::Received(came) => {
-                self.receive.in_flight = false;
+                self.receive.in_flight = came.as_ref().is_ok_and(|came| came.goes_on);
                 self.receive.came = Some(came);
             }
             What::Sent(sent) => {
@@ -126,7 +133,7 @@ impl<M: Machine> Session<M> {
     pub(crate) fn run(
         &mut self,
         uring: &mut Uring,
-        clock: &impl Clock,
+        now: Time,
         block: &mut Block,
         mut events: impl FnMut(M::Event),
     ) -> Turn<M::Outcome> {
@@ -134,7 +141,7 @@ impl<M: Machine> Session<M> {
             return self.wind_up(uring);
         }
         if std::mem::replace(&mut self.begun, true) {
-            self.connection.wake(clock.now());
+            self.connection.wake(now);
             if self.must_look() {
                 return Turn::Again;
             }
@@ -163,20 +170,27 @@ impl<M: Machine> Session<M> {
     /// deadline takes effect, for it may have come while we were suspended.
     fn must_look(&mut self) -> bool {
         let late = self.deadline().is_some_and(|deadline| deadline <= self.connection.now());
-        self.looked = late && self.receive.in_flight && !self.looked;
+        self.looked = late && !self.has_news() && self.receive.in_flight && !self.looked;
         self.looked
     }
 
     fn tell_what_came(&mut self) {
         match self.receive.came.take() {
             None => {}
-            Some(Ok(Received { bytes, .. })) if bytes.is_empty() => self.connection.finished(),
-            Some(Ok(Received { bytes, more })) => {
+            Some(Ok(Received { bytes, .. })) if bytes.is_empty() => {
+                self.receive.ended = true;
+                self.tell_end();
+            }
+            Some(Ok(Received { bytes, more, .. })) => {
                 self.receive.empty = !more;
                 // What is told while a write is outstanding is kept for a while.
                 let keep = self.connection.session().pending_bytes().is_some();
                 let bytes = if keep { Bytes::copy_from_slice(&bytes) } else { bytes };
-                self.receive.surplus = self.connection.came(bytes);
+                if self.receive.surplus.is_empty() {
+                    self.receive.surplus = self.connection.came(bytes);
+                } else {
+                    self.receive.surplus = [&self.receive.surplus[..], &bytes].concat().into();
+                }
             }
             Some(Err(error)) => match error.raw_os_error() {
                 // There was no buffer free, or it was cancelled: it is asked for again.
@@ -193,7 +207,15 @@ impl<M: Machine> Session<M> {
         }
         let surplus = std::mem::take(&mut self.receive.surplus);
         self.receive.surplus = self.connection.came(surplus);
+        self.tell_end();
         true
+    }
+
+    /// Tells the end, if it came and nothing before it is left.
+    fn tell_end(&mut self) {
+        if self.receive.surplus.is_empty() && std::mem::take(&mut self.receive.ended) {
+            self.connection.finished();
+        }
     }
 
     fn tell_what_was_sent(&mut self, uring: &mut Uring, block: &mut Block) {
@@ -269,5 +291,166 @@ impl<M: Machine> Session<M> {
         }
         uring.cancel(self.line);
         false
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::options::UringOptions;
+    use crate::ring::{Prepared, Sleep};
+    use roundtrip_core::{Action, Input, Misuse, Wait};
+    use roundtrip_net::Control;
+    use roundtrip_net::event_loop::WayIn;
+    use std::io::Write;
+    use std::os::unix::net::UnixStream;
+
+    /// What a machine is told to do.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    enum Order {
+        Read(usize),
+        Close,
+    }
+
+    /// Does it, writes a few bytes first, and says what came.
+    #[derive(Default)]
+    struct Obedient {
+        read: usize,
+        wrote: bool,
+        closes: bool,
+        came: Vec<u8>,
+        writes: usize,
+    }
+
+    impl Machine for Obedient {
+        type Command = Order;
+        type Event = ();
+        type Outcome = Vec<u8>;
+
+        fn handle(&mut self, _now: Time, input: Input<Order>) -> Result<(), Misuse> {
+            match input {
+                Input::Command(Order::Read(most)) => self.read = most,
+                Input::Command(Order::Close) => self.closes = true,
+                Input::Data(bytes) => self.came.extend_from_slice(&bytes),
+                Input::Wrote(_) => self.wrote = true,
+                Input::Eof | Input::Stop | Input::Abort | Input::Failed(_) => {}
+            }
+            Ok(())
+        }
+
+        fn poll(&mut self, _now: Time) -> Action<(), Vec<u8>> {
+            if self.closes {
+                return Action::Close { how: Teardown::Graceful, outcome: self.came.clone() };
+            }
+            match std::mem::take(&mut self.writes) {
+                0 => Action::Wait(Wait { read: self.read, commands: 1, deadline: None }),
+                bytes => Action::Write(vec![7; bytes].into()),
+            }
+        }
+    }
+
+    /// A session whose completions the test makes up.
+    struct Bench {
+        uring: Uring,
+        session: Session<Obedient>,
+        control: Control<Order>,
+        peer: UnixStream,
+    }
+
+    impl Bench {
+        fn new(read: usize, writes: usize) -> Self {
+            let prepared = Prepared::new(UringOptions::default()).unwrap();
+            let WayIn { mailbox, control, .. } = WayIn::new(prepared.wake());
+            let (ours, peer) = UnixStream::pair().unwrap();
+            let mut uring = prepared.start();
+            let stream = Guarded::new(ours.into());
+            let machine = |_now| Obedient { read, writes, ..Obedient::default() };
+            let session = Session::new(&mut uring, Token(0), stream, mailbox, Time::ZERO, machine);
+            let mut bench = Self { uring, session, control, peer };
+            assert!(matches!(bench.run(), Turn::Wait(None)));
+            bench
+        }
+
+        fn run(&mut self) -> Turn<Vec<u8>> {
+            self.session.run(&mut self.uring, Time::ZERO, &mut Block::default(), |()| {})
+        }
+
+        fn order(&mut self, order: Order) -> Turn<Vec<u8>> {
+            self.control.post(order).unwrap();
+            self.session.expect_mail();
+            self.run()
+        }
+
+        fn received(&mut self, bytes: &'static [u8]) {
+            self.session.note(What::Received(Ok(Received {
+                bytes: Bytes::from_static(bytes),
+                more: false,
+                goes_on: false,
+            })));
+        }
+
+        /// Lets the ring do what it was asked for, and tells none of it.
+        fn settle(&mut self) {
+            self.uring.enter(Sleep::For(None)).unwrap();
+            while self.uring.reap().is_some() {}
+        }
+
+        /// What came of it once nothing was in flight.
+        fn end(mut self, mut turn: Turn<Vec<u8>>) -> Ended<Vec<u8>> {
+            loop {
+                if let Turn::Over(ended) = turn {
+                    return ended;
+                }
+                self.settle();
+                turn = self.run();
+            }
+        }
+    }
+
+    #[test]
+    fn what_completes_after_the_end_is_counted_and_told_to_nobody() {
+        let mut bench = Bench::new(100, 1000);
+        assert!(matches!(bench.order(Order::Close), Turn::Wait(None)), "two are in flight");
+        bench.received(b"late");
+        assert!(matches!(bench.run(), Turn::Wait(None)), "the ring says that they are");
+        bench.session.note(What::Sent(Ok(10)));
+        let turn = bench.run();
+        let ended = bench.end(turn);
+        assert_eq!((ended.outcome, ended.unread, ended.written), (Vec::new(), 4, 10));
+    }
+
+    /// A machine that takes its credit back is in the wrong, but it is not the peer's bytes that should suffer.
+    #[test]
+    fn bytes_that_came_when_the_credit_was_gone_are_told_when_there_is_some() {
+        for goes_on in [true, false] {
+            let mut bench = Bench::new(100, 0);
+            bench.order(Order::Read(0));
+            (&bench.peer).write_all(b".").unwrap();
+            bench.settle();
+            bench.received(b"early");
+            bench.run();
+            let came = |bench: &Bench| bench.session.connection.session().machine().came.len();
+            assert_eq!(came(&bench), 0);
+            if goes_on {
+                bench.order(Order::Read(2));
+                assert_eq!(came(&bench), 5);
+            }
+            let turn = bench.order(Order::Close);
+            assert_eq!(bench.end(turn).unread, if goes_on { 0 } else { 5 });
+        }
+    }
+
+    #[test]
+    fn what_a_socket_does_not_take_at_once_is_sent_when_it_does_and_copied_before() {
+        let mut bench = Bench::new(0, 1000);
+        bench.settle();
+        let whole = bench.session.connection.session().pending_bytes().cloned().unwrap();
+        bench.session.note(What::Sent(Ok(10)));
+        bench.run();
+        let session = bench.session.connection.session();
+        assert!(session.machine().wrote && bench.session.send.full);
+        let rest = session.pending_bytes().unwrap();
+        assert_eq!(rest.len(), 990);
+        assert_ne!(rest.as_ptr(), whole[10..].as_ptr(), "a copy");
     }
 }

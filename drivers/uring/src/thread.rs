@@ -21,6 +21,8 @@ pub(crate) struct Thread<'a, A: App, T> {
     uring: Uring,
     app: &'a A,
     clock: &'a T,
+    /// Read once a turn, after the ring was entered: for what it brought, the best guess there is.
+    now: Time,
     desk: Arc<DeskOf<A>>,
     slots: Slots<Held<A>>,
     timers: Timers,
@@ -50,6 +52,7 @@ impl<'a, A: App, T: Clock> Thread<'a, A, T> {
             uring: prepared.start(),
             app,
             clock,
+            now: clock.now(),
             desk,
             slots: Slots::new(),
             timers: Timers::default(),
@@ -104,18 +107,25 @@ impl<'a, A: App, T: Clock> Thread<'a, A, T> {
             (true, deadline) => Sleep::For(until(self.clock.now(), deadline)),
         };
         self.uring.enter(sleep)?;
+        self.now = self.clock.now();
         let mut door = false;
         while let Some(done) = self.uring.reap() {
-            door |= done.name == DOOR;
-            if let Some(held) = self.slots.get_mut(done.name) {
+            let token = done.name;
+            door |= token == DOOR;
+            if self.slots.get_mut(token).is_some_and(|held| held.session.has_news()) {
+                self.serve(token);
+            }
+            if let Some(held) = self.slots.get_mut(token) {
                 held.session.note(done.what);
-                held.enqueue(&mut self.queue, done.name);
+                held.enqueue(&mut self.queue, token);
             }
         }
         door |= self.hear();
         self.expire();
         for _ in 0..self.queue.len() {
-            if let Some(token) = self.queue.pop_front() {
+            let Some(token) = self.queue.pop_front() else { break };
+            if let Some(held) = self.slots.get_mut(token) {
+                held.queued = false;
                 self.serve(token);
             }
         }
@@ -146,7 +156,7 @@ impl<'a, A: App, T: Clock> Thread<'a, A, T> {
         if self.timers.next().is_none() {
             return;
         }
-        let now = self.clock.now();
+        let now = self.now;
         while let Some(slot) = self.timers.expire(now) {
             let Some(token) = self.slots.token(slot) else { continue };
             let Some(held) = self.slots.get_mut(token) else { continue };
@@ -170,7 +180,7 @@ impl<'a, A: App, T: Clock> Thread<'a, A, T> {
 
     fn install(&mut self, fresh: Fresh<A::Name, CommandOf<A>>) {
         let Fresh { name, stream, way_in: WayIn { ring, mailbox, control } } = fresh;
-        let now = self.clock.now();
+        let now = self.now;
         // The stream is lost with a panic, and so reset.
         let opened = catch_unwind(AssertUnwindSafe(|| {
             let stream = stream;
@@ -195,11 +205,10 @@ impl<'a, A: App, T: Clock> Thread<'a, A, T> {
     /// One connection's turn.
     fn serve(&mut self, token: Token) {
         let Some(held) = self.slots.get_mut(token) else { return };
-        held.queued = false;
         let Held { name, session, panic, .. } = held;
         if panic.is_none() {
             let events = |event| self.app.event(name, event);
-            let run = || session.run(&mut self.uring, self.clock, &mut self.block, events);
+            let run = || session.run(&mut self.uring, self.now, &mut self.block, events);
             match catch_unwind(AssertUnwindSafe(run)) {
                 Ok(Turn::Again) => return held.enqueue(&mut self.queue, token),
                 Ok(Turn::Wait(None)) => return,

@@ -44,6 +44,10 @@ const LAST_ROUND: Duration = Duration::from_millis(100);
 const POLLIN: u32 = 1;
 /// `IORING_RECVSEND_POLL_FIRST` of `io_uring_prep_recv(3)`: do not try before the socket says that it is ready.
 const POLL_FIRST: u16 = 1;
+/// `IORING_RECV_MULTISHOT`: receive again and again.
+const MULTISHOT: u16 = 2;
+/// From so many bytes on that may be received, they are received again and again.
+const MANY: usize = 4096;
 
 /// A ring that was made and not used yet. It can go to the thread that will use it.
 pub(crate) struct Prepared {
@@ -64,6 +68,8 @@ pub(crate) struct Uring {
     free: Vec<usize>,
     arena: Arena,
     wake: Arc<Wake>,
+    /// The kernel limits what one operation receives in all: Linux since 6.17.
+    limits: bool,
     /// Nothing can be learned of what is in flight any more.
     lost: bool,
 }
@@ -137,6 +143,8 @@ pub(crate) struct Received {
     pub(crate) bytes: Bytes,
     /// The kernel knows that there is more to read.
     pub(crate) more: bool,
+    /// The same operation goes on receiving.
+    pub(crate) goes_on: bool,
 }
 
 impl Prepared {
@@ -180,6 +188,7 @@ impl Prepared {
             free: Vec::new(),
             arena: Arena::default(),
             wake,
+            limits: true,
             lost: false,
         };
         let line = uring.attach(WAKE, Rc::new(rouser));
@@ -228,16 +237,20 @@ impl Uring {
         self.push(id, Kind::Send, entry);
     }
 
-    /// Receives at most so many bytes; `wait` says that none are there yet.
+    /// Receives at most so many bytes, at one time or at several; `wait` says that none are there yet.
     pub(crate) fn receive(&mut self, id: LineId, most: usize, wait: bool) {
         let fd = self.begin(id, Kind::Receive);
+        let goes_on = self.limits && most >= MANY;
         // A length of 0 would be the whole buffer.
         let most = u32::try_from(most.max(1)).unwrap_or(u32::MAX);
-        let entry = opcode::Recv::new(fd, std::ptr::null_mut(), most)
+        let mut entry = opcode::Recv::new(fd, std::ptr::null_mut(), most)
             .buf_group(buffers::GROUP)
-            .ioprio(if wait { POLL_FIRST } else { 0 })
+            .ioprio(if wait { POLL_FIRST } else { 0 } | if goes_on { MULTISHOT } else { 0 })
             .build()
             .flags(squeue::Flags::BUFFER_SELECT);
+        if goes_on {
+            limit(&mut entry, most);
+        }
         self.push(id, Kind::Receive, entry);
     }
 
@@ -305,7 +318,7 @@ impl Uring {
         if kind == Kind::Cancel {
             return None;
         }
-        let result =
+        let mut result =
             usize::try_from(entry.result()).map_err(|_| io::Error::from_raw_os_error(-entry.result()));
         let what = match kind {
             Kind::Receive => {
@@ -316,7 +329,13 @@ impl Uring {
                     self.buffers.give(buffer);
                     bytes
                 });
-                What::Received(result.map(|_| Received { bytes: bytes.unwrap_or_default(), more }))
+                if self.limits && entry.result() == -libc::EINVAL {
+                    // It knows no limit.
+                    self.limits = false;
+                    result = Err(io::Error::from_raw_os_error(libc::ECANCELED));
+                }
+                let goes_on = cqueue::more(entry.flags());
+                What::Received(result.map(|_| Received { bytes: bytes.unwrap_or_default(), more, goes_on }))
             }
             Kind::Send => What::Sent(result),
             Kind::Watch | Kind::Cancel => What::Ready,
@@ -395,6 +414,15 @@ impl Uring {
         };
         self.ring.submitter().submit_with_args(1, &SubmitArgs::new().timespec(&timeout)).map(drop)
     }
+}
+
+/// Limits what a receive that goes on receives in all: `optlen` of `io_uring_prep_recv_multishot(3)`, for which the crate
+/// has no word.
+const fn limit(entry: &mut squeue::Entry, bytes: u32) {
+    /// Where it is in `struct io_uring_sqe`, which is part of what the kernel promises.
+    const OPTLEN: usize = 44;
+    // SAFETY: an entry is 64 bytes as the kernel reads them (`repr(C)`), all of them initialised, and aligned to eight.
+    unsafe { std::ptr::from_mut(entry).cast::<u8>().add(OPTLEN).cast::<u32>().write(bytes) }
 }
 
 /// Whether an error of `io_uring_enter(2)` only says that nothing was to be had now.
