@@ -79,6 +79,8 @@ pub(crate) enum Driver {
     Smol,
     /// An edge-triggered event loop a thread
     Reactor,
+    /// A completion ring a thread; Linux 6.1 or later
+    Uring,
 }
 
 #[derive(Debug, Args)]
@@ -240,6 +242,7 @@ impl Driver {
             Self::Std => "std",
             Self::Smol => "smol",
             Self::Reactor => "reactor",
+            Self::Uring => "uring",
         }
     }
 }

@@ -8,16 +8,29 @@ use roundtrip_std::{Clients, Listener, Served, ServerHandle, Service, Stream, Sy
 
 use crate::cli;
 use crate::problem::Problem;
+#[cfg(target_os = "linux")]
+use crate::problem::{Exit, plain};
 
 /// Descriptors that are not connections': standard streams, listeners, the wake-ups of waiting threads.
 const RESERVED_DESCRIPTORS: u64 = 32;
+
+/// What there is instead of a ring.
+const INSTEAD: &str = "choose --driver reactor";
 
 /// A driver, with what it needs to know.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Driver {
     Std,
-    Smol { threads: NonZeroUsize },
-    Reactor { threads: NonZeroUsize },
+    Smol {
+        threads: NonZeroUsize,
+    },
+    Reactor {
+        threads: NonZeroUsize,
+    },
+    #[cfg(target_os = "linux")]
+    Uring {
+        threads: NonZeroUsize,
+    },
 }
 
 impl Driver {
@@ -27,13 +40,30 @@ impl Driver {
             (cli::Driver::Std, None) => Ok(Self::Std),
             (cli::Driver::Std, Some(_)) => Err(Problem::usage(
                 "--threads makes no sense with --driver std, which has one thread for each connection",
-                "choose --driver smol or reactor, or leave out --threads",
+                "choose --driver smol, reactor or uring, or leave out --threads",
             )),
             (cli::Driver::Smol, threads) => Ok(Self::Smol { threads: threads.unwrap_or(NonZeroUsize::MIN) }),
             (cli::Driver::Reactor, threads) => {
                 Ok(Self::Reactor { threads: threads.unwrap_or(NonZeroUsize::MIN) })
             }
+            (cli::Driver::Uring, threads) => Self::uring(threads.unwrap_or(NonZeroUsize::MIN)),
         }
+    }
+
+    /// The driver that needs something of the system that not every system has, or gives.
+    #[cfg(target_os = "linux")]
+    fn uring(threads: NonZeroUsize) -> Result<Self, Problem> {
+        match roundtrip_uring::available() {
+            Ok(()) => Ok(Self::Uring { threads }),
+            Err(error) => {
+                Err(Problem::new(Exit::Internal, format!("no --driver uring: {}", plain(&error)), INSTEAD))
+            }
+        }
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    fn uring(_threads: NonZeroUsize) -> Result<Self, Problem> {
+        Err(Problem::usage("no --driver uring: only Linux has io_uring", INSTEAD))
     }
 
     /// Descriptors that a connection takes: its socket, and with threads that block its wake-up.
@@ -41,6 +71,8 @@ impl Driver {
         match self {
             Self::Std => 2,
             Self::Smol { .. } | Self::Reactor { .. } => 1,
+            #[cfg(target_os = "linux")]
+            Self::Uring { .. } => 1,
         }
     }
 
@@ -49,6 +81,8 @@ impl Driver {
         match self {
             Self::Std => None,
             Self::Smol { threads } | Self::Reactor { threads } => Some(threads),
+            #[cfg(target_os = "linux")]
+            Self::Uring { threads } => Some(threads),
         }
     }
 
@@ -68,6 +102,10 @@ impl Driver {
             Self::Reactor { threads } => {
                 roundtrip_reactor::serve_on(threads, &SystemClock::new(), listeners, limits, handle, service)
             }
+            #[cfg(target_os = "linux")]
+            Self::Uring { threads } => {
+                roundtrip_uring::serve_on(threads, &SystemClock::new(), listeners, limits, handle, service)
+            }
         }
     }
 
@@ -82,6 +120,8 @@ impl Driver {
             Self::Std => roundtrip_std::drive_all(&clock, streams, clients),
             Self::Smol { threads } => roundtrip_smol::drive_all_on(threads, &clock, streams, clients),
             Self::Reactor { threads } => roundtrip_reactor::drive_all_on(threads, &clock, streams, clients),
+            #[cfg(target_os = "linux")]
+            Self::Uring { threads } => roundtrip_uring::drive_all_on(threads, &clock, streams, clients),
         }
     }
 }
