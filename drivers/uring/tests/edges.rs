@@ -17,10 +17,10 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use roundtrip_core::admission::Limits;
-use roundtrip_core::echo::{EchoServer, Payload, ServerConfig};
+use roundtrip_core::echo::{EchoServer, End, Payload, ServerConfig};
 use roundtrip_core::{Action, Failure, Input, Machine, Misuse, Teardown, Time, Wait};
 use roundtrip_uring::{
-    BindOptions, Driver, Ended, Peer, ServerHandle, Service, SystemClock, UringOptions, bind, drive_all,
+    BindOptions, Clock, Driver, Peer, ServerHandle, Service, SystemClock, UringOptions, bind, drive_all,
     serve_on,
 };
 
@@ -35,106 +35,41 @@ fn soon<T>(receiver: &Receiver<T>) -> T {
     receiver.recv_timeout(Duration::from_secs(30)).unwrap()
 }
 
-/// What reaches in.
-#[derive(Debug, PartialEq, Eq)]
-enum Order {
-    /// No more is to be read.
-    Pause,
-    /// It may be read again.
-    GoOn,
-    /// Close.
-    Close,
-}
+/// A clock that a test moves.
+struct Script<F>(Mutex<F>);
 
-/// Reads while it may, tells when it may not or has to close, and holds no input against anybody but one after its end.
-struct Obedient {
-    came: Vec<u8>,
-    enough: usize,
-    reads: bool,
-    tells: bool,
-    closes: bool,
-    closed: bool,
-}
-
-impl Obedient {
-    const fn new(enough: usize) -> Self {
-        Self { came: Vec::new(), enough, reads: true, tells: false, closes: false, closed: false }
+impl<F: FnMut() -> Time + Send> Clock for Script<F> {
+    fn now(&self) -> Time {
+        (self.0.lock().unwrap())()
     }
 }
 
-impl Machine for Obedient {
-    type Command = Order;
-    type Event = ();
-    type Outcome = Vec<u8>;
-
-    fn handle(&mut self, _now: Time, input: Input<Order>) -> Result<(), Misuse> {
-        assert!(!self.closed, "{input:?} after the end");
-        match input {
-            Input::Command(Order::GoOn) => self.reads = true,
-            Input::Command(order) => {
-                (self.reads, self.tells, self.closes) = (false, true, order == Order::Close);
-            }
-            Input::Data(bytes) => self.came.extend_from_slice(&bytes),
-            Input::Eof | Input::Stop | Input::Abort | Input::Failed(_) => self.closes = true,
-            Input::Wrote(_) => {}
-        }
-        Ok(())
-    }
-
-    fn poll(&mut self, _now: Time) -> Action<(), Vec<u8>> {
-        if std::mem::take(&mut self.tells) {
-            return Action::Event(());
-        }
-        self.closed = self.closes || self.came.len() >= self.enough;
-        if self.closed {
-            return Action::Close { how: Teardown::Graceful, outcome: self.came.clone() };
-        }
-        Action::Wait(Wait { read: if self.reads { 1000 } else { 0 }, commands: 1, deadline: None })
-    }
-}
-
-/// A session that ended when its peer had sent something while it was told to close: a receive was on its way.
-fn closed_with_a_receive_in_flight() -> (Ended<Vec<u8>>, TcpStream) {
-    let (client, server) = pair();
-    let driver = Driver::new(SystemClock::new()).unwrap();
-    let control = driver.control();
-    let mut peer = client.try_clone().unwrap();
-    let (sender, ended) = channel();
-    thread::spawn(move || {
-        // On loopback the bytes are there when `write` returns, and the machine closes next.
-        let late = |()| peer.write_all(b"late").unwrap();
-        sender.send(driver.drive(server.into(), |_now| Obedient::new(usize::MAX), late))
-    });
-    control.post(Order::Close).unwrap();
-    (soon(&ended), client)
-}
-
+/// The process is suspended after the kernel was asked what had come: it is asked again.
 #[test]
-fn what_is_received_after_the_end_is_counted_and_not_told() {
-    for _ in 0..50 {
-        let (ended, _client) = closed_with_a_receive_in_flight();
-        assert_eq!((ended.outcome, ended.unread), (Vec::new(), 4));
-    }
-}
-
-/// A machine that takes its credit back is in the wrong, but it is not the peer's bytes that should suffer.
-#[test]
-fn bytes_that_came_when_the_credit_was_gone_are_told_when_there_is_some() {
+fn what_came_since_the_ring_was_entered_is_told_before_a_passed_deadline_takes_effect() {
     let (mut client, server) = pair();
-    let driver = Driver::new(SystemClock::new()).unwrap();
-    let control = driver.control();
-    let ((has_paused, paused), (sender, ended)) = (channel(), channel());
-    thread::spawn(move || {
-        let tell = |()| has_paused.send(()).unwrap();
-        sender.send(driver.drive(server.into(), |_now| Obedient::new(6), tell))
-    });
-    client.write_all(b".").unwrap();
-    control.post(Order::Pause).unwrap();
-    soon(&paused);
-    client.write_all(b"early").unwrap();
-    client.shutdown(Shutdown::Write).unwrap();
-    control.post(Order::GoOn).unwrap();
-    assert_eq!(soon(&ended).outcome, b".early");
+    let mut peer = client.try_clone().unwrap();
+    let mut calls = 0;
+    let clock = Script(Mutex::new(move || {
+        calls += 1;
+        // The machine begins; how long to wait is asked; and then what time it is when that has passed.
+        if calls < 3 {
+            return Time::ZERO;
+        }
+        if calls == 3 {
+            peer.write_all(b"still there?").unwrap();
+            peer.shutdown(Shutdown::Write).unwrap();
+        }
+        Time::ZERO.after(Duration::from_secs(calls))
+    }));
+    let config = ServerConfig::builder().idle(Some(Duration::from_millis(1))).build().unwrap();
+    let driver = Driver::new(clock).unwrap();
+    let ended =
+        driver.drive(server.into(), |now| EchoServer::new(config.into(), now), |never| match never {});
+    assert_eq!((ended.outcome.end, ended.outcome.echoed), (End::Clean, 12));
+    let mut back = String::new();
+    client.read_to_string(&mut back).unwrap();
+    assert_eq!(back, "still there?");
 }
 
 /// Writes more than any socket takes, and reads to the end.
