@@ -107,7 +107,7 @@ fn a_peer_that_goes_while_a_send_waits_for_it_is_a_failure() {
         sender.send(driver.drive(server.into(), machine, |never| match never {}))
     });
     // It is under way, and nobody reads any more: the rest waits.
-    client.read_exact(&mut [0; 1 << 16]).unwrap();
+    client.read_exact(&mut vec![0; 1 << 16]).unwrap();
     drop(client);
     let ended = soon(&ended);
     assert_eq!(ended.outcome, Some(Failure::Reset));

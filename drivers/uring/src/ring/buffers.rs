@@ -13,7 +13,8 @@ use io_uring::types::BufRingEntry;
 /// The only group of buffers of a ring.
 pub(super) const GROUP: u16 = 0;
 /// Bytes in a buffer. Memory that nothing was received into yet is not resident.
-const SIZE: usize = 32 << 10;
+pub(super) const LEN: u32 = 32 << 10;
+const SIZE: usize = LEN as usize;
 /// The kernel takes no more, and only powers of two.
 const MOST: u16 = 1 << 15;
 /// The kernel wants the ring to begin with a page, of whatever size.
@@ -70,8 +71,7 @@ impl Buffers {
         unsafe {
             let entry = base.add(index);
             (*entry).set_addr(self.memory.start.as_ptr().add(usize::from(buffer) * SIZE) as u64);
-            #[expect(clippy::cast_possible_truncation, reason = "32 KiB")]
-            (*entry).set_len(SIZE as u32);
+            (*entry).set_len(LEN);
             (*entry).set_bid(buffer);
             AtomicU16::from_ptr(BufRingEntry::tail(base).cast_mut()).store(self.tail, Ordering::Release);
         }

@@ -243,13 +243,15 @@ impl Uring {
         let goes_on = self.limits && most >= MANY;
         // A length of 0 would be the whole buffer.
         let most = u32::try_from(most.max(1)).unwrap_or(u32::MAX);
-        let mut entry = opcode::Recv::new(fd, std::ptr::null_mut(), most)
+        // The kernel ends one that goes on *when* it has come to its limit, which the last time may have passed.
+        let at_a_time = if goes_on { (most / 2).min(buffers::LEN) } else { most };
+        let mut entry = opcode::Recv::new(fd, std::ptr::null_mut(), at_a_time)
             .buf_group(buffers::GROUP)
             .ioprio(if wait { POLL_FIRST } else { 0 } | if goes_on { MULTISHOT } else { 0 })
             .build()
             .flags(squeue::Flags::BUFFER_SELECT);
         if goes_on {
-            limit(&mut entry, most);
+            limit(&mut entry, most - at_a_time + 1);
         }
         self.push(id, Kind::Receive, entry);
     }
@@ -419,10 +421,10 @@ impl Uring {
 /// Limits what a receive that goes on receives in all: `optlen` of `io_uring_prep_recv_multishot(3)`, for which the crate
 /// has no word.
 const fn limit(entry: &mut squeue::Entry, bytes: u32) {
-    /// Where it is in `struct io_uring_sqe`, which is part of what the kernel promises.
-    const OPTLEN: usize = 44;
+    /// Where it is in `struct io_uring_sqe`, in words: part of what the kernel promises.
+    const OPTLEN: usize = 11;
     // SAFETY: an entry is 64 bytes as the kernel reads them (`repr(C)`), all of them initialised, and aligned to eight.
-    unsafe { std::ptr::from_mut(entry).cast::<u8>().add(OPTLEN).cast::<u32>().write(bytes) }
+    unsafe { std::ptr::from_mut(entry).cast::<u32>().add(OPTLEN).write(bytes) }
 }
 
 /// Whether an error of `io_uring_enter(2)` only says that nothing was to be had now.

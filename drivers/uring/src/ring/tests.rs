@@ -145,6 +145,31 @@ fn no_more_is_received_than_was_asked_for_and_a_buffer_is_used_again() {
     assert_eq!(came, ["ab", "c", "def", ""]);
 }
 
+/// With a kernel that limits it, and with one that does not; whether it comes in small pieces or in large ones.
+#[test]
+fn a_receive_that_goes_on_stays_within_its_limit() {
+    const LIMIT: usize = MANY + 1000;
+    for (limits, piece) in [(true, 900), (true, 10_000), (false, 900), (false, 10_000)] {
+        let mut uring = ring();
+        uring.limits &= limits;
+        let (ours, mut theirs) = UnixStream::pair().unwrap();
+        let line = uring.attach(NAME, Rc::new(ours));
+        uring.receive(line, LIMIT, false);
+        let mut came = 0;
+        while !uring.is_idle(line) {
+            theirs.write_all(&vec![7; piece]).unwrap();
+            uring.enter(Sleep::For(None)).unwrap();
+            while let Some(done) = uring.reap() {
+                let What::Received(Ok(received)) = done.what else { panic!("{:?}", done.what) };
+                came += received.bytes.len();
+            }
+            assert!(came <= LIMIT, "{came} of {LIMIT}");
+        }
+        let least = if uring.limits { LIMIT / 2 } else { piece.min(LIMIT) };
+        assert!(came >= least, "{came} of {LIMIT}");
+    }
+}
+
 #[test]
 fn a_thread_that_waits_is_roused_each_time() {
     let mut uring = ring();
