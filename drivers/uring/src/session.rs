@@ -8,7 +8,7 @@ use roundtrip_core::{Machine, Teardown, Time};
 use roundtrip_net::event_loop::Token;
 use roundtrip_net::{Block, Call, Connection, Ended, Guarded, Mailbox, classify};
 
-use crate::ring::{LineId, Received, Uring, What};
+use crate::ring::{LineId, Received, Uring, Watch, What};
 
 /// How often a connection goes on without waiting before the others of its thread have their turn.
 const TURNS: u32 = 32;
@@ -35,7 +35,7 @@ pub(crate) struct Session<M: Machine> {
     send: Send,
     /// Writing failed, and what was received until then is waited for.
     broken: Option<io::Error>,
-    /// A deadline has passed, and since then the ring was entered: what had come was received.
+    /// A deadline has passed, and a receive was tried since then: what had come, came.
     looked: bool,
     closed: Option<(Teardown, M::Outcome)>,
 }
@@ -43,7 +43,7 @@ pub(crate) struct Session<M: Machine> {
 /// The way in. A receive is in flight whenever there is credit: it brings no more than that, at one time or at several.
 #[derive(Debug, Default)]
 struct Receive {
-    in_flight: bool,
+    flight: Flight,
     /// What it brought.
     came: Option<io::Result<Received>>,
     /// What there was no credit for after all.
@@ -52,8 +52,32 @@ struct Receive {
     ended: bool,
     /// There is nothing to receive that the kernel knew of.
     empty: bool,
+    hang_up: HangUp,
     /// Bytes that came after the machine's end.
     late: u64,
+}
+
+/// What is under way.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Flight {
+    #[default]
+    Nothing,
+    /// It brings something once.
+    Once,
+    /// It brings something again and again.
+    GoesOn,
+}
+
+/// What is known of the peer's end. A receive that goes on may miss it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum HangUp {
+    /// It was not asked for.
+    #[default]
+    Unwatched,
+    /// It will be told.
+    Watched,
+    /// It was told. From here on each receive is one of its own.
+    Seen,
 }
 
 /// The way out. A send is in flight whenever something is pending.
@@ -100,14 +124,16 @@ impl<M: Machine> Session<M> {
     pub(crate) fn note(&mut self, what: What) {
         match what {
             What::Received(came) => {
-                self.receive.in_flight = came.as_ref().is_ok_and(|came| came.goes_on);
+                if !came.as_ref().is_ok_and(|came| came.goes_on) {
+                    self.receive.flight = Flight::Nothing;
+                }
                 self.receive.came = Some(came);
             }
             What::Sent(sent) => {
                 self.send.in_flight = false;
                 self.send.sent = Some(sent);
             }
-            What::Ready => {}
+            What::Ready => self.receive.hang_up = HangUp::Seen,
         }
     }
 
@@ -143,6 +169,7 @@ impl<M: Machine> Session<M> {
         if std::mem::replace(&mut self.begun, true) {
             self.connection.wake(now);
             if self.must_look() {
+                self.ask_to_receive(uring);
                 return Turn::Again;
             }
             self.tell_what_came();
@@ -169,8 +196,13 @@ impl<M: Machine> Session<M> {
     /// Whether a deadline has passed and the kernel was not asked since then what had come: that is told *before* the
     /// deadline takes effect, for it may have come while we were suspended.
     fn must_look(&mut self) -> bool {
+        if let Some(Err(error)) = &self.receive.came
+            && is_to_be_tried_again(error)
+        {
+            (self.receive.came, self.looked) = (None, false);
+        }
         let late = self.deadline().is_some_and(|deadline| deadline <= self.connection.now());
-        self.looked = late && !self.has_news() && self.receive.in_flight && !self.looked;
+        self.looked = late && !self.looked && self.receive.came.is_none() && self.may_receive();
         self.looked
     }
 
@@ -192,11 +224,7 @@ impl<M: Machine> Session<M> {
                     self.receive.surplus = [&self.receive.surplus[..], &bytes].concat().into();
                 }
             }
-            Some(Err(error)) => match error.raw_os_error() {
-                // There was no buffer free, or it was cancelled: it is asked for again.
-                Some(libc::ENOBUFS | libc::ECANCELED) => {}
-                _ => self.connection.fail(Call::Read, error),
-            },
+            Some(Err(error)) => self.connection.fail(Call::Read, error),
         }
     }
 
@@ -229,11 +257,11 @@ impl<M: Machine> Session<M> {
             Some(Err(error)) => self.broken = Some(error),
         }
         if let Some(error) = self.broken.take() {
-            if self.receive.in_flight {
+            if self.receive.flight == Flight::Nothing {
+                self.connection.broke(block, error);
+            } else {
                 uring.cancel_receive(self.line);
                 self.broken = Some(error);
-            } else {
-                self.connection.broke(block, error);
             }
         }
     }
@@ -257,10 +285,31 @@ impl<M: Machine> Session<M> {
             uring.send(self.line, pending.clone(), !self.send.full);
             self.send.in_flight = true;
         }
-        if session.credit() > 0 && !self.receive.in_flight && self.receive.surplus.is_empty() {
-            uring.receive(self.line, session.credit(), self.receive.empty);
-            self.receive.in_flight = true;
+        self.ask_to_receive(uring);
+    }
+
+    fn ask_to_receive(&mut self, uring: &mut Uring) {
+        if self.receive.flight == Flight::GoesOn && self.receive.hang_up == HangUp::Seen {
+            uring.cancel_receive(self.line);
         }
+        if self.receive.flight != Flight::Nothing || !self.may_receive() {
+            return;
+        }
+        let (credit, once) = (self.connection.session().credit(), self.receive.hang_up == HangUp::Seen);
+        if !uring.receive(self.line, credit, self.receive.empty, once) {
+            self.receive.flight = Flight::Once;
+            return;
+        }
+        self.receive.flight = Flight::GoesOn;
+        if self.receive.hang_up == HangUp::Unwatched {
+            self.receive.hang_up = HangUp::Watched;
+            uring.watch(self.line, Watch::HangUp);
+        }
+    }
+
+    /// Whether the machine takes what comes.
+    fn may_receive(&self) -> bool {
+        self.connection.session().credit() > 0 && self.receive.surplus.is_empty() && self.broken.is_none()
     }
 
     /// After the machine's end: cancels what is in flight, and counts what comes of it.
@@ -294,6 +343,11 @@ impl<M: Machine> Session<M> {
     }
 }
 
+/// Whether a receive only found no free buffer, or was cancelled.
+fn is_to_be_tried_again(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(libc::ENOBUFS | libc::ECANCELED))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -303,7 +357,9 @@ mod tests {
     use roundtrip_net::Control;
     use roundtrip_net::event_loop::WayIn;
     use std::io::Write;
+    use std::net::Shutdown;
     use std::os::unix::net::UnixStream;
+    use std::time::Duration;
 
     /// What a machine is told to do.
     #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -318,6 +374,7 @@ mod tests {
         read: usize,
         wrote: bool,
         closes: bool,
+        ended: bool,
         came: Vec<u8>,
         writes: usize,
     }
@@ -330,10 +387,11 @@ mod tests {
         fn handle(&mut self, _now: Time, input: Input<Order>) -> Result<(), Misuse> {
             match input {
                 Input::Command(Order::Read(most)) => self.read = most,
-                Input::Command(Order::Close) => self.closes = true,
+                Input::Command(Order::Close) | Input::Failed(_) => self.closes = true,
                 Input::Data(bytes) => self.came.extend_from_slice(&bytes),
                 Input::Wrote(_) => self.wrote = true,
-                Input::Eof | Input::Stop | Input::Abort | Input::Failed(_) => {}
+                Input::Eof => self.ended = true,
+                Input::Stop | Input::Abort => {}
             }
             Ok(())
         }
@@ -437,6 +495,60 @@ mod tests {
             }
             let turn = bench.order(Order::Close);
             assert_eq!(bench.end(turn).unread, if goes_on { 0 } else { 5 });
+        }
+    }
+
+    /// The kernel may take the two for one, and then the end is told by nobody but the hang-up.
+    #[test]
+    fn an_end_that_comes_with_the_last_bytes_is_not_missed() {
+        let mut bench = Bench::new(1 << 16, 0);
+        // The receive is under way.
+        bench.uring.enter(Sleep::No).unwrap();
+        assert!(bench.uring.reap().is_none());
+        (&bench.peer).write_all(b"last").unwrap();
+        bench.peer.shutdown(Shutdown::Write).unwrap();
+        for _round in 0..4 {
+            bench.uring.enter(Sleep::For(Some(Duration::from_secs(5)))).unwrap();
+            while let Some(done) = bench.uring.reap() {
+                if bench.session.has_news() {
+                    let _waits = bench.run();
+                }
+                bench.session.note(done.what);
+            }
+            let _waits = bench.run();
+            let machine = bench.session.connection.session().machine();
+            if machine.ended {
+                assert_eq!(machine.came, b"last");
+                return;
+            }
+        }
+        panic!("the end is missing");
+    }
+
+    /// A send that fails says nothing of what the peer sent; a receive that is in flight may never end by itself.
+    #[test]
+    fn what_came_before_a_send_failed_is_told_first() {
+        for came in [&b"last"[..], b""] {
+            let mut bench = Bench::new(100, 1000);
+            (&bench.peer).write_all(came).unwrap();
+            bench.session.note(What::Sent(Err(io::Error::from_raw_os_error(libc::ENOMEM))));
+            let mut turn = bench.run();
+            for _round in 0..4 {
+                bench.uring.enter(Sleep::For(Some(Duration::from_secs(5)))).unwrap();
+                while let Some(done) = bench.uring.reap() {
+                    if matches!(done.what, What::Received(_)) {
+                        bench.session.note(done.what);
+                        turn = bench.run();
+                    }
+                }
+                if matches!(turn, Turn::Over(_)) {
+                    break;
+                }
+                turn = bench.run();
+            }
+            let Turn::Over(ended) = turn else { panic!("it waits for more") };
+            assert_eq!(ended.outcome, came);
+            assert_eq!(ended.failure.map(|failure| failure.call), Some(Call::Write));
         }
     }
 

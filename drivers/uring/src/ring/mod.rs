@@ -40,8 +40,9 @@ const COMPLETIONS: u32 = 4096;
 const LAST_ROUNDS: u32 = 100;
 const LAST_ROUND: Duration = Duration::from_millis(100);
 
-/// `POLLIN` of poll(2), as an operation takes it.
+/// `POLLIN` and `POLLRDHUP` of poll(2), as an operation takes them.
 const POLLIN: u32 = 1;
+const POLLRDHUP: u32 = 0x2000;
 /// `IORING_RECVSEND_POLL_FIRST` of `io_uring_prep_recv(3)`: do not try before the socket says that it is ready.
 const POLL_FIRST: u16 = 1;
 /// `IORING_RECV_MULTISHOT`: receive again and again.
@@ -87,6 +88,8 @@ struct Line {
     sending: Bytes,
     /// A bit for each [`Kind`].
     in_flight: u8,
+    /// Its last receive was to go on.
+    goes_on: bool,
     /// Nobody wants to hear of it any more.
     detached: bool,
 }
@@ -102,13 +105,15 @@ enum Kind {
     Cancel = 3,
 }
 
-/// How often to tell of a descriptor.
+/// What to tell of a descriptor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Watch {
-    /// When there is something, now or later.
+    /// That there is something to read, or to accept, now or later.
     Once,
-    /// Whenever something is added.
+    /// Each time that something is added.
     Always,
+    /// That nothing more will come from the peer, or that the connection broke.
+    HangUp,
 }
 
 /// How long to wait for a completion.
@@ -134,7 +139,7 @@ pub(crate) enum What {
     Received(io::Result<Received>),
     /// So many bytes were taken.
     Sent(io::Result<usize>),
-    /// There is something to be done without waiting.
+    /// What was watched for.
     Ready,
 }
 
@@ -237,10 +242,15 @@ impl Uring {
         self.push(id, Kind::Send, entry);
     }
 
-    /// Receives at most so many bytes, at one time or at several; `wait` says that none are there yet.
-    pub(crate) fn receive(&mut self, id: LineId, most: usize, wait: bool) {
+    /// Receives at most so many bytes, at one time or, unless it is to be `once`, at several: whether that is so. `wait` says
+    /// that none are there yet.
+    ///
+    /// One that goes on may miss the end of the stream, or an error, that comes together with bytes: Linux, up to 6.18 at
+    /// least, takes both wake-ups for one and waits for the next. Whoever has it go on watches for the [hang-up](Watch).
+    pub(crate) fn receive(&mut self, id: LineId, most: usize, wait: bool, once: bool) -> bool {
         let fd = self.begin(id, Kind::Receive);
-        let goes_on = self.limits && most >= MANY;
+        let goes_on = self.limits && most >= MANY && !once;
+        self.lines[id.0].goes_on = goes_on;
         // A length of 0 would be the whole buffer.
         let most = u32::try_from(most.max(1)).unwrap_or(u32::MAX);
         // The kernel ends one that goes on *when* it has come to its limit, which the last time may have passed.
@@ -254,12 +264,14 @@ impl Uring {
             limit(&mut entry, most - at_a_time + 1);
         }
         self.push(id, Kind::Receive, entry);
+        goes_on
     }
 
-    /// Has it told when there is something to read, or to accept.
+    /// Has it told.
     pub(crate) fn watch(&mut self, id: LineId, watch: Watch) {
         let fd = self.begin(id, Kind::Watch);
-        let entry = opcode::PollAdd::new(fd, POLLIN).multi(watch == Watch::Always).build();
+        let events = if watch == Watch::HangUp { POLLRDHUP } else { POLLIN };
+        let entry = opcode::PollAdd::new(fd, events).multi(watch == Watch::Always).build();
         self.push(id, Kind::Watch, entry);
     }
 
@@ -331,8 +343,8 @@ impl Uring {
                     self.buffers.give(buffer);
                     bytes
                 });
-                if self.limits && entry.result() == -libc::EINVAL {
-                    // It knows no limit.
+                if entry.result() == -libc::EINVAL && self.lines[index].goes_on {
+                    // The kernel knows no limit. It is asked again, without one.
                     self.limits = false;
                     result = Err(io::Error::from_raw_os_error(libc::ECANCELED));
                 }
