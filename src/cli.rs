@@ -80,6 +80,8 @@ pub(crate) enum Driver {
     /// An edge-triggered event loop a thread
     #[default]
     Reactor,
+    /// A completion ring a thread; Linux 6.1 or later
+    Uring,
 }
 
 #[derive(Debug, Args)]
@@ -250,6 +252,7 @@ impl Driver {
             Self::Std => "std",
             Self::Smol => "smol",
             Self::Reactor => "reactor",
+            Self::Uring => "uring",
         }
     }
 }

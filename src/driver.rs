@@ -9,16 +9,29 @@ use roundtrip_std::{Clients, Listener, Served, ServerHandle, Service, Stream, Sy
 
 use crate::cli;
 use crate::problem::Problem;
+#[cfg(target_os = "linux")]
+use crate::problem::{Exit, plain};
 
 /// Descriptors that are not connections': standard streams, listeners, the wake-ups of waiting threads.
 const RESERVED_DESCRIPTORS: u64 = 32;
+
+/// What there is instead of a ring.
+const INSTEAD: &str = "choose --driver reactor";
 
 /// A driver, with what it needs to know.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Driver {
     Std,
-    Smol { threads: NonZeroUsize },
-    Reactor { options: ReactorOptions },
+    Smol {
+        threads: NonZeroUsize,
+    },
+    Reactor {
+        options: ReactorOptions,
+    },
+    #[cfg(target_os = "linux")]
+    Uring {
+        threads: NonZeroUsize,
+    },
 }
 
 impl Driver {
@@ -34,13 +47,14 @@ impl Driver {
         let threads = args.threads.unwrap_or(NonZeroUsize::MIN);
         match args.driver {
             cli::Driver::Std if args.threads.is_some() => {
-                pointless("--threads", "has one thread for each connection", "smol or reactor")
+                pointless("--threads", "has one thread for each connection", "smol, reactor or uring")
             }
-            cli::Driver::Std | cli::Driver::Smol if args.spin.is_some() => {
+            cli::Driver::Std | cli::Driver::Smol | cli::Driver::Uring if args.spin.is_some() => {
                 pointless("--spin", "sleeps where it waits", "reactor")
             }
             cli::Driver::Std => Ok(Self::Std),
             cli::Driver::Smol => Ok(Self::Smol { threads }),
+            cli::Driver::Uring => Self::uring(threads),
             cli::Driver::Reactor => {
                 let spin = args.spin.unwrap_or_default();
                 Ok(Self::Reactor { options: ReactorOptions { threads, spin } })
@@ -48,11 +62,29 @@ impl Driver {
         }
     }
 
+    /// The driver that needs something of the system that not every system has, or gives.
+    #[cfg(target_os = "linux")]
+    fn uring(threads: NonZeroUsize) -> Result<Self, Problem> {
+        match roundtrip_uring::available() {
+            Ok(()) => Ok(Self::Uring { threads }),
+            Err(error) => {
+                Err(Problem::new(Exit::Internal, format!("no --driver uring: {}", plain(&error)), INSTEAD))
+            }
+        }
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    fn uring(_threads: NonZeroUsize) -> Result<Self, Problem> {
+        Err(Problem::usage("no --driver uring: only Linux has io_uring", INSTEAD))
+    }
+
     /// Descriptors that a connection takes: its socket, and with threads that block its wake-up.
     pub(crate) const fn descriptors_each(self) -> u64 {
         match self {
             Self::Std => 2,
             Self::Smol { .. } | Self::Reactor { .. } => 1,
+            #[cfg(target_os = "linux")]
+            Self::Uring { .. } => 1,
         }
     }
 
@@ -63,6 +95,8 @@ impl Driver {
             Self::Smol { threads } | Self::Reactor { options: ReactorOptions { threads, .. } } => {
                 Some(threads)
             }
+            #[cfg(target_os = "linux")]
+            Self::Uring { threads } => Some(threads),
         }
     }
 
@@ -82,6 +116,10 @@ impl Driver {
             Self::Reactor { options } => {
                 roundtrip_reactor::serve_on(options, &SystemClock::new(), listeners, limits, handle, service)
             }
+            #[cfg(target_os = "linux")]
+            Self::Uring { threads } => {
+                roundtrip_uring::serve_on(threads, &SystemClock::new(), listeners, limits, handle, service)
+            }
         }
     }
 
@@ -96,6 +134,8 @@ impl Driver {
             Self::Std => roundtrip_std::drive_all(&clock, streams, clients),
             Self::Smol { threads } => roundtrip_smol::drive_all_on(threads, &clock, streams, clients),
             Self::Reactor { options } => roundtrip_reactor::drive_all_on(options, &clock, streams, clients),
+            #[cfg(target_os = "linux")]
+            Self::Uring { threads } => roundtrip_uring::drive_all_on(threads, &clock, streams, clients),
         }
     }
 }

@@ -354,9 +354,13 @@ fn more_connections_to_check_than_descriptors() {
         (None, "std", "8"),
         (None, "smol", "16"),
         (None, "reactor", "16"),
+        #[cfg(target_os = "linux")]
+        (None, "uring", "16"),
         (Some(&*address), "std", "16"),
         (Some(&*address), "smol", "32"),
         (Some(&*address), "reactor", "32"),
+        #[cfg(target_os = "linux")]
+        (Some(&*address), "uring", "32"),
     ] {
         let args: Vec<_> =
             ["check"].into_iter().chain(endpoint).chain(["--driver", driver, "--bytes", "1kB"]).collect();

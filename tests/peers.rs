@@ -9,6 +9,13 @@ use std::process::Command;
 
 use common::{Running, Server, have, nobody, noise, roundtrip, run, run_with};
 
+/// Those that there are on this system.
+const DRIVERS: &[&str] = if cfg!(target_os = "linux") {
+    &["std", "smol", "reactor", "uring"]
+} else {
+    &["std", "smol", "reactor"]
+};
+
 /// `tool`, told to send standard input, half-close, and print what comes back until the end.
 fn client(tool: &str, server: &Server) -> Command {
     let (host, port) = (server.address.ip().to_string(), server.address.port().to_string());
@@ -26,7 +33,7 @@ fn comes_back_through(tool: &str, bytes: &[u8]) {
     if !have(&[tool]) {
         return;
     }
-    for driver in ["std", "smol", "reactor"] {
+    for driver in DRIVERS {
         let server = Server::start(&["--driver", driver]);
         let client = run_with(&mut client(tool, &server), bytes.to_vec());
         assert_eq!(client.code, Some(0), "{driver}: {}", client.stderr);

@@ -349,6 +349,8 @@ macro_rules! with_every_driver {
         with_every_driver!(on_std "std" $($test)*);
         with_every_driver!(on_smol "smol" $($test)*);
         with_every_driver!(on_reactor "reactor" $($test)*);
+        #[cfg(target_os = "linux")]
+        with_every_driver!(on_uring "uring" $($test)*);
     };
 }
 #[allow(unused_imports, reason = "each test binary uses its part")]

@@ -1,9 +1,16 @@
 //! One machine and its stream: the calls that carry out what the machine wants. When to make them, and what to
 //! wait for in between, is the driver's.
+//!
+//! There are two ways to drive it. With a transport that is tried, [`advance`](Connection::advance),
+//! [`write`](Connection::write) and [`read`](Connection::read) make the calls. With one that completes what it was given,
+//! [`advance_to_write`](Connection::advance_to_write) leaves them to the driver, which tells what came of each with
+//! [`wrote`](Connection::wrote), [`came`](Connection::came), [`finished`](Connection::finished) and
+//! [`fail`](Connection::fail), and calls [`close`](Connection::close) when nothing is on its way any more.
 
 use std::fmt;
 use std::io;
 
+use bytes::Bytes;
 use roundtrip_core::{Driven, Machine, Step, Teardown, Time};
 
 use crate::classify::{self, Transfer};
@@ -96,21 +103,59 @@ impl<M: Machine, S: AsRef<Guarded>> Connection<M, S> {
         }
     }
 
+    /// Carries out what the machine wants, but for writing, until it waits or closes. What it wants written is in its
+    /// session's [`pending_bytes`](Driven::pending_bytes) from then on.
+    #[expect(clippy::inline_always, reason = "on the message path, called in one place of a driver")]
+    #[inline(always)]
+    pub fn advance_to_write(&mut self, mut events: impl FnMut(M::Event)) -> Option<(Teardown, M::Outcome)> {
+        loop {
+            match self.session.step(self.now) {
+                Step::Write => {}
+                Step::ShutdownWrite => self.half_close(),
+                Step::Event(event) => events(event),
+                Step::Wait(_) => return None,
+                Step::Close { how, outcome } => return Some((how, outcome)),
+            }
+        }
+    }
+
+    /// The transport took so many more of the pending bytes: what it took after the machine's end is counted, too.
+    pub fn wrote(&mut self, wrote: usize) {
+        self.written += wrote as u64;
+        self.session.wrote(self.now, wrote);
+    }
+
+    /// Copies what is still pending out of the block it was read into: it may be a while until it is written.
+    pub fn unshare_pending(&mut self) {
+        self.session.unshare_pending();
+    }
+
+    /// These bytes came. What there is no credit for is handed back, to be told later; all of it after the machine's end.
+    #[must_use = "bytes without credit are handed back, and dropping them loses them"]
+    pub fn came(&mut self, bytes: Bytes) -> Bytes {
+        self.session.data(self.now, bytes)
+    }
+
+    /// The peer's end came.
+    pub fn finished(&mut self) {
+        self.finished = true;
+        self.session.eof(self.now);
+    }
+
     /// Writes what the kernel takes of what is pending.
     pub fn write(&mut self, block: &mut Block) {
         match self.stream().write(self.session.pending()) {
-            Ok(wrote) => {
-                self.written += wrote as u64;
-                self.session.wrote(self.now, wrote);
-            }
-            Err(error) => {
-                // What came before the connection broke is still there to be read.
-                if !classify::is_again(&error) {
-                    while self.session.credit() > 0 && self.read_some(block).is_ok_and(|read| read > 0) {}
-                }
-                self.fail(Call::Write, error);
-            }
+            Ok(wrote) => self.wrote(wrote),
+            Err(error) => self.broke(block, error),
         }
+    }
+
+    /// Writing failed. What came before the connection broke is still there, and is read first.
+    pub fn broke(&mut self, block: &mut Block, error: io::Error) {
+        if !classify::is_again(&error) {
+            while self.session.credit() > 0 && self.read_some(block).is_ok_and(|read| read > 0) {}
+        }
+        self.fail(Call::Write, error);
     }
 
     /// Reads once, if there is credit.
@@ -120,10 +165,7 @@ impl<M: Machine, S: AsRef<Guarded>> Connection<M, S> {
             return;
         }
         match self.read_some(block) {
-            Ok(0) => {
-                self.finished = true;
-                self.session.eof(self.now);
-            }
+            Ok(0) => self.finished(),
             Ok(_) => {}
             Err(error) => self.fail(Call::Read, error),
         }
@@ -187,7 +229,8 @@ impl<M: Machine, S: AsRef<Guarded>> Connection<M, S> {
         Ok(read)
     }
 
-    fn close(&mut self, how: Teardown, outcome: M::Outcome) -> Ended<M::Outcome> {
+    /// What came of a machine that closed. Then the connection must be dropped, which tears it down as told.
+    pub fn close(&mut self, how: Teardown, outcome: M::Outcome) -> Ended<M::Outcome> {
         self.transport.as_ref().disarm();
         let stream = self.stream();
         let unread = if self.finished { 0 } else { stream.unread() };

@@ -32,6 +32,8 @@ fn a_closed_listener_resets_its_backlog() {
     check(&blocking::Sockets { session: shipped }, &script).unwrap();
     check(&smol::Sockets { session: shipped }, &script).unwrap();
     check(&reactor::Sockets { session: shipped }, &script).unwrap();
+    #[cfg(target_os = "linux")]
+    check(&backends::uring::Sockets { session: shipped }, &script).unwrap();
     let calm = Simulated { seed: 1, faults: Faults::NONE, session: shipped };
     calm.campaign(&script, 0..1, |_, observed| script.judge(&observed.unwrap()).unwrap());
 }

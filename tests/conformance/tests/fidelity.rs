@@ -10,6 +10,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
 use backends::simulated::Simulated;
+#[cfg(target_os = "linux")]
+use backends::uring;
 use backends::{Shipped, blocking, reactor, shipped, smol};
 use roundtrip_conformance::{Script, Server, check, scripts};
 use roundtrip_sim::choose::{Family, Faults};
@@ -82,6 +84,14 @@ fn every_script_comes_to_its_end_on_the_smol_driver() {
 fn every_script_comes_to_its_end_on_the_reactor() {
     on_every_script(64, |script| {
         check(&reactor::Sockets { session: shipped }, script).map(drop).map_err(|failure| failure.to_string())
+    });
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn every_script_comes_to_its_end_on_the_driver_of_completions() {
+    on_every_script(64, |script| {
+        check(&uring::Sockets { session: shipped }, script).map(drop).map_err(|failure| failure.to_string())
     });
 }
 

@@ -20,6 +20,8 @@ pub(crate) fn trial(server: &Server, scale: Scale) -> Result<Cell, Failed> {
     let drive: fn(Stream) -> std::io::Result<()> = match server.driver() {
         Some("std") => |stream| roundtrip_std::drive(stream, client).map(drop),
         Some("reactor") => |stream| roundtrip_reactor::drive(stream, client).map(drop),
+        #[cfg(target_os = "linux")]
+        Some("uring") => |stream| roundtrip_uring::drive(stream, client).map(drop),
         Some("smol") => |stream| roundtrip_smol::block_on(roundtrip_smol::drive(stream, client)).map(drop),
         _ => return Ok(Cell::new(true, "has no client")),
     };

@@ -54,6 +54,7 @@ impl Server {
             Self { name: "roundtrip-std", how: How::Ours("std") },
             Self { name: "roundtrip-smol", how: How::Ours("smol") },
             Self { name: "roundtrip-reactor", how: How::Ours("reactor") },
+            Self { name: "roundtrip-uring", how: How::Ours("uring") },
             theirs(
                 "socat-pipe",
                 &["socat", "TCP-LISTEN:PORT,bind=127.0.0.1,reuseaddr,fork,backlog=4096", "PIPE"],

@@ -228,7 +228,8 @@ fn kib(bytes: u64) -> String {
 
 fn idle(server: &Server, scale: Scale) -> Result<Cell, Failed> {
     // A process, or two descriptors, for each of ten thousand is more than a machine of ours has.
-    let many = if matches!(server.name, "roundtrip-smol" | "roundtrip-reactor") { 10_000 } else { 2000 };
+    let is_lean = matches!(server.driver(), Some("smol" | "reactor" | "uring"));
+    let many = if is_lean { 10_000 } else { 2000 };
     let clients = scale.of(many);
     let running = server.start(&[])?;
     // What the first ones need stays.

@@ -38,13 +38,18 @@ impl<T> Slots<T> {
 
     /// Takes the slot that became free last, or a new one.
     pub fn insert(&mut self, held: T) -> Token {
+        self.insert_with(|_token| held)
+    }
+
+    /// The same, for what must know its token.
+    pub fn insert_with(&mut self, held: impl FnOnce(Token) -> T) -> Token {
         let index = self.free.pop().unwrap_or(self.slots.len());
-        let held = Some(Box::new(held));
-        match self.slots.get_mut(index) {
-            Some(slot) => slot.held = held,
-            None => self.slots.push(Slot { token: Token(index), held }),
+        if index == self.slots.len() {
+            self.slots.push(Slot { token: Token(index), held: None });
         }
-        self.slots[index].token
+        let slot = &mut self.slots[index];
+        slot.held = Some(Box::new(held(slot.token)));
+        slot.token
     }
 
     /// What the token was given for; none if that is gone.

@@ -8,6 +8,8 @@ pub(crate) mod planted;
 pub(crate) mod reactor;
 pub(crate) mod simulated;
 pub(crate) mod smol;
+#[cfg(target_os = "linux")]
+pub(crate) mod uring;
 
 use roundtrip_core::Machine;
 use roundtrip_core::echo::{EchoServer, ServerOutcome};

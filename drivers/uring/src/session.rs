@@ -1,0 +1,568 @@
+//! One machine and its socket: what was asked of the ring for it, and what came of that.
+
+use std::io;
+use std::rc::Rc;
+
+use bytes::Bytes;
+use roundtrip_core::{Machine, Teardown, Time};
+use roundtrip_net::event_loop::Token;
+use roundtrip_net::{Block, Call, Connection, Ended, Guarded, Mailbox, classify};
+
+use crate::ring::{LineId, Received, Uring, Watch, What};
+
+/// How often a connection goes on without waiting before the others of its thread have their turn.
+const TURNS: u32 = 32;
+
+/// What came of a wake-up.
+#[derive(Debug)]
+pub(crate) enum Turn<O> {
+    /// The machine closed, and nothing is in flight. The session must be dropped.
+    Over(Ended<O>),
+    /// It must be woken again without waiting, but after the ring was entered.
+    Again,
+    /// It waits for what is in flight, for mail, or until then.
+    Wait(Option<Time>),
+}
+
+/// A machine on its stream.
+#[derive(Debug)]
+pub(crate) struct Session<M: Machine> {
+    connection: Connection<M, Rc<Guarded>>,
+    mailbox: Mailbox<M::Command>,
+    line: LineId,
+    begun: bool,
+    receive: Receive,
+    send: Send,
+    /// Writing failed, and what was received until then is waited for.
+    broken: Option<io::Error>,
+    /// A deadline has passed, and a receive was tried since then: what had come, came.
+    looked: bool,
+    closed: Option<(Teardown, M::Outcome)>,
+}
+
+/// The way in. A receive is in flight whenever there is credit: it brings no more than that, at one time or at several.
+#[derive(Debug, Default)]
+struct Receive {
+    flight: Flight,
+    /// What it brought.
+    came: Option<io::Result<Received>>,
+    /// What there was no credit for after all.
+    surplus: Bytes,
+    /// The end came behind that.
+    ended: bool,
+    /// There is nothing to receive that the kernel knew of.
+    empty: bool,
+    hang_up: HangUp,
+    /// Bytes that came after the machine's end.
+    late: u64,
+}
+
+/// What is under way.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Flight {
+    #[default]
+    Nothing,
+    /// It brings something once.
+    Once,
+    /// It brings something again and again.
+    GoesOn,
+}
+
+/// What is known of the peer's end. A receive that goes on may miss it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum HangUp {
+    /// It was not asked for.
+    #[default]
+    Unwatched,
+    /// It will be told.
+    Watched,
+    /// It was told. From here on each receive is one of its own.
+    Seen,
+}
+
+/// The way out. A send is in flight whenever something is pending.
+#[derive(Debug, Default)]
+struct Send {
+    in_flight: bool,
+    /// What it came to.
+    sent: Option<io::Result<usize>>,
+    /// The socket takes no more at once.
+    full: bool,
+}
+
+impl<M: Machine> Session<M> {
+    /// A machine that begins now.
+    pub(crate) fn new(
+        uring: &mut Uring,
+        token: Token,
+        stream: Guarded,
+        mailbox: Mailbox<M::Command>,
+        now: Time,
+        machine: impl FnOnce(Time) -> M,
+    ) -> Self {
+        let stream = Rc::new(stream);
+        let connection = Connection::new(Rc::clone(&stream), now, machine);
+        Self {
+            connection,
+            mailbox,
+            line: uring.attach(token, stream),
+            begun: false,
+            receive: Receive::default(),
+            send: Send::default(),
+            broken: None,
+            looked: false,
+            closed: None,
+        }
+    }
+
+    /// Whether the ring said something that the machine does not know yet. It must be told before the ring says more.
+    pub(crate) const fn has_news(&self) -> bool {
+        self.receive.came.is_some() || self.send.sent.is_some()
+    }
+
+    /// The ring said this.
+    pub(crate) fn note(&mut self, what: What) {
+        match what {
+            What::Received(came) => {
+                if !came.as_ref().is_ok_and(|came| came.goes_on) {
+                    self.receive.flight = Flight::Nothing;
+                }
+                self.receive.came = Some(came);
+            }
+            What::Sent(sent) => {
+                self.send.in_flight = false;
+                self.send.sent = Some(sent);
+            }
+            What::Ready => self.receive.hang_up = HangUp::Seen,
+        }
+    }
+
+    /// The bell rang.
+    pub(crate) const fn expect_mail(&mut self) {
+        self.connection.expect_mail();
+    }
+
+    /// When it must be woken at the latest.
+    pub(crate) const fn deadline(&self) -> Option<Time> {
+        match self.closed {
+            None => self.connection.session().deadline(),
+            Some(_) => None,
+        }
+    }
+
+    /// The ring is of no use any more.
+    pub(crate) fn fail(&mut self, error: io::Error) {
+        self.connection.fail(Call::Wait, error);
+    }
+
+    /// One wake-up.
+    pub(crate) fn run(
+        &mut self,
+        uring: &mut Uring,
+        now: Time,
+        block: &mut Block,
+        mut events: impl FnMut(M::Event),
+    ) -> Turn<M::Outcome> {
+        if self.closed.is_some() {
+            return self.wind_up(uring);
+        }
+        if std::mem::replace(&mut self.begun, true) {
+            self.connection.wake(now);
+            if self.must_look() {
+                self.ask_to_receive(uring);
+                return Turn::Again;
+            }
+            self.tell_what_came();
+            self.tell_what_was_sent(uring, block);
+        }
+        let mut turns = 0..TURNS;
+        loop {
+            self.closed = self.connection.advance_to_write(&mut events);
+            if self.closed.is_some() {
+                return self.wind_up(uring);
+            }
+            // Mail comes first: a peer that always has more to read must not keep it from being seen.
+            if !(self.connection.deliver(&self.mailbox) || self.tell_surplus()) {
+                self.ask(uring);
+                return Turn::Wait(self.deadline());
+            }
+            if turns.next().is_none() {
+                self.ask(uring);
+                return Turn::Again;
+            }
+        }
+    }
+
+    /// Whether a deadline has passed and the kernel was not asked since then what had come: that is told *before* the
+    /// deadline takes effect, for it may have come while we were suspended.
+    fn must_look(&mut self) -> bool {
+        if let Some(Err(error)) = &self.receive.came
+            && is_to_be_tried_again(error)
+        {
+            (self.receive.came, self.looked) = (None, false);
+        }
+        let late = self.deadline().is_some_and(|deadline| deadline <= self.connection.now());
+        self.looked = late && !self.looked && self.receive.came.is_none() && self.may_receive();
+        self.looked
+    }
+
+    fn tell_what_came(&mut self) {
+        match self.receive.came.take() {
+            None => {}
+            Some(Ok(Received { bytes, .. })) if bytes.is_empty() => {
+                self.receive.ended = true;
+                self.tell_end();
+            }
+            Some(Ok(Received { bytes, more, .. })) => {
+                self.receive.empty = !more;
+                // What is told while a write is outstanding is kept for a while.
+                let keep = self.connection.session().pending_bytes().is_some();
+                let bytes = if keep { Bytes::copy_from_slice(&bytes) } else { bytes };
+                if self.receive.surplus.is_empty() {
+                    self.receive.surplus = self.connection.came(bytes);
+                } else {
+                    self.receive.surplus = [&self.receive.surplus[..], &bytes].concat().into();
+                }
+            }
+            Some(Err(error)) => self.connection.fail(Call::Read, error),
+        }
+    }
+
+    /// Tells what there was no credit for, if there is credit now; whether there was any.
+    fn tell_surplus(&mut self) -> bool {
+        if self.receive.surplus.is_empty() || self.connection.session().credit() == 0 {
+            return false;
+        }
+        let surplus = std::mem::take(&mut self.receive.surplus);
+        self.receive.surplus = self.connection.came(surplus);
+        self.tell_end();
+        true
+    }
+
+    /// Tells the end, if it came and nothing before it is left.
+    fn tell_end(&mut self) {
+        if self.receive.surplus.is_empty() && std::mem::take(&mut self.receive.ended) {
+            self.connection.finished();
+        }
+    }
+
+    fn tell_what_was_sent(&mut self, uring: &mut Uring, block: &mut Block) {
+        match self.send.sent.take() {
+            None => {}
+            Some(Ok(sent)) => {
+                self.connection.wrote(sent);
+                self.hold_pending();
+            }
+            Some(Err(error)) if classify::is_again(&error) => self.hold_pending(),
+            Some(Err(error)) => self.broken = Some(error),
+        }
+        if let Some(error) = self.broken.take() {
+            if self.receive.flight == Flight::Nothing {
+                self.connection.broke(block, error);
+            } else {
+                uring.cancel_receive(self.line);
+                self.broken = Some(error);
+            }
+        }
+    }
+
+    /// What is still pending stays for a while.
+    fn hold_pending(&mut self) {
+        self.send.full = self.connection.session().pending_bytes().is_some();
+        if self.send.full {
+            self.connection.unshare_pending();
+        }
+    }
+
+    /// Has the ring send what is pending, and receive what there is credit for.
+    fn ask(&mut self, uring: &mut Uring) {
+        if self.broken.is_some() {
+            return;
+        }
+        let session = self.connection.session();
+        if let Some(pending) = session.pending_bytes().filter(|_| !self.send.in_flight) {
+            // A send that waits keeps all of the memory around its bytes. So the first one does not wait.
+            uring.send(self.line, pending.clone(), !self.send.full);
+            self.send.in_flight = true;
+        }
+        self.ask_to_receive(uring);
+    }
+
+    fn ask_to_receive(&mut self, uring: &mut Uring) {
+        if self.receive.flight == Flight::GoesOn && self.receive.hang_up == HangUp::Seen {
+            uring.cancel_receive(self.line);
+        }
+        if self.receive.flight != Flight::Nothing || !self.may_receive() {
+            return;
+        }
+        let (credit, once) = (self.connection.session().credit(), self.receive.hang_up == HangUp::Seen);
+        if !uring.receive(self.line, credit, self.receive.empty, once) {
+            self.receive.flight = Flight::Once;
+            return;
+        }
+        self.receive.flight = Flight::GoesOn;
+        if self.receive.hang_up == HangUp::Unwatched {
+            self.receive.hang_up = HangUp::Watched;
+            uring.watch(self.line, Watch::HangUp);
+        }
+    }
+
+    /// Whether the machine takes what comes.
+    fn may_receive(&self) -> bool {
+        self.connection.session().credit() > 0 && self.receive.surplus.is_empty() && self.broken.is_none()
+    }
+
+    /// After the machine's end: cancels what is in flight, and counts what comes of it.
+    fn wind_up(&mut self, uring: &mut Uring) -> Turn<M::Outcome> {
+        if let Some(Ok(sent)) = self.send.sent.take() {
+            self.connection.wrote(sent);
+        }
+        if let Some(Ok(Received { bytes, .. })) = self.receive.came.take() {
+            self.receive.late += bytes.len() as u64;
+        }
+        if !uring.is_idle(self.line) {
+            uring.cancel(self.line);
+            return Turn::Wait(None);
+        }
+        let Some((how, outcome)) = self.closed.take() else { return Turn::Wait(None) };
+        let mut ended = self.connection.close(how, outcome);
+        ended.unread += self.receive.late + self.receive.surplus.len() as u64;
+        uring.detach(self.line);
+        Turn::Over(ended)
+    }
+
+    /// After a panic, when the machine is not called any more: whether nothing is in flight, and the session can be
+    /// dropped. Until then it must be asked again after each completion.
+    pub(crate) fn give_up(&self, uring: &mut Uring) -> bool {
+        if uring.is_idle(self.line) {
+            uring.detach(self.line);
+            return true;
+        }
+        uring.cancel(self.line);
+        false
+    }
+}
+
+/// Whether a receive only found no free buffer, or was cancelled.
+fn is_to_be_tried_again(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(libc::ENOBUFS | libc::ECANCELED))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::options::UringOptions;
+    use crate::ring::{Prepared, Sleep};
+    use roundtrip_core::{Action, Input, Misuse, Wait};
+    use roundtrip_net::Control;
+    use roundtrip_net::event_loop::WayIn;
+    use std::io::Write;
+    use std::net::Shutdown;
+    use std::os::unix::net::UnixStream;
+    use std::time::Duration;
+
+    /// What a machine is told to do.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    enum Order {
+        Read(usize),
+        Close,
+    }
+
+    /// Does it, writes a few bytes first, and says what came.
+    #[derive(Default)]
+    struct Obedient {
+        read: usize,
+        wrote: bool,
+        closes: bool,
+        ended: bool,
+        came: Vec<u8>,
+        writes: usize,
+    }
+
+    impl Machine for Obedient {
+        type Command = Order;
+        type Event = ();
+        type Outcome = Vec<u8>;
+
+        fn handle(&mut self, _now: Time, input: Input<Order>) -> Result<(), Misuse> {
+            match input {
+                Input::Command(Order::Read(most)) => self.read = most,
+                Input::Command(Order::Close) | Input::Failed(_) => self.closes = true,
+                Input::Data(bytes) => self.came.extend_from_slice(&bytes),
+                Input::Wrote(_) => self.wrote = true,
+                Input::Eof => self.ended = true,
+                Input::Stop | Input::Abort => {}
+            }
+            Ok(())
+        }
+
+        fn poll(&mut self, _now: Time) -> Action<(), Vec<u8>> {
+            if self.closes {
+                return Action::Close { how: Teardown::Graceful, outcome: self.came.clone() };
+            }
+            match std::mem::take(&mut self.writes) {
+                0 => Action::Wait(Wait { read: self.read, commands: 1, deadline: None }),
+                bytes => Action::Write(vec![7; bytes].into()),
+            }
+        }
+    }
+
+    /// A session whose completions the test makes up.
+    struct Bench {
+        uring: Uring,
+        session: Session<Obedient>,
+        control: Control<Order>,
+        peer: UnixStream,
+    }
+
+    impl Bench {
+        fn new(read: usize, writes: usize) -> Self {
+            let prepared = Prepared::new(UringOptions::default()).unwrap();
+            let WayIn { mailbox, control, .. } = WayIn::new(prepared.wake());
+            let (ours, peer) = UnixStream::pair().unwrap();
+            let mut uring = prepared.start();
+            let stream = Guarded::new(ours.into());
+            let machine = |_now| Obedient { read, writes, ..Obedient::default() };
+            let session = Session::new(&mut uring, Token(0), stream, mailbox, Time::ZERO, machine);
+            let mut bench = Self { uring, session, control, peer };
+            assert!(matches!(bench.run(), Turn::Wait(None)));
+            bench
+        }
+
+        fn run(&mut self) -> Turn<Vec<u8>> {
+            self.session.run(&mut self.uring, Time::ZERO, &mut Block::default(), |()| {})
+        }
+
+        fn order(&mut self, order: Order) -> Turn<Vec<u8>> {
+            self.control.post(order).unwrap();
+            self.session.expect_mail();
+            self.run()
+        }
+
+        fn received(&mut self, bytes: &'static [u8]) {
+            self.session.note(What::Received(Ok(Received {
+                bytes: Bytes::from_static(bytes),
+                more: false,
+                goes_on: false,
+            })));
+        }
+
+        /// Lets the ring do what it was asked for, and tells none of it.
+        fn settle(&mut self) {
+            self.uring.enter(Sleep::For(None)).unwrap();
+            while self.uring.reap().is_some() {}
+        }
+
+        /// What came of it once nothing was in flight.
+        fn end(mut self, mut turn: Turn<Vec<u8>>) -> Ended<Vec<u8>> {
+            loop {
+                if let Turn::Over(ended) = turn {
+                    return ended;
+                }
+                self.settle();
+                turn = self.run();
+            }
+        }
+    }
+
+    #[test]
+    fn what_completes_after_the_end_is_counted_and_told_to_nobody() {
+        let mut bench = Bench::new(100, 1000);
+        assert!(matches!(bench.order(Order::Close), Turn::Wait(None)), "two are in flight");
+        bench.received(b"late");
+        assert!(matches!(bench.run(), Turn::Wait(None)), "the ring says that they are");
+        bench.session.note(What::Sent(Ok(10)));
+        let turn = bench.run();
+        let ended = bench.end(turn);
+        assert_eq!((ended.outcome, ended.unread, ended.written), (Vec::new(), 4, 10));
+    }
+
+    /// A machine that takes its credit back is in the wrong, but it is not the peer's bytes that should suffer.
+    #[test]
+    fn bytes_that_came_when_the_credit_was_gone_are_told_when_there_is_some() {
+        for goes_on in [true, false] {
+            let mut bench = Bench::new(100, 0);
+            bench.order(Order::Read(0));
+            (&bench.peer).write_all(b".").unwrap();
+            bench.settle();
+            bench.received(b"early");
+            bench.run();
+            let came = |bench: &Bench| bench.session.connection.session().machine().came.len();
+            assert_eq!(came(&bench), 0);
+            if goes_on {
+                bench.order(Order::Read(2));
+                assert_eq!(came(&bench), 5);
+            }
+            let turn = bench.order(Order::Close);
+            assert_eq!(bench.end(turn).unread, if goes_on { 0 } else { 5 });
+        }
+    }
+
+    /// The kernel may take the two for one, and then the end is told by nobody but the hang-up.
+    #[test]
+    fn an_end_that_comes_with_the_last_bytes_is_not_missed() {
+        let mut bench = Bench::new(1 << 16, 0);
+        // The receive is under way.
+        bench.uring.enter(Sleep::No).unwrap();
+        assert!(bench.uring.reap().is_none());
+        (&bench.peer).write_all(b"last").unwrap();
+        bench.peer.shutdown(Shutdown::Write).unwrap();
+        for _round in 0..4 {
+            bench.uring.enter(Sleep::For(Some(Duration::from_secs(5)))).unwrap();
+            while let Some(done) = bench.uring.reap() {
+                if bench.session.has_news() {
+                    let _waits = bench.run();
+                }
+                bench.session.note(done.what);
+            }
+            let _waits = bench.run();
+            let machine = bench.session.connection.session().machine();
+            if machine.ended {
+                assert_eq!(machine.came, b"last");
+                return;
+            }
+        }
+        panic!("the end is missing");
+    }
+
+    /// A send that fails says nothing of what the peer sent; a receive that is in flight may never end by itself.
+    #[test]
+    fn what_came_before_a_send_failed_is_told_first() {
+        for came in [&b"last"[..], b""] {
+            let mut bench = Bench::new(100, 1000);
+            (&bench.peer).write_all(came).unwrap();
+            bench.session.note(What::Sent(Err(io::Error::from_raw_os_error(libc::ENOMEM))));
+            let mut turn = bench.run();
+            for _round in 0..4 {
+                bench.uring.enter(Sleep::For(Some(Duration::from_secs(5)))).unwrap();
+                while let Some(done) = bench.uring.reap() {
+                    if matches!(done.what, What::Received(_)) {
+                        bench.session.note(done.what);
+                        turn = bench.run();
+                    }
+                }
+                if matches!(turn, Turn::Over(_)) {
+                    break;
+                }
+                turn = bench.run();
+            }
+            let Turn::Over(ended) = turn else { panic!("it waits for more") };
+            assert_eq!(ended.outcome, came);
+            assert_eq!(ended.failure.map(|failure| failure.call), Some(Call::Write));
+        }
+    }
+
+    #[test]
+    fn what_a_socket_does_not_take_at_once_is_sent_when_it_does_and_copied_before() {
+        let mut bench = Bench::new(0, 1000);
+        bench.settle();
+        let whole = bench.session.connection.session().pending_bytes().cloned().unwrap();
+        bench.session.note(What::Sent(Ok(10)));
+        bench.run();
+        let session = bench.session.connection.session();
+        assert!(session.machine().wrote && bench.session.send.full);
+        let rest = session.pending_bytes().unwrap();
+        assert_eq!(rest.len(), 990);
+        assert_ne!(rest.as_ptr(), whole[10..].as_ptr(), "a copy");
+    }
+}

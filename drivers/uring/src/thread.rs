@@ -1,0 +1,248 @@
+//! The loop: all connections of one thread.
+
+use std::collections::VecDeque;
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::thread;
+
+use roundtrip_core::{Machine, Time};
+use roundtrip_net::event_loop::{
+    App, CommandOf, DESK, DOOR, Desk, DeskOf, Fresh, Panic, Ring, Slots, Timers, Token, WayIn,
+};
+use roundtrip_net::{Block, Clock, Ended, until};
+
+use crate::ring::{Prepared, Sleep, Uring};
+use crate::session::{Session, Turn};
+
+/// One thread's connections, and what they share.
+pub(crate) struct Thread<'a, A: App, T> {
+    // Dropped before the sessions: it waits until nothing is in flight.
+    uring: Uring,
+    app: &'a A,
+    clock: &'a T,
+    /// Read once a turn, after the ring was entered: for what it brought, the best guess there is.
+    now: Time,
+    desk: Arc<DeskOf<A>>,
+    slots: Slots<Held<A>>,
+    timers: Timers,
+    /// Who has something to do, in turn.
+    queue: VecDeque<Token>,
+    block: Block,
+    /// Used again and again.
+    rung: Vec<Token>,
+    fresh: Vec<Fresh<A::Name, CommandOf<A>>>,
+    /// The desk was not closed.
+    open: bool,
+}
+
+/// One connection.
+struct Held<A: App> {
+    name: A::Name,
+    ring: Arc<Ring>,
+    session: Session<A::Machine>,
+    queued: bool,
+    /// Its machine is called no more.
+    panic: Option<Panic>,
+}
+
+impl<'a, A: App, T: Clock> Thread<'a, A, T> {
+    pub(crate) fn new(app: &'a A, clock: &'a T, prepared: Prepared, desk: Arc<DeskOf<A>>) -> Self {
+        Self {
+            uring: prepared.start(),
+            app,
+            clock,
+            now: clock.now(),
+            desk,
+            slots: Slots::new(),
+            timers: Timers::default(),
+            queue: VecDeque::new(),
+            block: Block::default(),
+            rung: Vec::new(),
+            fresh: Vec::new(),
+            open: true,
+        }
+    }
+
+    /// A thread that drives what is handed over at its desk, until that is closed.
+    pub(crate) fn start<'scope>(
+        scope: &'scope thread::Scope<'scope, '_>,
+        app: &'a A,
+        clock: &'a T,
+        prepared: Prepared,
+    ) -> io::Result<Arc<DeskOf<A>>>
+    where
+        'a: 'scope,
+    {
+        let desk = Arc::new(Desk::new(Arc::clone(prepared.wake())));
+        let run = {
+            let desk = Arc::clone(&desk);
+            move || Self::new(app, clock, prepared, desk).run()
+        };
+        thread::Builder::new().name("roundtrip".into()).spawn_scoped(scope, run)?;
+        Ok(desk)
+    }
+
+    pub(crate) const fn uring(&mut self) -> &mut Uring {
+        &mut self.uring
+    }
+
+    /// Drives what is handed over until nothing more comes.
+    pub(crate) fn run(mut self) -> io::Result<()> {
+        while self.open || !self.slots.is_empty() {
+            self.turn(None)?;
+        }
+        Ok(())
+    }
+
+    /// Hands over what the connections asked for, and sleeps until some of it is complete if nobody has anything to do,
+    /// until `deadline` at the latest; then gives each connection that has something to do its turn. Whether somebody is
+    /// at the [`DOOR`].
+    pub(crate) fn turn(&mut self, deadline: Option<Time>) -> io::Result<bool> {
+        let idle = self.queue.is_empty() && self.uring.wake().may_sleep();
+        let deadline = [deadline, self.timers.next()].into_iter().flatten().min();
+        let sleep = match (idle, deadline) {
+            (false, _) => Sleep::No,
+            (true, None) => Sleep::For(None),
+            (true, deadline) => Sleep::For(until(self.clock.now(), deadline)),
+        };
+        self.uring.enter(sleep)?;
+        self.now = self.clock.now();
+        let mut door = false;
+        while let Some(done) = self.uring.reap() {
+            let token = done.name;
+            door |= token == DOOR;
+            if self.slots.get_mut(token).is_some_and(|held| held.session.has_news()) {
+                self.serve(token);
+            }
+            if let Some(held) = self.slots.get_mut(token) {
+                held.session.note(done.what);
+                held.enqueue(&mut self.queue, token);
+            }
+        }
+        door |= self.hear();
+        self.expire();
+        for _ in 0..self.queue.len() {
+            let Some(token) = self.queue.pop_front() else { break };
+            if let Some(held) = self.slots.get_mut(token) {
+                held.queued = false;
+                self.serve(token);
+            }
+        }
+        Ok(door)
+    }
+
+    /// Looks for what was rung; whether it was at the door.
+    fn hear(&mut self) -> bool {
+        let mut rung = std::mem::take(&mut self.rung);
+        self.uring.wake().hear(&mut rung);
+        let mut door = false;
+        for token in rung.drain(..) {
+            if let Some(held) = self.slots.get_mut(token) {
+                held.ring.hear();
+                held.session.expect_mail();
+                held.enqueue(&mut self.queue, token);
+            } else if token == DESK {
+                self.take_over();
+            }
+            door |= token == DOOR;
+        }
+        self.rung = rung;
+        door
+    }
+
+    /// Gives those whose deadline has passed their turn.
+    fn expire(&mut self) {
+        if self.timers.next().is_none() {
+            return;
+        }
+        let now = self.now;
+        while let Some(slot) = self.timers.expire(now) {
+            let Some(token) = self.slots.token(slot) else { continue };
+            let Some(held) = self.slots.get_mut(token) else { continue };
+            match held.session.deadline() {
+                Some(deadline) if deadline > now => self.timers.arm(slot, deadline),
+                Some(_) => held.enqueue(&mut self.queue, token),
+                None => {}
+            }
+        }
+    }
+
+    /// Takes the connections that were handed over.
+    fn take_over(&mut self) {
+        let mut fresh = std::mem::take(&mut self.fresh);
+        self.open = self.desk.take(&mut fresh);
+        for connection in fresh.drain(..) {
+            self.install(connection);
+        }
+        self.fresh = fresh;
+    }
+
+    fn install(&mut self, fresh: Fresh<A::Name, CommandOf<A>>) {
+        let Fresh { name, stream, way_in: WayIn { ring, mailbox, control } } = fresh;
+        let now = self.now;
+        // The stream is lost with a panic, and so reset.
+        let opened = catch_unwind(AssertUnwindSafe(|| {
+            let stream = stream;
+            (self.app.open(now, &name, &control), stream)
+        }));
+        let (machine, stream) = match opened {
+            Ok(opened) => opened,
+            Err(panic) => return self.app.over(&name, Err(panic)),
+        };
+        let token = self.slots.insert_with(|token| {
+            let session = Session::new(&mut self.uring, token, stream, mailbox, now, |_now| machine);
+            Held { name, ring, session, queued: false, panic: None }
+        });
+        if let Some(held) = self.slots.get_mut(token) {
+            if held.ring.belongs_to(token) {
+                held.session.expect_mail();
+            }
+            held.enqueue(&mut self.queue, token);
+        }
+    }
+
+    /// One connection's turn.
+    fn serve(&mut self, token: Token) {
+        let Some(held) = self.slots.get_mut(token) else { return };
+        let Held { name, session, panic, .. } = held;
+        if panic.is_none() {
+            let events = |event| self.app.event(name, event);
+            let run = || session.run(&mut self.uring, self.now, &mut self.block, events);
+            match catch_unwind(AssertUnwindSafe(run)) {
+                Ok(Turn::Again) => return held.enqueue(&mut self.queue, token),
+                Ok(Turn::Wait(None)) => return,
+                Ok(Turn::Wait(Some(deadline))) => {
+                    return self.timers.arm(Slots::<Held<A>>::index(token), deadline);
+                }
+                Ok(Turn::Over(ended)) => return self.close(token, Ok(ended)),
+                Err(payload) => *panic = Some(payload),
+            }
+        }
+        // The session is dropped after a panic, and so its connection reset, when nothing is in flight any more.
+        if session.give_up(&mut self.uring)
+            && let Some(panic) = panic.take()
+        {
+            self.close(token, Err(panic));
+        }
+    }
+
+    /// Tears a connection down, and tells.
+    fn close(&mut self, token: Token, ended: Result<Ended<<A::Machine as Machine>::Outcome>, Panic>) {
+        let Some(held) = self.slots.remove(token) else { return };
+        let Held { name, session, .. } = *held;
+        // A machine may panic even in this.
+        let ended = catch_unwind(AssertUnwindSafe(|| drop(session))).and(ended);
+        let told = ended.and_then(|ended| catch_unwind(AssertUnwindSafe(|| self.app.ended(&name, ended))));
+        self.app.over(&name, told);
+    }
+}
+
+impl<A: App> Held<A> {
+    /// Has its turn come.
+    fn enqueue(&mut self, queue: &mut VecDeque<Token>, token: Token) {
+        if !std::mem::replace(&mut self.queued, true) {
+            queue.push_back(token);
+        }
+    }
+}

@@ -1,0 +1,14 @@
+//! The tests that every socket driver is held to.
+
+#![cfg(target_os = "linux")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a helper that fails fails its test")]
+
+#[path = "../../suite/mod.rs"]
+mod suite;
+
+use roundtrip_uring as driver;
+
+/// A connection is driven when the call returns.
+const fn wait<T>(ended: T) -> T {
+    ended
+}
