@@ -9,7 +9,7 @@ use roundtrip_net::{Clients, Clock, Stream};
 
 use crate::options::ReactorOptions;
 use crate::poller::Poller;
-use crate::thread::Thread;
+use crate::thread::{Thread, Timing};
 
 /// Drives all of these streams at once, on a thread of its own, until every session is over.
 ///
@@ -52,7 +52,7 @@ pub fn drive_all_on<C: Clients>(
         let mut desks = Desks::new();
         for _ in 0..options.threads.get() {
             let poller = Poller::new()?;
-            let desk = Thread::start(scope, &app, clock, options, poller)?;
+            let desk = Thread::start(scope, &app, clock, options, Timing::Connection, poller)?;
             desks.push(desk);
         }
         for (index, stream) in streams.into_iter().enumerate() {

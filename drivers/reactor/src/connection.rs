@@ -67,7 +67,7 @@ impl<C, T: Clock> Driver<C, T> {
             session.expect_mail();
         }
         loop {
-            let waited = match session.run(&clock, &mut block, &mut events) {
+            let waited = match session.run(clock.now(), &clock, &mut block, &mut events) {
                 Turn::Over(ended) => return ended,
                 Turn::Wait(deadline) if poller.wake().may_sleep() => {
                     let timeout = deadline.and_then(|_| until(clock.now(), deadline));

@@ -52,6 +52,15 @@ impl Poller {
     pub(crate) fn events(&self) -> impl Iterator<Item = &Event> {
         self.events.iter()
     }
+
+    /// The same, to be [given back](Self::give_back) before the next wait: whoever goes through it may use the poller.
+    pub(crate) fn take_events(&mut self) -> Events {
+        std::mem::replace(&mut self.events, Events::with_capacity(0))
+    }
+
+    pub(crate) fn give_back(&mut self, events: Events) {
+        self.events = events;
+    }
 }
 
 /// What the poller calls a token.

@@ -23,7 +23,7 @@ use roundtrip_net::{
 
 use crate::options::ReactorOptions;
 use crate::poller::{Poller, mio};
-use crate::thread::Thread;
+use crate::thread::{Thread, Timing};
 
 /// Connections that are accepted one after the other before the sessions have their turn.
 const ACCEPTS: usize = 32;
@@ -109,9 +109,16 @@ pub fn serve_on<S: Service>(
         let own = Arc::new(Desk::new(Arc::clone(poller.wake())));
         desks.push(Arc::clone(&own));
         for _ in 1..options.threads.get() {
-            desks.push(Thread::start(scope, &server, clock, options, Poller::new()?)?);
+            desks.push(Thread::start(scope, &server, clock, options, Timing::Turn, Poller::new()?)?);
         }
-        Entrance { server: &server, listeners, desks }.run(Thread::new(&server, clock, options, poller, own))
+        Entrance { server: &server, listeners, desks }.run(Thread::new(
+            &server,
+            clock,
+            options,
+            Timing::Turn,
+            poller,
+            own,
+        ))
     })?;
     Ok(server.served())
 }

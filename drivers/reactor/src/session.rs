@@ -110,15 +110,17 @@ impl<M: Machine> Session<M> {
         self.connection.fail(Call::Wait, error);
     }
 
-    /// One wake-up.
+    /// One wake-up, which began at `woken`.
     pub(crate) fn run(
         &mut self,
+        woken: Time,
         clock: &impl Clock,
         block: &mut Block,
         mut events: impl FnMut(M::Event),
     ) -> Turn<M::Outcome> {
         if std::mem::replace(&mut self.begun, true) {
-            self.connection.wake(clock.now());
+            // It may have begun, or read, since the thread woke.
+            self.connection.wake(woken.max(self.connection.now()));
             // What is there is read before a passed deadline takes effect: it may have come while we were suspended.
             self.write(block);
             self.read(clock, block, Moment::Waking);

@@ -18,12 +18,24 @@ use crate::poller::{Poller, token};
 use crate::session::{Session, Turn};
 use crate::spin::Spin;
 
+/// When a connection is told that it was woken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Timing {
+    /// When its thread was: what came was there by then.
+    Turn,
+    /// When its turn came: a client that times its peer must not count for how long others of its own thread were served.
+    Connection,
+}
+
 /// One thread's connections, and what they share.
 pub(crate) struct Thread<'a, A: App, T> {
     app: &'a A,
     clock: &'a T,
     poller: Poller,
     spin: Spin,
+    timing: Timing,
+    /// When it woke.
+    woken: Time,
     desk: Arc<DeskOf<A>>,
     slots: Slots<Held<A>>,
     timers: Timers,
@@ -50,6 +62,7 @@ impl<'a, A: App, T: Clock> Thread<'a, A, T> {
         app: &'a A,
         clock: &'a T,
         options: ReactorOptions,
+        timing: Timing,
         poller: Poller,
         desk: Arc<DeskOf<A>>,
     ) -> Self {
@@ -59,6 +72,8 @@ impl<'a, A: App, T: Clock> Thread<'a, A, T> {
             desk,
             poller,
             spin: Spin::new(options.spin),
+            timing,
+            woken: clock.now(),
             slots: Slots::new(),
             timers: Timers::default(),
             queue: VecDeque::new(),
@@ -75,6 +90,7 @@ impl<'a, A: App, T: Clock> Thread<'a, A, T> {
         app: &'a A,
         clock: &'a T,
         options: ReactorOptions,
+        timing: Timing,
         poller: Poller,
     ) -> io::Result<Arc<DeskOf<A>>>
     where
@@ -83,7 +99,7 @@ impl<'a, A: App, T: Clock> Thread<'a, A, T> {
         let desk = Arc::new(Desk::new(Arc::clone(poller.wake())));
         let run = {
             let desk = Arc::clone(&desk);
-            move || Self::new(app, clock, options, poller, desk).run()
+            move || Self::new(app, clock, options, timing, poller, desk).run()
         };
         thread::Builder::new().name("roundtrip".into()).spawn_scoped(scope, run)?;
         Ok(desk)
@@ -110,22 +126,19 @@ impl<'a, A: App, T: Clock> Thread<'a, A, T> {
         } else {
             self.poller.wait(Some(Duration::ZERO))?;
         }
+        self.woken = self.clock.now();
         let mut door = false;
-        for event in self.poller.events() {
+        let events = self.poller.take_events();
+        for event in &events {
             let token = token(event);
             door |= token == DOOR;
-            if let Some(held) = self.slots.get_mut(token)
-                && held.session.note(event)
-            {
-                held.enqueue(&mut self.queue, token);
-            }
+            self.serve(token, |session| session.note(event));
         }
+        self.poller.give_back(events);
         door |= self.hear();
         self.expire();
         for _ in 0..self.queue.len() {
-            if let Some(token) = self.queue.pop_front() {
-                self.serve(token);
-            }
+            self.serve_next();
         }
         Ok(door)
     }
@@ -196,10 +209,7 @@ impl<'a, A: App, T: Clock> Thread<'a, A, T> {
 
     /// Gives those whose deadline has passed their turn.
     fn expire(&mut self) {
-        if self.timers.next().is_none() {
-            return;
-        }
-        let now = self.clock.now();
+        let now = self.woken;
         while let Some(slot) = self.timers.expire(now) {
             let Some(token) = self.slots.token(slot) else { continue };
             let Some(held) = self.slots.get_mut(token) else { continue };
@@ -240,14 +250,29 @@ impl<'a, A: App, T: Clock> Thread<'a, A, T> {
         }
     }
 
-    /// One connection's turn.
-    fn serve(&mut self, token: Token) {
+    /// The turn of whoever has waited longest for it.
+    fn serve_next(&mut self) {
+        let Some(token) = self.queue.pop_front() else { return };
+        if let Some(held) = self.slots.get_mut(token) {
+            held.queued = false;
+        }
+        self.serve(token, |_session| true);
+    }
+
+    /// One connection's turn, if it has something to do.
+    fn serve(&mut self, token: Token, has_to: impl FnOnce(&mut Session<A::Machine>) -> bool) {
         let Some(held) = self.slots.get_mut(token) else { return };
-        held.queued = false;
+        if !has_to(&mut held.session) {
+            return;
+        }
+        let woken = match self.timing {
+            Timing::Turn => self.woken,
+            Timing::Connection => self.clock.now(),
+        };
         let Held { name, session, .. } = held;
         let events = |event| self.app.event(name, event);
         // The session is dropped after a panic, and so its connection reset.
-        match catch_unwind(AssertUnwindSafe(|| session.run(self.clock, &mut self.block, events))) {
+        match catch_unwind(AssertUnwindSafe(|| session.run(woken, self.clock, &mut self.block, events))) {
             Ok(Turn::Again) => held.enqueue(&mut self.queue, token),
             Ok(Turn::Wait(deadline)) => {
                 if let Err(error) = session.register(self.poller.registry(), token) {
