@@ -22,6 +22,10 @@
 //! others of the thread have theirs. A thread has one block to read into, and one entry for the deadline of each
 //! connection, which stays where it is while that moves on. Deadlines take effect up to a millisecond late.
 //!
+//! No message takes a lock or an allocation. A server reads the clock once a turn of its thread, clients once for each
+//! connection that is woken. With [`ReactorOptions::spin`] a thread looks again and again for a while before it sleeps, as
+//! long as that pays.
+//!
 //! # The server
 //!
 //! [`serve`] runs a [`Service`] behind the core's admission policy until it is drained; a [`ServerHandle`] stops it from
