@@ -14,10 +14,11 @@
 //! | `Close` | cancels what is in flight, counts what comes of it, closes or resets the socket, returns the outcome |
 //!
 //! At most one send and one receive are in flight for a connection, and whatever all connections of a thread ask for in a
-//! turn is handed over in one call, `io_uring_enter(2)`, which brings what is complete as well. A receive has no memory of its
-//! own: the kernel picks a buffer of the thread's when bytes have come, and they are copied out of it. Where the kernel can
-//! limit that (6.17), one receive goes on until it has brought what there was credit for. What a send reads is owned by the ring until that send is complete, whatever becomes of the connection meanwhile. What completes after a
-//! machine closed never reaches it; it is counted in [`Ended::written`] and [`Ended::unread`].
+//! turn is handed over in one call, `io_uring_enter(2)`, which brings what is complete as well. A receive has no memory of
+//! its own: the kernel picks a buffer of the thread's when bytes have come, and they are copied out of it. Where the kernel
+//! can limit that (6.17), one receive goes on until it has brought what there was credit for. What a send reads is owned by
+//! the ring until that send is complete, whatever becomes of the connection meanwhile. What completes after a machine closed
+//! never reaches it; it is counted in [`Ended::written`] and [`Ended::unread`].
 //!
 //! A [`Control`] wakes the thread, with a call to the system only if it sleeps. When a deadline has passed, the kernel is
 //! asked what has come *before* the machine is polled. A thread has one entry for the deadline of each connection, which

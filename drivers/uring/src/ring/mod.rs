@@ -245,8 +245,8 @@ impl Uring {
     /// Receives at most so many bytes, at one time or, unless it is to be `once`, at several: whether that is so. `wait` says
     /// that none are there yet.
     ///
-    /// One that goes on may miss the end of the stream, or an error, that comes together with bytes: Linux, up to 6.18 at
-    /// least, takes both wake-ups for one and waits for the next. Whoever has it go on watches for the [hang-up](Watch).
+    /// One that goes on may miss the end of the stream that comes together with bytes: some kernels (6.18 is one) receive
+    /// them, and wait for a wake-up that they have had. Whoever has it go on watches for the [hang-up](Watch) as well.
     pub(crate) fn receive(&mut self, id: LineId, most: usize, wait: bool, once: bool) -> bool {
         let fd = self.begin(id, Kind::Receive);
         let goes_on = self.limits && most >= MANY && !once;
@@ -257,7 +257,12 @@ impl Uring {
         let at_a_time = if goes_on { (most / 2).min(buffers::LEN) } else { most };
         let mut entry = opcode::Recv::new(fd, std::ptr::null_mut(), at_a_time)
             .buf_group(buffers::GROUP)
-            .ioprio(if wait { POLL_FIRST } else { 0 } | if goes_on { MULTISHOT } else { 0 })
+            .ioprio(match (goes_on, wait) {
+                // Made to wait first, it takes what is there then for all there is.
+                (true, _) => MULTISHOT,
+                (false, true) => POLL_FIRST,
+                (false, false) => 0,
+            })
             .build()
             .flags(squeue::Flags::BUFFER_SELECT);
         if goes_on {
