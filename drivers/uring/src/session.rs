@@ -35,8 +35,8 @@ pub(crate) struct Session<M: Machine> {
     send: Send,
     /// Writing failed, and what was received until then is waited for.
     broken: Option<io::Error>,
-    /// A deadline has passed, and a receive was tried since then: what had come, came.
-    looked: bool,
+    /// A deadline has passed, and a receive is tried when the ring is entered more often than that: what has come, comes.
+    looks: Option<u64>,
     closed: Option<(Teardown, M::Outcome)>,
 }
 
@@ -110,7 +110,7 @@ impl<M: Machine> Session<M> {
             receive: Receive::default(),
             send: Send::default(),
             broken: None,
-            looked: false,
+            looks: None,
             closed: None,
         }
     }
@@ -168,7 +168,7 @@ impl<M: Machine> Session<M> {
         }
         if std::mem::replace(&mut self.begun, true) {
             self.connection.wake(now);
-            if self.must_look() {
+            if self.must_look(uring.entered()) {
                 self.ask_to_receive(uring);
                 return Turn::Again;
             }
@@ -195,15 +195,16 @@ impl<M: Machine> Session<M> {
 
     /// Whether a deadline has passed and the kernel was not asked since then what had come: that is told *before* the
     /// deadline takes effect, for it may have come while we were suspended.
-    fn must_look(&mut self) -> bool {
+    fn must_look(&mut self, entered: u64) -> bool {
         if let Some(Err(error)) = &self.receive.came
             && is_to_be_tried_again(error)
         {
-            (self.receive.came, self.looked) = (None, false);
+            (self.receive.came, self.looks) = (None, None);
         }
         let late = self.deadline().is_some_and(|deadline| deadline <= self.connection.now());
-        self.looked = late && !self.looked && self.receive.came.is_none() && self.may_receive();
-        self.looked
+        let looks = late && self.receive.came.is_none() && self.may_receive();
+        self.looks = looks.then(|| self.looks.unwrap_or(entered)).filter(|since| *since == entered);
+        self.looks.is_some()
     }
 
     fn tell_what_came(&mut self) {

@@ -71,6 +71,7 @@ pub(crate) struct Uring {
     wake: Arc<Wake>,
     /// The kernel limits what one operation receives in all: Linux since 6.17.
     limits: bool,
+    entered: u64,
     /// Nothing can be learned of what is in flight any more.
     lost: bool,
 }
@@ -194,6 +195,7 @@ impl Prepared {
             arena: Arena::default(),
             wake,
             limits: true,
+            entered: 0,
             lost: false,
         };
         let line = uring.attach(WAKE, Rc::new(rouser));
@@ -305,6 +307,7 @@ impl Uring {
     ///
     /// If the ring is of no use any more.
     pub(crate) fn enter(&mut self, sleep: Sleep) -> io::Result<()> {
+        self.entered += 1;
         loop {
             self.unload_backlog();
             let sleep = if self.backlog.is_empty() { sleep } else { Sleep::No };
@@ -319,6 +322,11 @@ impl Uring {
                 }
             }
         }
+    }
+
+    /// How often the ring was entered.
+    pub(crate) const fn entered(&self) -> u64 {
+        self.entered
     }
 
     /// Takes a completion.
