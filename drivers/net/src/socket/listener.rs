@@ -7,7 +7,9 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 #[cfg(windows)]
 use std::os::windows::io::{AsSocket, BorrowedSocket};
 
-use socket2::Socket;
+#[cfg(target_os = "linux")]
+use rustix::net::SocketFlags;
+use socket2::{SockAddr, Socket};
 
 use crate::{Endpoint, NetError, Peer, Stage, Stream, classify};
 
@@ -31,6 +33,9 @@ impl Listener {
 
     fn of(socket: Socket) -> io::Result<Self> {
         socket.set_nonblocking(true)?;
+        if Stream::INHERITS && socket.local_addr()?.as_socket().is_some() {
+            Stream::set_tcp_options(&socket)?;
+        }
         Ok(Self {
             socket,
             #[cfg(unix)]
@@ -78,13 +83,21 @@ impl Listener {
     ///
     /// What accept(2) says; [`classify::accept`] tells what follows.
     pub fn accept(&self) -> io::Result<(Stream, Peer)> {
-        let (socket, address) = self.socket.accept()?;
+        let (socket, address) = self.accept_socket()?;
         let peer = Peer::of(&socket, &address)?;
         #[cfg(unix)]
         if peer.address().is_none() {
-            return Ok((Stream::of_unix(socket)?, peer));
+            return Ok((Stream::accepted_unix(socket)?, peer));
         }
-        Ok((Stream::of_tcp(socket)?, peer))
+        Ok((Stream::accepted_tcp(socket)?, peer))
+    }
+
+    /// Where one call does all, it does: `accept4(2)`.
+    fn accept_socket(&self) -> io::Result<(Socket, SockAddr)> {
+        #[cfg(target_os = "linux")]
+        return self.socket.accept4((SocketFlags::CLOEXEC | SocketFlags::NONBLOCK).bits().cast_signed());
+        #[cfg(not(target_os = "linux"))]
+        return self.socket.accept();
     }
 
     /// Accepts the connection that waits first, if there is one, without blocking.
@@ -110,10 +123,14 @@ impl AsSocket for Listener {
 impl From<std::net::TcpListener> for Listener {
     /// Takes a listening socket as it is, made non-blocking.
     fn from(listener: std::net::TcpListener) -> Self {
-        // It fails for no descriptor that is open.
-        let _ = listener.set_nonblocking(true);
+        let socket = Socket::from(listener);
+        // They fail for no socket of this kind that is open.
+        let _ = socket.set_nonblocking(true);
+        if Stream::INHERITS {
+            let _ = Stream::set_tcp_options(&socket);
+        }
         Self {
-            socket: listener.into(),
+            socket,
             #[cfg(unix)]
             file: None,
         }

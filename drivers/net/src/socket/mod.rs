@@ -242,6 +242,21 @@ mod tests {
         assert!(client.socket.tcp_nodelay().unwrap() && server.socket.tcp_nodelay().unwrap());
     }
 
+    /// On Linux they are the listener's, however that was made.
+    #[test]
+    fn what_is_accepted_has_every_option() {
+        let ours = loopback();
+        let taken = Listener::from(std::net::TcpListener::bind("127.0.0.1:0").unwrap());
+        for listener in [ours, taken] {
+            let _client = connect(&endpoint(&listener), &ConnectOptions::default()).unwrap();
+            let (Stream { socket, .. }, _peer) = listener.accept().unwrap();
+            assert!(socket.tcp_nodelay().unwrap() && socket.out_of_band_inline().unwrap());
+            assert!(socket.nonblocking().unwrap());
+            #[cfg(unix)]
+            assert_eq!(rustix::io::fcntl_getfd(&socket).unwrap(), rustix::io::FdFlags::CLOEXEC);
+        }
+    }
+
     /// With the standard library's backlog of 128 the last of these would wait for a SYN sent again.
     #[test]
     fn a_burst_of_two_hundred_fits_the_backlog() {

@@ -20,6 +20,20 @@ pub struct Stream {
 }
 
 impl Stream {
+    /// Whether an accepted socket has the options of its listener, and does not block because `accept4(2)` was told so.
+    /// Linux has always done so (a test holds it to that); elsewhere each is set for itself.
+    pub(super) const INHERITS: bool = cfg!(target_os = "linux");
+
+    /// A connection from a listener that has the [options](Self::set_tcp_options), where they are inherited.
+    pub(super) fn accepted_tcp(socket: Socket) -> io::Result<Self> {
+        if Self::INHERITS { Ok(Self { socket, is_tcp: true }) } else { Self::of_tcp(socket) }
+    }
+
+    #[cfg(unix)]
+    pub(super) fn accepted_unix(socket: Socket) -> io::Result<Self> {
+        if Self::INHERITS { Ok(Self { socket, is_tcp: false }) } else { Self::of_unix(socket) }
+    }
+
     pub(super) fn of_tcp(socket: Socket) -> io::Result<Self> {
         let stream = Self { socket, is_tcp: true };
         // Some systems refuse options on a connection that was reset already: reading it will say so.
@@ -61,12 +75,14 @@ impl Stream {
         self.socket.set_nonblocking(true)?;
         #[cfg(target_vendor = "apple")]
         self.socket.set_nosigpipe(true)?;
-        if self.is_tcp {
-            self.socket.set_tcp_nodelay(true)?;
-            // Urgent bytes are bytes (RFC 6093 section 4): left out of line, they would be lost unseen.
-            self.socket.set_out_of_band_inline(true)?;
-        }
-        Ok(())
+        if self.is_tcp { Self::set_tcp_options(&self.socket) } else { Ok(()) }
+    }
+
+    /// What a connection wants of TCP.
+    pub(super) fn set_tcp_options(socket: &Socket) -> io::Result<()> {
+        socket.set_tcp_nodelay(true)?;
+        // Urgent bytes are bytes (RFC 6093 section 4): left out of line, they would be lost unseen.
+        socket.set_out_of_band_inline(true)
     }
 
     /// Who is at the other end.
