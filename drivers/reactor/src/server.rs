@@ -139,6 +139,11 @@ impl<S: Service, T: Clock> Entrance<'_, S, T> {
             if look || again.is_some_and(|at| at <= self.server.now()) {
                 let Some(deadline) = self.obey(thread.poller().registry()) else { return Ok(()) };
                 again = deadline;
+                // Its own share of those who were let in is served before it looks for more.
+                if thread.attend() {
+                    look = true;
+                    continue;
+                }
             }
             look = thread.turn(again)?;
         }

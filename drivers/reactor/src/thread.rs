@@ -135,12 +135,18 @@ impl<'a, A: App, T: Clock> Thread<'a, A, T> {
             self.serve(token, |session| session.note(event));
         }
         self.poller.give_back(events);
-        door |= self.hear();
         self.expire();
+        door |= self.attend();
+        Ok(door)
+    }
+
+    /// Hears what was rung, and gives each connection that has something to do its turn; whether it was rung at the door.
+    pub(crate) fn attend(&mut self) -> bool {
+        let door = self.hear();
         for _ in 0..self.queue.len() {
             self.serve_next();
         }
-        Ok(door)
+        door
     }
 
     /// Waits until there is something to do, or `deadline` has passed.
