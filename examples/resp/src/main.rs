@@ -1,4 +1,4 @@
-//! `roundtrip-resp [ENDPOINT [std|smol|reactor]]`: the keys in memory, behind a listening socket.
+//! `roundtrip-resp [ENDPOINT [std|smol|reactor|uring]]`: the keys in memory, behind a listening socket.
 
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -13,7 +13,7 @@ fn main() -> ExitCode {
     match run(args.first().map_or("127.0.0.1:6379", |arg| arg), args.get(1).map_or("std", |arg| arg)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("error: {error}\n  try: roundtrip-resp HOST:PORT std, smol or reactor");
+            eprintln!("error: {error}\n  try: roundtrip-resp HOST:PORT std, smol, reactor or uring");
             ExitCode::FAILURE
         }
     }
@@ -30,6 +30,8 @@ fn run(endpoint: &str, driver: &str) -> Result<(), Box<dyn std::error::Error>> {
         "std" => roundtrip_std::serve(vec![listener], Limits::default(), &handle, &service)?,
         "smol" => roundtrip_smol::serve(vec![listener], Limits::default(), &handle, &service)?,
         "reactor" => roundtrip_reactor::serve(vec![listener], Limits::default(), &handle, &service)?,
+        #[cfg(target_os = "linux")]
+        "uring" => roundtrip_uring::serve(vec![listener], Limits::default(), &handle, &service)?,
         other => return Err(format!("no driver `{other}`").into()),
     };
     Ok(())

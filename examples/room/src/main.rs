@@ -1,4 +1,4 @@
-//! `roundtrip-room [ENDPOINT [std|smol|reactor [drop|disconnect]]]`: a room behind a listening socket.
+//! `roundtrip-room [ENDPOINT [std|smol|reactor|uring [drop|disconnect]]]`: a room behind a listening socket.
 
 use std::process::ExitCode;
 
@@ -13,7 +13,7 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!(
-                "error: {error}\n  try: roundtrip-room HOST:PORT std, smol or reactor, and then drop or disconnect"
+                "error: {error}\n  try: roundtrip-room HOST:PORT std, smol, reactor or uring, and then drop or disconnect"
             );
             ExitCode::FAILURE
         }
@@ -35,6 +35,8 @@ fn run(endpoint: &str, driver: &str, slow: &str) -> Result<(), Box<dyn std::erro
         "std" => roundtrip_std::serve_hub(&clock, listeners, limits, &handle, room)?,
         "smol" => roundtrip_smol::serve_hub(&clock, listeners, limits, &handle, room)?,
         "reactor" => roundtrip_reactor::serve_hub(&clock, listeners, limits, &handle, room)?,
+        #[cfg(target_os = "linux")]
+        "uring" => roundtrip_uring::serve_hub(&clock, listeners, limits, &handle, room)?,
         other => return Err(format!("no driver `{other}`").into()),
     };
     Ok(())

@@ -62,6 +62,8 @@ impl Open {
                 let (_, hub) = match driver {
                     "std" => roundtrip_std::serve_hub(&clock, vec![listener], limits, &handle, hub),
                     "smol" => roundtrip_smol::serve_hub(&clock, vec![listener], limits, &handle, hub),
+                    #[cfg(target_os = "linux")]
+                    "uring" => roundtrip_uring::serve_hub(&clock, vec![listener], limits, &handle, hub),
                     _ => roundtrip_reactor::serve_hub(&clock, vec![listener], limits, &handle, hub),
                 }
                 .unwrap();
@@ -157,6 +159,8 @@ macro_rules! on_every_driver {
         mod on_std { $(#[test] fn $test() { super::$test("std"); })* }
         mod on_smol { $(#[test] fn $test() { super::$test("smol"); })* }
         mod on_reactor { $(#[test] fn $test() { super::$test("reactor"); })* }
+        #[cfg(target_os = "linux")]
+        mod on_uring { $(#[test] fn $test() { super::$test("uring"); })* }
     };
 }
 
