@@ -12,6 +12,7 @@
 
 use std::io;
 use std::num::NonZeroUsize;
+use std::os::fd::OwnedFd;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::thread;
@@ -19,10 +20,13 @@ use std::thread;
 use roundtrip_core::admission::{Accept, Limits};
 use roundtrip_core::hub::Hub;
 use roundtrip_core::{Machine, Time};
+
 use roundtrip_net::event_loop::{DOOR, Desk, Desks, Ring, Serving};
 use roundtrip_net::{
     Caller, Clock, Listener, Peer, Served, ServerHandle, Service, SharedHub, Stream, SystemClock,
 };
+
+use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
 
 use crate::options::UringOptions;
 use crate::ring::{LineId, Prepared, Uring, Watch};
@@ -111,9 +115,8 @@ pub fn serve_on<S: Service>(
             desks.push(Thread::start(scope, &server, clock, Prepared::new(options)?)?);
         }
         let mut thread = Thread::new(&server, clock, prepared, own);
-        let listeners =
-            listeners.into_iter().map(|listener| Listening::new(thread.uring(), listener)).collect();
-        Entrance { server: &server, listeners, desks }.run(thread)
+        let listening = Listening::new(thread.uring(), listeners)?;
+        Entrance { server: &server, listening, desks }.run(thread)
     })?;
     Ok(server.served())
 }
@@ -121,7 +124,7 @@ pub fn serve_on<S: Service>(
 /// What the first thread does besides driving connections.
 struct Entrance<'a, S: Service, T> {
     server: &'a Serving<'a, S, T>,
-    listeners: Vec<Listening>,
+    listening: Listening,
     desks: Desks<Caller, <S::Machine as Machine>::Command>,
 }
 
@@ -148,10 +151,10 @@ impl<S: Service, T: Clock> Entrance<'_, S, T> {
             let now = self.server.now();
             let (accept, deadline) = self.server.door().obey(now)?;
             let found = match accept {
-                Accept::Open | Accept::Sweep => self.next(),
+                Accept::Open | Accept::Sweep => self.listening.next(),
                 Accept::Paused => Ok(None),
                 Accept::Closed => {
-                    self.close(uring);
+                    self.listening.close(uring);
                     Ok(None)
                 }
             };
@@ -160,7 +163,7 @@ impl<S: Service, T: Clock> Entrance<'_, S, T> {
                 Ok(None) if accept == Accept::Sweep => self.server.door().swept(now),
                 Ok(None) => {
                     if accept == Accept::Open {
-                        self.listeners.iter().for_each(|listening| listening.watch(uring));
+                        self.listening.watch(uring);
                     }
                     return Some(deadline);
                 }
@@ -168,18 +171,6 @@ impl<S: Service, T: Clock> Entrance<'_, S, T> {
             }
         }
         Some(Some(self.server.now()))
-    }
-
-    /// Accepts a connection from the first backlog that is not empty. The next look begins behind it: a busy listener
-    /// must not starve the others.
-    fn next(&mut self) -> io::Result<Option<(Stream, Peer)>> {
-        for looked in 0..self.listeners.len() {
-            if let Some(found) = self.listeners[looked].listener.accept_waiting()? {
-                self.listeners.rotate_left(looked + 1);
-                return Ok(Some(found));
-            }
-        }
-        Ok(None)
     }
 
     /// Asks the policy about a connection. If it is refused, it is closed.
@@ -191,30 +182,53 @@ impl<S: Service, T: Clock> Entrance<'_, S, T> {
             desk.hand_over(caller, stream, way_in);
         }
     }
-
-    fn close(&mut self, uring: &mut Uring) {
-        for listening in self.listeners.drain(..) {
-            uring.detach(listening.line);
-        }
-    }
 }
 
-/// A listener, and the line by which it is told that somebody waits.
+/// The listeners, and the line by which it is told that somebody waits at one of them.
+///
+/// The ring watches an epoll instance, which holds nothing open, and not the listeners: the kernel holds what a ring is
+/// working on for some time after its process was killed, and the next server would find the address in use.
 struct Listening {
-    listener: Rc<Listener>,
-    line: LineId,
+    listeners: Vec<Listener>,
+    epoll: Rc<OwnedFd>,
+    line: Option<LineId>,
 }
 
 impl Listening {
-    fn new(uring: &mut Uring, listener: Listener) -> Self {
-        let listener = Rc::new(listener);
-        Self { line: uring.attach(DOOR, listener.clone()), listener }
+    fn new(uring: &mut Uring, listeners: Vec<Listener>) -> io::Result<Self> {
+        let epoll = Rc::new(epoll::create(CreateFlags::CLOEXEC)?);
+        for listener in &listeners {
+            epoll::add(&epoll, listener, EventData::new_u64(0), EventFlags::IN)?;
+        }
+        Ok(Self { listeners, line: Some(uring.attach(DOOR, epoll.clone())), epoll })
     }
 
     /// Has it told, once, if that was not asked for before.
     fn watch(&self, uring: &mut Uring) {
-        if uring.is_idle(self.line) {
-            uring.watch(self.line, Watch::Once);
+        if let Some(line) = self.line.filter(|line| uring.is_idle(*line)) {
+            uring.watch(line, Watch::Once);
+        }
+    }
+
+    /// Accepts a connection from the first backlog that is not empty. The next look begins behind it: a busy listener
+    /// must not starve the others.
+    fn next(&mut self) -> io::Result<Option<(Stream, Peer)>> {
+        for looked in 0..self.listeners.len() {
+            if let Some(found) = self.listeners[looked].accept_waiting()? {
+                self.listeners.rotate_left(looked + 1);
+                return Ok(Some(found));
+            }
+        }
+        Ok(None)
+    }
+
+    fn close(&mut self, uring: &mut Uring) {
+        for listener in self.listeners.drain(..) {
+            // Whoever passed it to us may hold it still, and it would go on being told of.
+            let _ = epoll::delete(&self.epoll, &listener);
+        }
+        if let Some(line) = self.line.take() {
+            uring.detach(line);
         }
     }
 }
