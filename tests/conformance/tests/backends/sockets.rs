@@ -217,19 +217,22 @@ impl Stage {
 
     /// Connects a client; none if nobody accepts it.
     fn connect(self: &Arc<Self>, number: usize, endpoint: &Endpoint) -> Result<Option<Connected>, Broken> {
+        let driver = Driver::new(StageClock(Arc::clone(self)))?;
+        // From before the server can begin a session, so that no time passes for that while the client is not ready.
+        self.pace().waits(self.real.now(), number, roundtrip_conformance::Waiting::ForOthers);
         let stream = match driver::connect(endpoint, &ConnectOptions::default()) {
             Ok(stream) => stream,
-            Err(error) if error.source.kind() == io::ErrorKind::ConnectionRefused => return Ok(None),
-            Err(error) => return Err(error.into()),
+            Err(error) => {
+                self.pace().left(self.real.now(), number);
+                let refused = error.source.kind() == io::ErrorKind::ConnectionRefused;
+                return if refused { Ok(None) } else { Err(error.into()) };
+            }
         };
-        let driver = Driver::new(StageClock(Arc::clone(self)))?;
         let address = TcpStream::from(stream.as_fd().try_clone_to_owned()?).local_addr()?;
         let mut seen = self.seen();
         seen.addresses[number] = Some(address);
         seen.controls.insert(number, driver.control());
         drop(seen);
-        // From before the session begins, so that no time passes in between.
-        self.pace().waits(self.real.now(), number, roundtrip_conformance::Waiting::ForOthers);
         Ok(Some(Connected { number, stream, driver }))
     }
 
