@@ -11,22 +11,17 @@ use std::os::fd::{AsFd, AsRawFd};
 use std::sync::Arc;
 use std::thread;
 
+use mio::Interest;
 use mio::unix::SourceFd;
-use mio::{Interest, Registry};
-use roundtrip_core::admission::{Accept, Limits};
+use roundtrip_core::Machine;
+use roundtrip_core::admission::Limits;
 use roundtrip_core::hub::Hub;
-use roundtrip_core::{Machine, Time};
-use roundtrip_net::event_loop::{DOOR, Desk, Desks, Ring, Serving};
-use roundtrip_net::{
-    Caller, Clock, Listener, Peer, Served, ServerHandle, Service, SharedHub, Stream, SystemClock,
-};
+use roundtrip_net::event_loop::{DOOR, Desk, Desks, Entrance, Rest, Ring, Serving};
+use roundtrip_net::{Clock, Listener, Served, ServerHandle, Service, SharedHub, SystemClock};
 
 use crate::options::ReactorOptions;
 use crate::poller::{Poller, mio};
 use crate::thread::{Thread, Timing};
-
-/// Connections that are accepted one after the other before the sessions have their turn.
-const ACCEPTS: usize = 32;
 
 /// Serves every connection of `listeners` that `limits` let in, on the calling thread, until the server is drained:
 /// stopped by `handle`, or `limits.total` reached, and every session over.
@@ -111,96 +106,34 @@ pub fn serve_on<S: Service>(
         for _ in 1..options.threads.get() {
             desks.push(Thread::start(scope, &server, clock, options, Timing::Turn, Poller::new()?)?);
         }
-        Entrance { server: &server, listeners, desks }.run(Thread::new(
-            &server,
-            clock,
-            options,
-            Timing::Turn,
-            poller,
-            own,
-        ))
+        let entrance = Entrance::new(&server, listeners, desks);
+        run(entrance, Thread::new(&server, clock, options, Timing::Turn, poller, own))
     })?;
     Ok(server.served())
 }
 
-/// What the first thread does besides driving connections.
-struct Entrance<'a, S: Service, T> {
-    server: &'a Serving<'a, S, T>,
-    listeners: Vec<Listener>,
-    desks: Desks<Caller, <S::Machine as Machine>::Command>,
-}
-
-impl<S: Service, T: Clock> Entrance<'_, S, T> {
-    /// Obeys the policy until the server is drained.
-    fn run<'t>(mut self, mut thread: Thread<'t, Serving<'t, S, T>, T>) -> io::Result<()> {
-        let mut look = true;
-        let mut again = None;
-        loop {
-            if look || again.is_some_and(|at| at <= self.server.now()) {
-                let Some(deadline) = self.obey(thread.poller().registry()) else { return Ok(()) };
-                again = deadline;
-                // Its own share of those who were let in is served before it looks for more.
-                if thread.attend() {
-                    look = true;
-                    continue;
-                }
-            }
-            look = thread.turn(again)?;
-        }
-    }
-
-    /// Lets in whom the policy lets in, until it waits or the sessions must have their turn: when to come back at the
-    /// latest. None once the server is drained.
-    #[expect(clippy::option_option, reason = "the outer one says whether there is a next time at all")]
-    fn obey(&mut self, registry: &Registry) -> Option<Option<Time>> {
-        self.server.hear();
-        for _ in 0..ACCEPTS {
-            let now = self.server.now();
-            let (accept, deadline) = self.server.door().obey(now)?;
-            let found = match accept {
-                Accept::Open | Accept::Sweep => self.next(),
-                Accept::Paused => Ok(None),
-                Accept::Closed => {
-                    self.close(registry);
-                    Ok(None)
-                }
-            };
-            match found {
-                Ok(Some((stream, peer))) => self.decide(now, stream, peer),
-                Ok(None) if accept == Accept::Sweep => self.server.door().swept(now),
-                Ok(None) => return Some(deadline),
-                Err(error) => self.server.accept_failed(now, &error),
-            }
-        }
-        Some(Some(self.server.now()))
-    }
-
-    /// Accepts a connection from the first backlog that is not empty. The next look begins behind it: a busy listener
-    /// must not starve the others.
-    fn next(&mut self) -> io::Result<Option<(Stream, Peer)>> {
-        for looked in 0..self.listeners.len() {
-            if let Some(found) = self.listeners[looked].accept_waiting()? {
-                self.listeners.rotate_left(looked + 1);
-                return Ok(Some(found));
-            }
-        }
-        Ok(None)
-    }
-
-    /// Asks the policy about a connection. If it is refused, it is closed.
-    fn decide(&mut self, now: Time, stream: Stream, peer: Peer) {
-        let desk = self.desks.next();
-        let way_in = desk.way_in();
-        let admitted = self.server.door().admit(now, peer, &way_in.control);
-        if let Some(caller) = admitted {
-            desk.hand_over(caller, stream, way_in);
-        }
-    }
-
-    fn close(&mut self, registry: &Registry) {
-        for listener in self.listeners.drain(..) {
+/// The first thread: what it does besides driving connections, until the server is drained.
+fn run<'t, S: Service, T: Clock>(
+    mut entrance: Entrance<'_, S, T>,
+    mut thread: Thread<'t, Serving<'t, S, T>, T>,
+) -> io::Result<()> {
+    let mut rest: Option<Rest> = None;
+    loop {
+        if rest.is_none_or(|rest| entrance.is_over(rest)) {
+            let registry = thread.poller().registry();
             // Whoever passed it to us may hold it still, and the poller would go on telling of it.
-            let _ = registry.deregister(&mut SourceFd(&listener.as_fd().as_raw_fd()));
+            let close = |listener: &Listener| {
+                let _ = registry.deregister(&mut SourceFd(&listener.as_fd().as_raw_fd()));
+            };
+            let Some(begun) = entrance.obey(close) else { return Ok(()) };
+            // Its own share of those who were let in is served before it looks for more.
+            if thread.attend() {
+                continue;
+            }
+            rest = Some(begun);
+        }
+        if thread.turn(rest.and_then(|rest| rest.until))? {
+            rest = None;
         }
     }
 }

@@ -17,23 +17,18 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::thread;
 
-use roundtrip_core::admission::{Accept, Limits};
+use roundtrip_core::Machine;
+use roundtrip_core::admission::Limits;
 use roundtrip_core::hub::Hub;
-use roundtrip_core::{Machine, Time};
 
-use roundtrip_net::event_loop::{DOOR, Desk, Desks, Ring, Serving};
-use roundtrip_net::{
-    Caller, Clock, Listener, Peer, Served, ServerHandle, Service, SharedHub, Stream, SystemClock,
-};
+use roundtrip_net::event_loop::{DOOR, Desk, Desks, Entrance, Rest, Ring, Serving};
+use roundtrip_net::{Clock, Listener, Served, ServerHandle, Service, SharedHub, SystemClock};
 
 use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
 
 use crate::options::UringOptions;
 use crate::ring::{LineId, Prepared, Uring, Watch};
 use crate::thread::Thread;
-
-/// Connections that are accepted one after the other before the sessions have their turn.
-const ACCEPTS: usize = 32;
 
 /// Serves every connection of `listeners` that `limits` let in, on the calling thread, until the server is drained:
 /// stopped by `handle`, or `limits.total` reached, and every session over.
@@ -115,120 +110,61 @@ pub fn serve_on<S: Service>(
             desks.push(Thread::start(scope, &server, clock, Prepared::new(options)?)?);
         }
         let mut thread = Thread::new(&server, clock, prepared, own);
-        let listening = Listening::new(thread.uring(), listeners)?;
-        Entrance { server: &server, listening, desks }.run(thread)
+        let listening = Listening::new(thread.uring(), &listeners)?;
+        run(Entrance::new(&server, listeners, desks), &listening, thread)
     })?;
     Ok(server.served())
 }
 
-/// What the first thread does besides driving connections.
-struct Entrance<'a, S: Service, T> {
-    server: &'a Serving<'a, S, T>,
-    listening: Listening,
-    desks: Desks<Caller, <S::Machine as Machine>::Command>,
-}
-
-impl<S: Service, T: Clock> Entrance<'_, S, T> {
-    /// Obeys the policy until the server is drained.
-    fn run<'t>(mut self, mut thread: Thread<'t, Serving<'t, S, T>, T>) -> io::Result<()> {
-        let mut look = true;
-        let mut again = None;
-        loop {
-            if look || again.is_some_and(|at| at <= self.server.now()) {
-                let Some(deadline) = self.obey(thread.uring()) else { return Ok(()) };
-                again = deadline;
+/// The first thread: what it does besides driving connections, until the server is drained.
+fn run<'t, S: Service, T: Clock>(
+    mut entrance: Entrance<'_, S, T>,
+    listening: &Listening,
+    mut thread: Thread<'t, Serving<'t, S, T>, T>,
+) -> io::Result<()> {
+    let mut rest: Option<Rest> = None;
+    loop {
+        if rest.is_none_or(|rest| entrance.is_over(rest)) {
+            let Some(begun) = entrance.obey(|listener| listening.close(listener)) else { return Ok(()) };
+            if begun.open {
+                listening.watch(thread.uring());
             }
-            look = thread.turn(again)?;
+            rest = Some(begun);
         }
-    }
-
-    /// Lets in whom the policy lets in, until it waits or the sessions must have their turn: when to come back at the
-    /// latest. None once the server is drained.
-    #[expect(clippy::option_option, reason = "the outer one says whether there is a next time at all")]
-    fn obey(&mut self, uring: &mut Uring) -> Option<Option<Time>> {
-        self.server.hear();
-        for _ in 0..ACCEPTS {
-            let now = self.server.now();
-            let (accept, deadline) = self.server.door().obey(now)?;
-            let found = match accept {
-                Accept::Open | Accept::Sweep => self.listening.next(),
-                Accept::Paused => Ok(None),
-                Accept::Closed => {
-                    self.listening.close(uring);
-                    Ok(None)
-                }
-            };
-            match found {
-                Ok(Some((stream, peer))) => self.decide(now, stream, peer),
-                Ok(None) if accept == Accept::Sweep => self.server.door().swept(now),
-                Ok(None) => {
-                    if accept == Accept::Open {
-                        self.listening.watch(uring);
-                    }
-                    return Some(deadline);
-                }
-                Err(error) => self.server.accept_failed(now, &error),
-            }
-        }
-        Some(Some(self.server.now()))
-    }
-
-    /// Asks the policy about a connection. If it is refused, it is closed.
-    fn decide(&mut self, now: Time, stream: Stream, peer: Peer) {
-        let desk = self.desks.next();
-        let way_in = desk.way_in();
-        let admitted = self.server.door().admit(now, peer, &way_in.control);
-        if let Some(caller) = admitted {
-            desk.hand_over(caller, stream, way_in);
+        if thread.turn(rest.and_then(|rest| rest.until))? {
+            rest = None;
         }
     }
 }
 
-/// The listeners, and the line by which it is told that somebody waits at one of them.
+/// The line by which it is told that somebody waits at a listener.
 ///
 /// The ring watches an epoll instance, which holds nothing open, and not the listeners: the kernel holds what a ring is
 /// working on for some time after its process was killed, and the next server would find the address in use.
 struct Listening {
-    listeners: Vec<Listener>,
     epoll: Rc<OwnedFd>,
-    line: Option<LineId>,
+    line: LineId,
 }
 
 impl Listening {
-    fn new(uring: &mut Uring, listeners: Vec<Listener>) -> io::Result<Self> {
+    fn new(uring: &mut Uring, listeners: &[Listener]) -> io::Result<Self> {
         let epoll = Rc::new(epoll::create(CreateFlags::CLOEXEC)?);
-        for listener in &listeners {
+        for listener in listeners {
             epoll::add(&epoll, listener, EventData::new_u64(0), EventFlags::IN)?;
         }
-        Ok(Self { listeners, line: Some(uring.attach(DOOR, epoll.clone())), epoll })
+        Ok(Self { line: uring.attach(DOOR, epoll.clone()), epoll })
     }
 
     /// Has it told, once, if that was not asked for before.
     fn watch(&self, uring: &mut Uring) {
-        if let Some(line) = self.line.filter(|line| uring.is_idle(*line)) {
-            uring.watch(line, Watch::Once);
+        if uring.is_idle(self.line) {
+            uring.watch(self.line, Watch::Once);
         }
     }
 
-    /// Accepts a connection from the first backlog that is not empty. The next look begins behind it: a busy listener
-    /// must not starve the others.
-    fn next(&mut self) -> io::Result<Option<(Stream, Peer)>> {
-        for looked in 0..self.listeners.len() {
-            if let Some(found) = self.listeners[looked].accept_waiting()? {
-                self.listeners.rotate_left(looked + 1);
-                return Ok(Some(found));
-            }
-        }
-        Ok(None)
-    }
-
-    fn close(&mut self, uring: &mut Uring) {
-        for listener in self.listeners.drain(..) {
-            // Whoever passed it to us may hold it still, and it would go on being told of.
-            let _ = epoll::delete(&self.epoll, &listener);
-        }
-        if let Some(line) = self.line.take() {
-            uring.detach(line);
-        }
+    /// This listener is closed.
+    fn close(&self, listener: &Listener) {
+        // Whoever passed it to us may hold it still, and it would go on being told of.
+        let _ = epoll::delete(&self.epoll, listener);
     }
 }

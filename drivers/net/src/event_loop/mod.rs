@@ -3,12 +3,14 @@
 
 mod app;
 mod desk;
+mod entrance;
 mod slots;
 mod timers;
 mod wake;
 
 pub use app::{App, CommandOf, DeskOf, Numbered, Panic, Serving};
 pub use desk::{Desk, Desks, Fresh, WayIn};
+pub use entrance::{Entrance, Rest};
 pub use slots::{Slots, Token};
 pub use timers::Timers;
 pub use wake::{DESK, DOOR, Ring, Rouse, WAKE, Wake};
