@@ -42,14 +42,25 @@ impl EndpointError {
             Self::Port(_) => "a port is a number from 0 to 65535".to_owned(),
             Self::Brackets(_) => "write an IPv6 address with a port as [ADDRESS]:PORT".to_owned(),
             Self::Path(_) => {
-                "write unix:PATH, or unix:@NAME on Linux; a comma in a path is %2C, a percent sign %25"
+                "write unix:PATH, or unix:@NAME on Linux; a comma in a path or a name is %2C, a percent sign %25"
                     .to_owned()
             }
             Self::Address(_) => "write stdio: or systemd: and nothing behind it".to_owned(),
             Self::Option(_) => {
-                "options are v6only=yes or v6only=no for tcp, mode=0660 for unix:PATH".to_owned()
+                "options are v6only=no for tcp, type=seqpacket and mode=0660 for unix:PATH, if=ADDRESS, broadcast and \
+                 max=424 for udp, type=message for pipe"
+                    .to_owned()
             }
-            Self::Value(_) => "write v6only=yes, v6only=no, or mode= and up to 0777 in octal".to_owned(),
+            Self::Value(option) => {
+                let takes = match option.split('=').next().unwrap_or_default() {
+                    "v6only" => "v6only=yes or v6only=no",
+                    "type" => "type=stream or type=seqpacket for unix, type=byte or type=message for pipe",
+                    "if" => "if= and the address of one of this machine's interfaces",
+                    "max" => "max= and a number of bytes from 1 to 65507",
+                    _ => "mode= and up to 0777 in octal",
+                };
+                format!("write {takes}")
+            }
         }
     }
 }
@@ -79,7 +90,7 @@ impl fmt::Display for EndpointError {
             Self::Port(port) => write!(f, "`{}` is no port", port.escape_debug()),
             Self::Brackets(text) => write!(f, "`{}` has too many colons", text.escape_debug()),
             Self::Path(path) if path.is_empty() => f.write_str("the path is missing"),
-            Self::Path(path) => write!(f, "`{}` is no path of a socket", path.escape_debug()),
+            Self::Path(path) => write!(f, "`{}` is no path or name of a socket", path.escape_debug()),
             Self::Address(address) => {
                 write!(f, "`{}` is an address where none belongs", address.escape_debug())
             }
@@ -103,6 +114,9 @@ mod tests {
         {
             assert_eq!(nearest(slip).unwrap_or_default(), meant, "{slip}");
         }
-        assert_eq!(EndpointError::Scheme("http".into()).advice(), "known schemes: tcp, unix, stdio, systemd");
+        assert_eq!(
+            EndpointError::Scheme("http".into()).advice(),
+            "known schemes: tcp, unix, udp, unix-dgram, pipe, mailslot, stdio, systemd"
+        );
     }
 }

@@ -5,7 +5,14 @@ use std::str::FromStr;
 
 use super::{DEFAULT_PORT, Endpoint, EndpointError};
 
-pub(super) const SCHEMES: [&str; 4] = ["tcp", "unix", "stdio", "systemd"];
+pub(super) const SCHEMES: [&str; 8] =
+    ["tcp", "unix", "udp", "unix-dgram", "pipe", "mailslot", "stdio", "systemd"];
+
+/// The longest payload of a UDP datagram over IPv4: 65,535 bytes, less the headers of IP and UDP (RFC 768, RFC 791).
+const MAX_DATAGRAM: u16 = 65_507;
+/// Where UDP is served or called if no host is named: it answers whoever a datagram says that it came from, and so not the
+/// world unless it was told to.
+const LOOPBACK: &str = "127.0.0.1";
 
 impl FromStr for Endpoint {
     type Err = EndpointError;
@@ -17,8 +24,24 @@ impl FromStr for Endpoint {
         };
         let (scheme, address) = scheme_of(text)?;
         let mut endpoint = match scheme {
-            "tcp" => parse_tcp(address)?,
-            "unix" => parse_unix(address)?,
+            "tcp" => {
+                let (host, port) = parse_port(address)?;
+                Self::tcp(host, port)?
+            }
+            "unix" => match parse_path(address)? {
+                (path, false) => Self::unix(&path)?,
+                (name, true) => Self::abstract_unix(&name)?,
+            },
+            "udp" => {
+                let (host, port) = parse_port(address)?;
+                Self::udp(if host.is_empty() { LOOPBACK } else { host }, port)?
+            }
+            "unix-dgram" => match parse_path(address)? {
+                (path, false) => Self::UnixDatagram { path, mode: None },
+                (name, true) => Self::AbstractDatagram { name },
+            },
+            "pipe" => Self::Pipe { name: parse_name(address)?, message: false },
+            "mailslot" => Self::Mailslot { name: parse_name(address)?, max: None },
             scheme if address.is_empty() => {
                 if scheme == "stdio" {
                     Self::Stdio
@@ -73,7 +96,30 @@ fn set(endpoint: &mut Endpoint, option: &str, name: &str, value: &str) -> Result
                 _ => return Err(bad_value()),
             };
         }
-        (Endpoint::Unix { mode, .. }, "mode") => {
+        (Endpoint::Unix { seqpacket, .. } | Endpoint::Abstract { seqpacket, .. }, "type") => {
+            *seqpacket = match value {
+                "stream" => false,
+                "seqpacket" => true,
+                _ => return Err(bad_value()),
+            };
+        }
+        (Endpoint::Pipe { message, .. }, "type") => {
+            *message = match value {
+                "byte" => false,
+                "message" => true,
+                _ => return Err(bad_value()),
+            };
+        }
+        (Endpoint::Udp { interface, .. }, "if") => {
+            *interface = Some(value.parse().map_err(|_| bad_value())?);
+        }
+        (Endpoint::Udp { broadcast, .. }, "broadcast") if option == name => *broadcast = true,
+        (Endpoint::Udp { max, .. } | Endpoint::Mailslot { max, .. }, "max") => {
+            let is_number = !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit());
+            let bytes = value.parse().ok().filter(|bytes| is_number && (1..=MAX_DATAGRAM).contains(bytes));
+            *max = Some(bytes.ok_or_else(bad_value)?);
+        }
+        (Endpoint::Unix { mode, .. } | Endpoint::UnixDatagram { mode, .. }, "mode") => {
             let is_octal = (1..=4).contains(&value.len()) && value.bytes().all(|byte| byte.is_ascii_digit());
             let bits = u32::from_str_radix(value, 8).ok().filter(|bits| is_octal && *bits <= 0o777);
             *mode = Some(bits.ok_or_else(bad_value)?);
@@ -83,7 +129,8 @@ fn set(endpoint: &mut Endpoint, option: &str, name: &str, value: &str) -> Result
     Ok(())
 }
 
-fn parse_tcp(text: &str) -> Result<Endpoint, EndpointError> {
+/// A host and a port.
+fn parse_port(text: &str) -> Result<(&str, u16), EndpointError> {
     let (host, port) = if let Some(rest) = text.strip_prefix('[') {
         let Some((host, port)) = rest.split_once(']') else {
             return Err(EndpointError::Brackets(text.to_owned()));
@@ -112,7 +159,7 @@ fn parse_tcp(text: &str) -> Result<Endpoint, EndpointError> {
         }
         Some(other) => return Err(EndpointError::Port(other.to_owned())),
     };
-    Endpoint::tcp(host, port)
+    Ok((host, port))
 }
 
 /// An IPv6 address without its zone (RFC 6874): `fe80::1%eth0`.
@@ -130,10 +177,19 @@ pub(super) fn check_host(host: &str) -> Result<(), EndpointError> {
     if is_address || (is_name && !is_number) { Ok(()) } else { Err(EndpointError::Host(host.to_owned())) }
 }
 
-fn parse_unix(text: &str) -> Result<Endpoint, EndpointError> {
+/// A path, or a name in Linux's abstract namespace.
+fn parse_path(text: &str) -> Result<(String, bool), EndpointError> {
     let name = text.strip_prefix('@');
     let path = decode(name.unwrap_or(text)).ok_or_else(|| EndpointError::Path(text.to_owned()))?;
-    if name.is_some() { Endpoint::abstract_unix(&path) } else { Endpoint::unix(&path) }
+    check_path(&path)?;
+    Ok((path, name.is_some()))
+}
+
+/// What Windows calls a pipe or a mailslot.
+fn parse_name(text: &str) -> Result<String, EndpointError> {
+    let name = decode(text).ok_or_else(|| EndpointError::Path(text.to_owned()))?;
+    check_path(&name)?;
+    Ok(name)
 }
 
 pub(super) fn check_path(path: &str) -> Result<(), EndpointError> {
@@ -161,7 +217,11 @@ mod tests {
     }
 
     fn unix(path: &str, mode: Option<u32>) -> Endpoint {
-        Endpoint::Unix { path: path.to_owned(), mode }
+        Endpoint::Unix { path: path.to_owned(), mode, seqpacket: false }
+    }
+
+    fn udp(host: &str, port: u16) -> Endpoint {
+        Endpoint::udp(host, port).unwrap()
     }
 
     #[test]
@@ -187,8 +247,31 @@ mod tests {
             ("unix:a.sock,mode=0600", unix("a.sock", Some(0o600))),
             ("unix:a.sock,mode=777", unix("a.sock", Some(0o777))),
             ("unix:%40a", unix("@a", None)),
-            ("unix:@a", Endpoint::Abstract { name: "a".into() }),
-            ("unix://@a", Endpoint::Abstract { name: "a".into() }),
+            ("unix:@a", Endpoint::abstract_unix("a").unwrap()),
+            ("unix://@a", Endpoint::abstract_unix("a").unwrap()),
+            ("unix:a,type=stream", unix("a", None)),
+            ("unix:a,type=seqpacket", Endpoint::Unix { path: "a".into(), mode: None, seqpacket: true }),
+            ("udp:localhost:7", udp("localhost", 7)),
+            ("udp://localhost", udp("localhost", DEFAULT_PORT)),
+            ("udp:", udp("127.0.0.1", DEFAULT_PORT)),
+            ("udp::7", udp("127.0.0.1", 7)),
+            ("udp:[::1]:7", udp("::1", 7)),
+            (
+                "udp:239.1.2.3:7,if=10.0.0.1,broadcast,max=65507",
+                Endpoint::Udp {
+                    host: "239.1.2.3".into(),
+                    port: 7,
+                    interface: Some("10.0.0.1".parse().unwrap()),
+                    broadcast: true,
+                    max: Some(65507),
+                },
+            ),
+            ("unix-dgram:/a", Endpoint::UnixDatagram { path: "/a".into(), mode: None }),
+            ("unix-dgram:/a,mode=600", Endpoint::UnixDatagram { path: "/a".into(), mode: Some(0o600) }),
+            ("unix-dgram:@a", Endpoint::AbstractDatagram { name: "a".into() }),
+            ("pipe:a", Endpoint::Pipe { name: "a".into(), message: false }),
+            ("pipe:a,type=message", Endpoint::Pipe { name: "a".into(), message: true }),
+            ("mailslot:a\\b,max=424", Endpoint::Mailslot { name: "a\\b".into(), max: Some(424) }),
             ("stdio:", Endpoint::Stdio),
             ("systemd://", Endpoint::Systemd),
         ] {
@@ -238,6 +321,19 @@ mod tests {
             ("unix:a,mode=08", Value("mode=08".into())),
             ("unix:a,mode=+7", Value("mode=+7".into())),
             ("unix:@a,mode=0600", Option("mode=0600".into())),
+            ("unix:a,type=datagram", Value("type=datagram".into())),
+            ("tcp:a:1,type=seqpacket", Option("type=seqpacket".into())),
+            ("udp:a:1,v6only=no", Option("v6only=no".into())),
+            ("udp:a:1,if=eth0", Value("if=eth0".into())),
+            ("udp:a:1,broadcast=yes", Option("broadcast=yes".into())),
+            ("udp:a:1,max=0", Value("max=0".into())),
+            ("udp:a:1,max=65508", Value("max=65508".into())),
+            ("udp:a:1,max=+1", Value("max=+1".into())),
+            ("unix-dgram:", Path(String::new())),
+            ("unix-dgram:@a,mode=0600", Option("mode=0600".into())),
+            ("pipe:", Path(String::new())),
+            ("pipe:a,type=stream", Value("type=stream".into())),
+            ("mailslot:a%00", Path("a\0".into())),
             ("stdio:1", Address("1".into())),
             ("systemd:echo", Address("echo".into())),
             ("stdio:,mode=0600", Option("mode=0600".into())),

@@ -81,9 +81,9 @@ pub fn bind(endpoint: &Endpoint, options: &BindOptions) -> Result<Listener, NetE
             })
         }
         #[cfg(unix)]
-        Endpoint::Unix { path, mode } => unix::bind(path, *mode, options.socket_buffer),
+        Endpoint::Unix { path, mode, seqpacket: false } => unix::bind(path, *mode, options.socket_buffer),
         #[cfg(any(target_os = "linux", target_os = "android"))]
-        Endpoint::Abstract { name } => unix::bind_abstract(name, options.socket_buffer),
+        Endpoint::Abstract { name, seqpacket: false } => unix::bind_abstract(name, options.socket_buffer),
         #[cfg(unix)]
         Endpoint::Systemd => {
             let mut passed = passed_listeners()?;
@@ -116,9 +116,9 @@ pub fn connect(endpoint: &Endpoint, options: &ConnectOptions) -> Result<Stream, 
             })
         }
         #[cfg(unix)]
-        Endpoint::Unix { path, .. } => unix::connect(path.as_ref(), options),
+        Endpoint::Unix { path, seqpacket: false, .. } => unix::connect(path.as_ref(), options),
         #[cfg(any(target_os = "linux", target_os = "android"))]
-        Endpoint::Abstract { name } => unix::connect(&unix::abstract_path(name), options),
+        Endpoint::Abstract { name, seqpacket: false } => unix::connect(&unix::abstract_path(name), options),
         endpoint => Err(unsupported(endpoint, Stage::Connect, "connected to")),
     }
 }
