@@ -83,7 +83,10 @@ impl Hasher for Key {
     }
 
     fn finish(&self) -> u64 {
-        self.0
+        // Every bit takes part in the choice of a set (Stafford's variant 13 of MurmurHash3's finalizer).
+        let x = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let x = (x ^ (x >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        x ^ (x >> 31)
     }
 }
 
