@@ -42,6 +42,54 @@ pub fn accept(error: &io::Error) -> Option<AcceptError> {
     }
 }
 
+/// Why a datagram was not sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unsent {
+    /// There is no room for it now: in the socket, in the queue of the interface, or in that of a Unix socket at the
+    /// other end (`EAGAIN`, `EINTR`, `ENOBUFS`). Later there may be.
+    Full,
+    /// It is longer than what is between here and there carries in one piece (`EMSGSIZE`).
+    TooLarge,
+    /// Nobody is there, or an earlier datagram found nobody there: an ICMP message said so, or it is a Unix socket
+    /// that is gone (`ECONNREFUSED`, `ECONNRESET`, `ENOTCONN`, `EPIPE`, `ENOENT`).
+    Refused,
+    /// No way leads there, or none that may be taken (`ENETUNREACH`, `EHOSTUNREACH`, `ENETDOWN`, `EHOSTDOWN`,
+    /// `EADDRNOTAVAIL`, `EPERM`, `EACCES`).
+    Unreachable,
+    /// Anything else.
+    Io,
+}
+
+/// What an error of sending a datagram says: udp(7), unix(7), send(2). An error of receiving one says the same of one
+/// that was sent earlier.
+pub fn datagram(error: &io::Error) -> Unsent {
+    if is_again(error) || code_is(error, system::FULL) {
+        Unsent::Full
+    } else if code_is(error, system::TOO_LARGE) {
+        Unsent::TooLarge
+    } else if code_is(error, system::NOBODY) {
+        Unsent::Refused
+    } else if code_is(error, system::NO_WAY) {
+        Unsent::Unreachable
+    } else {
+        Unsent::Io
+    }
+}
+
+impl From<&io::Error> for Unsent {
+    /// What [`datagram`] says.
+    fn from(error: &io::Error) -> Self {
+        datagram(error)
+    }
+}
+
+/// Whether receiving only says that somebody else's port is closed: on Windows, a datagram that was sent to it comes
+/// back as an error of the socket it was sent from.
+#[cfg(windows)]
+pub(crate) fn is_of_another(error: &io::Error) -> bool {
+    code_is(error, system::OF_ANOTHER)
+}
+
 /// Whether an error of shutdown(2) only says that the peer closed first: reading will tell how.
 pub fn is_peer_gone(error: &io::Error) -> bool {
     error.kind() == ErrorKind::NotConnected || code_is(error, system::NOT_CONNECTED)
@@ -78,6 +126,25 @@ mod system {
         code(Errno::PERM),
     ];
 
+    pub(super) const FULL: &[i32] = &[code(Errno::NOBUFS)];
+    pub(super) const TOO_LARGE: &[i32] = &[code(Errno::MSGSIZE)];
+    pub(super) const NOBODY: &[i32] = &[
+        code(Errno::CONNREFUSED),
+        code(Errno::CONNRESET),
+        code(Errno::NOTCONN),
+        code(Errno::PIPE),
+        code(Errno::NOENT),
+    ];
+    pub(super) const NO_WAY: &[i32] = &[
+        code(Errno::NETUNREACH),
+        code(Errno::HOSTUNREACH),
+        code(Errno::NETDOWN),
+        code(Errno::HOSTDOWN),
+        code(Errno::ADDRNOTAVAIL),
+        code(Errno::PERM),
+        code(Errno::ACCESS),
+    ];
+
     const fn code(errno: Errno) -> i32 {
         errno.raw_os_error()
     }
@@ -94,6 +161,16 @@ mod system {
     pub(super) const CONNECTION_TIMED_OUT: &[i32] = &[10060];
     /// `WSAECONNRESET`, `WSAECONNABORTED`: reset in the backlog.
     pub(super) const ONE_CONNECTION: &[i32] = &[10054, 10053];
+    /// `WSAENOBUFS`.
+    pub(super) const FULL: &[i32] = &[10055];
+    /// `WSAEMSGSIZE`.
+    pub(super) const TOO_LARGE: &[i32] = &[10040];
+    /// `WSAECONNREFUSED`, `WSAECONNRESET`, `WSAENETRESET`, `WSAENOTCONN`.
+    pub(super) const NOBODY: &[i32] = &[10061, 10054, 10052, 10057];
+    /// `WSAENETUNREACH`, `WSAEHOSTUNREACH`, `WSAENETDOWN`, `WSAEHOSTDOWN`, `WSAEADDRNOTAVAIL`, `WSAEACCES`.
+    pub(super) const NO_WAY: &[i32] = &[10051, 10065, 10050, 10064, 10049, 10013];
+    /// `WSAECONNRESET`: port unreachable; `WSAENETRESET`: it took too many hops.
+    pub(super) const OF_ANOTHER: &[i32] = &[10054, 10052];
 }
 
 #[cfg(all(test, unix))]
@@ -132,6 +209,20 @@ mod tests {
         }
         for errno in [Errno::MFILE, Errno::NFILE, Errno::NOBUFS, Errno::NOMEM, Errno::INVAL] {
             assert_eq!(accept(&error(errno)), Some(AcceptError::Exhausted));
+        }
+    }
+
+    #[test]
+    fn what_keeps_a_datagram_here_is_told_apart() {
+        for (unsent, errnos) in [
+            (Unsent::Full, [Errno::AGAIN, Errno::INTR, Errno::NOBUFS]),
+            (Unsent::TooLarge, [Errno::MSGSIZE; 3]),
+            (Unsent::Refused, [Errno::CONNREFUSED, Errno::CONNRESET, Errno::NOENT]),
+            (Unsent::Unreachable, [Errno::NETUNREACH, Errno::ACCESS, Errno::PERM]),
+            (Unsent::Unreachable, [Errno::HOSTUNREACH, Errno::NETDOWN, Errno::ADDRNOTAVAIL]),
+            (Unsent::Io, [Errno::BADF, Errno::NOMEM, Errno::TIMEDOUT]),
+        ] {
+            assert!(errnos.into_iter().all(|errno| datagram(&error(errno)) == unsent), "{unsent:?}");
         }
     }
 

@@ -75,7 +75,8 @@ impl<M: Machine, S: AsRef<Guarded>> Connection<M, S> {
         self.more = true;
     }
 
-    /// Whether the last read filled all it was allowed: there may be more, and nothing need be waited for.
+    /// Whether the last read filled all it was allowed, or says nothing of what is behind it: there may be more, and
+    /// nothing need be waited for.
     pub const fn may_have_more(&self) -> bool {
         self.more
     }
@@ -160,10 +161,10 @@ impl<M: Machine, S: AsRef<Guarded>> Connection<M, S> {
 
     /// Reads once, if there is credit.
     pub fn read(&mut self, block: &mut Block) {
-        self.more = false;
         if self.session.credit() == 0 {
             return;
         }
+        self.more = false;
         match self.read_some(block) {
             Ok(0) => self.finished(),
             Ok(_) => {}
@@ -219,9 +220,12 @@ impl<M: Machine, S: AsRef<Guarded>> Connection<M, S> {
     fn read_some(&mut self, block: &mut Block) -> io::Result<usize> {
         let keep = !self.session.pending().is_empty();
         let bytes = block.fill(self.session.credit(), keep, |buffer| {
-            let read = self.stream().read(buffer)?;
-            self.more = read == buffer.len();
-            Ok::<_, io::Error>(read)
+            let read = self.stream().read(buffer);
+            self.more = match &read {
+                Ok(read) => self.stream().may_have_more(buffer.len(), *read),
+                Err(error) => error.kind() == io::ErrorKind::Interrupted,
+            };
+            read
         })?;
         let read = bytes.len();
         let rest = self.session.data(self.now, bytes);

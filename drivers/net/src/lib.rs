@@ -5,6 +5,7 @@
 //! | --- | --- |
 //! | [`Endpoint`] | `tcp:HOST:PORT`, `unix:PATH` …, parsed and printed |
 //! | [`bind`], [`Listener`], [`connect`], [`Stream`] | sockets with the options a server wants |
+//! | [`bind_datagram`], [`connect_datagram`], [`DatagramSocket`] | sockets of messages that may be lost |
 //! | [`NetError`], [`Stage`] | what failed, at which step |
 //! | [`classify`] | errors by operating-system code, as the core's own enums |
 //! | [`Control`], [`Mailbox`], [`Bell`] | stop, abort and commands from any thread, bounded |
@@ -33,6 +34,7 @@ mod service;
 mod socket;
 
 pub use block::Block;
+pub use classify::Unsent;
 pub use clients::Clients;
 pub use clock::{Clock, SystemClock, until};
 pub use connection::Connection;
@@ -46,4 +48,7 @@ pub use peer::{Peer, Source};
 pub use service::{Call, CallFailed, Caller, Ended, Served, Service};
 #[cfg(unix)]
 pub use socket::passed_listeners;
-pub use socket::{BindOptions, ConnectOptions, Family, Listener, Stream, bind, connect};
+pub use socket::{
+    BindOptions, ConnectOptions, DatagramAddress, DatagramSocket, Family, Listener, Received, Stream, bind,
+    bind_datagram, connect, connect_datagram,
+};

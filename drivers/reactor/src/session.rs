@@ -167,7 +167,7 @@ impl<M: Machine> Session<M> {
         // A read that left room has emptied the stream, and what comes later is told; but not an end that was told with
         // what has just been read.
         let came = self.connection.session().credit() != credit;
-        self.stream.readable = came && (self.connection.may_have_more() || self.stream.hung_up);
+        self.stream.readable = self.connection.may_have_more() || (came && self.stream.hung_up);
         true
     }
 }

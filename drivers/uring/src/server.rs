@@ -28,6 +28,7 @@ use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
 
 use crate::options::UringOptions;
 use crate::ring::{LineId, Prepared, Uring, Watch};
+use crate::session::packets;
 use crate::thread::Thread;
 
 /// Serves every connection of `listeners` that `limits` let in, on the calling thread, until the server is drained:
@@ -89,6 +90,7 @@ where
 /// # Errors
 ///
 /// If a thread or its ring cannot be made: the kernel has none, or forbids it. If a ring is of no use any more.
+/// `Unsupported` if a listener is [of packets](Listener::is_of_packets).
 pub fn serve_on<S: Service>(
     options: impl Into<UringOptions>,
     clock: &impl Clock,
@@ -97,6 +99,9 @@ pub fn serve_on<S: Service>(
     handle: &ServerHandle,
     service: &S,
 ) -> io::Result<Served> {
+    if listeners.iter().any(Listener::is_of_packets) {
+        return Err(packets());
+    }
     let options = options.into();
     let prepared = Prepared::new(options)?;
     let ring = Arc::new(Ring::new(Arc::clone(prepared.wake())));

@@ -101,7 +101,10 @@ impl<M: Machine> Session<M> {
         machine: impl FnOnce(Time) -> M,
     ) -> Self {
         let stream = Rc::new(stream);
-        let connection = Connection::new(Rc::clone(&stream), now, machine);
+        let mut connection = Connection::new(Rc::clone(&stream), now, machine);
+        if stream.stream().is_of_packets() {
+            connection.fail(Call::Wait, packets());
+        }
         Self {
             connection,
             mailbox,
@@ -344,6 +347,11 @@ impl<M: Machine> Session<M> {
     }
 }
 
+/// A receive with fewer bytes of credit than a packet has would lose its rest, and the ring does not look before.
+pub(crate) fn packets() -> io::Error {
+    io::Error::new(io::ErrorKind::Unsupported, "a ring cannot receive packets piece by piece")
+}
+
 /// Whether a receive only found no free buffer, or was cancelled.
 fn is_to_be_tried_again(error: &io::Error) -> bool {
     matches!(error.raw_os_error(), Some(libc::ENOBUFS | libc::ECANCELED))
@@ -475,6 +483,21 @@ mod tests {
                 turn = self.run();
             }
         }
+    }
+
+    #[test]
+    fn a_socket_of_packets_is_refused_before_anything_is_received() {
+        let endpoint = format!("unix:@roundtrip-uring-{},type=seqpacket", std::process::id());
+        let endpoint = endpoint.parse().unwrap();
+        let listener = roundtrip_net::bind(&endpoint, &roundtrip_net::BindOptions::default()).unwrap();
+        let stream = roundtrip_net::connect(&endpoint, &roundtrip_net::ConnectOptions::default()).unwrap();
+        let ended = crate::drive(stream, |_now| Obedient { read: 1, ..Obedient::default() }).unwrap();
+        assert_eq!(ended.failure.unwrap().error.kind(), io::ErrorKind::Unsupported);
+        let service = |_now, _peer: &_| Obedient::default();
+        let handle = roundtrip_net::ServerHandle::new();
+        let served =
+            crate::serve(vec![listener], roundtrip_core::admission::Limits::default(), &handle, &service);
+        assert_eq!(served.unwrap_err().kind(), io::ErrorKind::Unsupported);
     }
 
     #[test]

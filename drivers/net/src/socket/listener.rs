@@ -17,6 +17,9 @@ use crate::{Endpoint, NetError, Peer, Stage, Stream, classify};
 #[derive(Debug)]
 pub struct Listener {
     socket: Socket,
+    /// It is one of packets: `SOCK_SEQPACKET`.
+    #[cfg(unix)]
+    packets: bool,
     #[cfg(unix)]
     #[expect(dead_code, reason = "dropping it removes the file")]
     file: Option<super::unix::SocketFile>,
@@ -37,6 +40,8 @@ impl Listener {
             Stream::set_tcp_options(&socket)?;
         }
         Ok(Self {
+            #[cfg(unix)]
+            packets: socket.r#type()? == socket2::Type::SEQPACKET,
             socket,
             #[cfg(unix)]
             file: None,
@@ -67,7 +72,14 @@ impl Listener {
     pub fn local_endpoint(&self) -> io::Result<Endpoint> {
         let endpoint = match self.socket.local_addr()? {
             #[cfg(unix)]
-            address if address.is_unix() => super::unix::endpoint_of(&address),
+            address if address.is_unix() => {
+                let seqpacket = self.packets;
+                super::unix::endpoint_of(
+                    &address,
+                    |path| Endpoint::Unix { path, mode: None, seqpacket },
+                    |name| Endpoint::Abstract { name, seqpacket },
+                )
+            }
             address => address.as_socket().map(|address| Endpoint::Tcp {
                 host: address.ip().to_string(),
                 port: address.port(),
@@ -75,6 +87,14 @@ impl Listener {
             }),
         };
         endpoint.ok_or_else(|| io::Error::new(io::ErrorKind::Unsupported, "the socket's address is no text"))
+    }
+
+    /// Whether what it accepts is [of packets](Stream::is_of_packets).
+    pub const fn is_of_packets(&self) -> bool {
+        #[cfg(unix)]
+        return self.packets;
+        #[cfg(not(unix))]
+        return false;
     }
 
     /// Accepts one connection, without blocking.
@@ -87,6 +107,10 @@ impl Listener {
         let peer = Peer::of(&socket, &address)?;
         #[cfg(unix)]
         if peer.address().is_none() {
+            #[cfg(any(target_os = "linux", target_os = "android"))]
+            if self.packets {
+                return Ok((Stream::of_packets(socket)?, peer));
+            }
             return Ok((Stream::accepted_unix(socket)?, peer));
         }
         Ok((Stream::accepted_tcp(socket)?, peer))
@@ -131,6 +155,8 @@ impl From<std::net::TcpListener> for Listener {
         }
         Self {
             socket,
+            #[cfg(unix)]
+            packets: false,
             #[cfg(unix)]
             file: None,
         }

@@ -1,6 +1,9 @@
 //! Sockets with the options that a server and a client want, set the same on every platform.
 
+mod datagram;
 mod listener;
+#[cfg(any(target_os = "linux", target_os = "android"))]
+mod packets;
 mod stream;
 #[cfg(unix)]
 mod unix;
@@ -13,6 +16,7 @@ use socket2::{Domain, Protocol, Socket, Type};
 
 use crate::{Endpoint, NetError, Stage};
 
+pub use datagram::{DatagramAddress, DatagramSocket, Received, bind_datagram, connect_datagram};
 pub use listener::Listener;
 #[cfg(unix)]
 pub use listener::passed_listeners;
@@ -81,9 +85,13 @@ pub fn bind(endpoint: &Endpoint, options: &BindOptions) -> Result<Listener, NetE
             })
         }
         #[cfg(unix)]
-        Endpoint::Unix { path, mode, seqpacket: false } => unix::bind(path, *mode, options.socket_buffer),
+        Endpoint::Unix { path, mode, seqpacket } if has(*seqpacket) => {
+            unix::bind(path, *mode, unix_type(*seqpacket), options.socket_buffer)
+        }
         #[cfg(any(target_os = "linux", target_os = "android"))]
-        Endpoint::Abstract { name, seqpacket: false } => unix::bind_abstract(name, options.socket_buffer),
+        Endpoint::Abstract { name, seqpacket } => {
+            unix::bind_abstract(name, unix_type(*seqpacket), options.socket_buffer)
+        }
         #[cfg(unix)]
         Endpoint::Systemd => {
             let mut passed = passed_listeners()?;
@@ -92,7 +100,7 @@ pub fn bind(endpoint: &Endpoint, options: &BindOptions) -> Result<Listener, NetE
                 _ => Err(NetError::at(Stage::Passed)(io::Error::other("not exactly one socket was passed"))),
             }
         }
-        endpoint => Err(unsupported(endpoint, Stage::Bind, "listened on")),
+        endpoint => Err(unsupported(endpoint, Stage::Bind, Wanted::Stream)),
     }
 }
 
@@ -116,15 +124,42 @@ pub fn connect(endpoint: &Endpoint, options: &ConnectOptions) -> Result<Stream, 
             })
         }
         #[cfg(unix)]
-        Endpoint::Unix { path, seqpacket: false, .. } => unix::connect(path.as_ref(), options),
+        Endpoint::Unix { path, seqpacket, .. } if has(*seqpacket) => {
+            unix::connect(path.as_ref(), unix_type(*seqpacket), options)
+        }
         #[cfg(any(target_os = "linux", target_os = "android"))]
-        Endpoint::Abstract { name, seqpacket: false } => unix::connect(&unix::abstract_path(name), options),
-        endpoint => Err(unsupported(endpoint, Stage::Connect, "connected to")),
+        Endpoint::Abstract { name, seqpacket } => {
+            unix::connect(&unix::abstract_path(name), unix_type(*seqpacket), options)
+        }
+        endpoint => Err(unsupported(endpoint, Stage::Connect, Wanted::Stream)),
     }
 }
 
-fn unsupported(endpoint: &Endpoint, stage: Stage, what: &str) -> NetError {
-    let words = format!("{endpoint} cannot be {what} on this platform, or not at all");
+/// Whether Unix sockets come in this type here. One of packets tells how long the next is on Linux alone.
+#[cfg(unix)]
+const fn has(seqpacket: bool) -> bool {
+    !seqpacket || cfg!(any(target_os = "linux", target_os = "android"))
+}
+
+#[cfg(unix)]
+const fn unix_type(seqpacket: bool) -> Type {
+    if seqpacket { Type::SEQPACKET } else { Type::STREAM }
+}
+
+/// What a socket is wanted for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Wanted {
+    Stream,
+    Datagrams,
+}
+
+fn unsupported(endpoint: &Endpoint, stage: Stage, wanted: Wanted) -> NetError {
+    let what = if stage == Stage::Bind { "listened on" } else { "connected to" };
+    let words = match (wanted, endpoint.is_datagram()) {
+        (Wanted::Stream, true) => format!("{endpoint} carries datagrams, and no connections"),
+        (Wanted::Datagrams, false) => format!("{endpoint} carries no datagrams"),
+        _ => format!("{endpoint} cannot be {what} on this platform, or not at all"),
+    };
     NetError::at(stage)(io::Error::new(io::ErrorKind::Unsupported, words))
 }
 

@@ -9,6 +9,8 @@ use std::time::Duration;
 
 use socket2::Socket;
 
+#[cfg(any(target_os = "linux", target_os = "android"))]
+use super::packets::Packets;
 use crate::{Peer, classify};
 
 /// A connected stream socket: non-blocking, and over TCP without Nagle's delay (RFC 896), which holds back the second
@@ -16,7 +18,18 @@ use crate::{Peer, classify};
 #[derive(Debug)]
 pub struct Stream {
     pub(super) socket: Socket,
-    is_tcp: bool,
+    kind: Kind,
+}
+
+/// What it is made of.
+#[derive(Debug)]
+enum Kind {
+    Tcp,
+    #[cfg(unix)]
+    Unix,
+    /// It has packets, of which nothing is to be seen here.
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    Packets(Box<Packets>),
 }
 
 impl Stream {
@@ -26,16 +39,16 @@ impl Stream {
 
     /// A connection from a listener that has the [options](Self::set_tcp_options), where they are inherited.
     pub(super) fn accepted_tcp(socket: Socket) -> io::Result<Self> {
-        if Self::INHERITS { Ok(Self { socket, is_tcp: true }) } else { Self::of_tcp(socket) }
+        if Self::INHERITS { Ok(Self { socket, kind: Kind::Tcp }) } else { Self::of_tcp(socket) }
     }
 
     #[cfg(unix)]
     pub(super) fn accepted_unix(socket: Socket) -> io::Result<Self> {
-        if Self::INHERITS { Ok(Self { socket, is_tcp: false }) } else { Self::of_unix(socket) }
+        if Self::INHERITS { Ok(Self { socket, kind: Kind::Unix }) } else { Self::of_unix(socket) }
     }
 
     pub(super) fn of_tcp(socket: Socket) -> io::Result<Self> {
-        let stream = Self { socket, is_tcp: true };
+        let stream = Self { socket, kind: Kind::Tcp };
         // Some systems refuse options on a connection that was reset already: reading it will say so.
         match stream.set_options() {
             Err(error) if error.kind() != io::ErrorKind::InvalidInput => Err(error),
@@ -45,7 +58,16 @@ impl Stream {
 
     #[cfg(unix)]
     pub(super) fn of_unix(socket: Socket) -> io::Result<Self> {
-        let stream = Self { socket, is_tcp: false };
+        let stream = Self { socket, kind: Kind::Unix };
+        stream.set_options()?;
+        Ok(stream)
+    }
+
+    /// A connected `SOCK_SEQPACKET`.
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    pub(super) fn of_packets(socket: Socket) -> io::Result<Self> {
+        let kind = Kind::Packets(Box::new(Packets::of(&socket)?));
+        let stream = Self { socket, kind };
         stream.set_options()?;
         Ok(stream)
     }
@@ -75,7 +97,7 @@ impl Stream {
         self.socket.set_nonblocking(true)?;
         #[cfg(target_vendor = "apple")]
         self.socket.set_nosigpipe(true)?;
-        if self.is_tcp { Self::set_tcp_options(&self.socket) } else { Ok(()) }
+        if self.is_tcp() { Self::set_tcp_options(&self.socket) } else { Ok(()) }
     }
 
     /// What a connection wants of TCP.
@@ -83,6 +105,25 @@ impl Stream {
         socket.set_tcp_nodelay(true)?;
         // Urgent bytes are bytes (RFC 6093 section 4): left out of line, they would be lost unseen.
         socket.set_out_of_band_inline(true)
+    }
+
+    const fn is_tcp(&self) -> bool {
+        matches!(self.kind, Kind::Tcp)
+    }
+
+    /// Whether it is a Unix socket of packets (`type=seqpacket`), which [`read`](Self::read) and [`write`](Self::write)
+    /// make a stream of bytes of: a driver that makes these calls in another way cannot drive it.
+    pub const fn is_of_packets(&self) -> bool {
+        #[cfg(any(target_os = "linux", target_os = "android"))]
+        return matches!(self.kind, Kind::Packets(_));
+        #[cfg(not(any(target_os = "linux", target_os = "android")))]
+        return false;
+    }
+
+    /// Whether there may be more to read at once, when a read that had room for so many bytes gave so many. A read of
+    /// packets gives one of them.
+    pub(crate) const fn may_have_more(&self, room: usize, read: usize) -> bool {
+        read == room || self.is_of_packets()
     }
 
     /// Who is at the other end.
@@ -94,12 +135,17 @@ impl Stream {
         Peer::of(&self.socket, &self.socket.peer_addr()?)
     }
 
-    /// Reads what is there, without blocking; 0 is the peer's end.
+    /// Reads what is there, without blocking; 0 is the peer's end. Of packets it reads one, or a part of one.
     ///
     /// # Errors
     ///
-    /// What recv(2) says; [`classify::transfer`] tells what follows.
+    /// What recv(2) says; [`classify::transfer`] tells what follows. `Interrupted` says that there is more to read at
+    /// once.
     pub fn read(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        #[cfg(any(target_os = "linux", target_os = "android"))]
+        if let Kind::Packets(packets) = &self.kind {
+            return packets.read(&self.socket, buffer);
+        }
         io::Read::read(&mut &self.socket, buffer)
     }
 
@@ -109,6 +155,10 @@ impl Stream {
     ///
     /// What send(2) says; [`classify::transfer`] tells what follows.
     pub fn write(&self, bytes: &[u8]) -> io::Result<usize> {
+        #[cfg(any(target_os = "linux", target_os = "android"))]
+        if let Kind::Packets(packets) = &self.kind {
+            return packets.write(&self.socket, bytes);
+        }
         // A peer that is gone must be an error, whatever the process does about SIGPIPE.
         #[cfg(all(unix, not(target_vendor = "apple")))]
         return Ok(rustix::net::send(&self.socket, bytes, rustix::net::SendFlags::NOSIGNAL)?);
@@ -139,16 +189,26 @@ impl Stream {
     /// Bytes that could be read right now.
     pub fn unread(&self) -> u64 {
         #[cfg(unix)]
-        return rustix::io::ioctl_fionread(&self.socket).unwrap_or(0);
+        return rustix::io::ioctl_fionread(&self.socket).unwrap_or(0).saturating_sub(self.taken());
         #[cfg(not(unix))]
         return 0;
+    }
+
+    /// Bytes that were read, of those that the kernel counts as unread.
+    #[cfg(unix)]
+    fn taken(&self) -> u64 {
+        #[cfg(any(target_os = "linux", target_os = "android"))]
+        if let Kind::Packets(packets) = &self.kind {
+            return packets.taken();
+        }
+        0
     }
 
     /// Bytes that were written and that the peer's TCP has not acknowledged yet: what a reset now would destroy,
     /// at the most. 0 on a Unix socket, where it destroys nothing.
     pub fn unacknowledged(&self) -> u64 {
         #[cfg(unix)]
-        if self.is_tcp {
+        if self.is_tcp() {
             return outq::bytes(&self.socket).unwrap_or(0);
         }
         0
@@ -196,7 +256,7 @@ impl AsSocket for Stream {
 impl From<std::net::TcpStream> for Stream {
     /// Takes a connected stream as it is, made non-blocking.
     fn from(stream: std::net::TcpStream) -> Self {
-        let stream = Self { socket: stream.into(), is_tcp: true };
+        let stream = Self { socket: stream.into(), kind: Kind::Tcp };
         // A stream that cannot be set up is one that was reset: reading it will say so.
         let _ = stream.set_options();
         stream
@@ -207,7 +267,7 @@ impl From<std::net::TcpStream> for Stream {
 impl From<std::os::unix::net::UnixStream> for Stream {
     /// Takes a connected stream as it is, made non-blocking.
     fn from(stream: std::os::unix::net::UnixStream) -> Self {
-        let stream = Self { socket: OwnedFd::from(stream).into(), is_tcp: false };
+        let stream = Self { socket: OwnedFd::from(stream).into(), kind: Kind::Unix };
         // It fails for no descriptor that is open.
         let _ = stream.set_options();
         stream

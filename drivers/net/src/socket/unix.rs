@@ -1,8 +1,8 @@
-//! Unix stream sockets: unix(7).
+//! Unix sockets: unix(7).
 
 use std::fs::{self, File, Permissions};
 use std::io;
-use std::os::unix::ffi::OsStrExt;
+use std::os::fd::AsFd;
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
@@ -26,19 +26,30 @@ impl Drop for SocketFile {
     }
 }
 
-pub(super) fn bind(path: &str, mode: Option<u32>, buffer: Option<usize>) -> Result<Listener, NetError> {
-    let socket = socket(buffer).map_err(NetError::at(Stage::Socket))?;
-    let address = SockAddr::unix(path).map_err(NetError::at(Stage::Bind))?;
+/// Listens at a path. `SEQPACKET` is Linux's alone.
+pub(super) fn bind(
+    path: &str,
+    mode: Option<u32>,
+    kind: Type,
+    buffer: Option<usize>,
+) -> Result<Listener, NetError> {
+    let socket = socket(kind, buffer).map_err(NetError::at(Stage::Socket))?;
+    let file = bind_file(&socket, path, mode).map_err(NetError::at(Stage::Bind))?;
+    Ok(Listener::listen(socket)?.with_file(Some(file)))
+}
+
+/// Binds to a file with these permissions, in the place of a socket that nobody has any more if there is one.
+pub(super) fn bind_file(socket: &Socket, path: &str, mode: Option<u32>) -> io::Result<SocketFile> {
+    let address = SockAddr::unix(path)?;
     // What is named from another folder later is the same file still.
-    let path = std::path::absolute(path).map_err(NetError::at(Stage::Bind))?;
-    bind_to(&socket, &address, &path).map_err(NetError::at(Stage::Bind))?;
-    let file = identity(&path).map(|identity| SocketFile { path, identity });
-    let file = file.map_err(NetError::at(Stage::Bind))?;
+    let path = std::path::absolute(path)?;
+    bind_to(socket, &address, &path)?;
+    let file = identity(&path).map(|identity| SocketFile { path, identity })?;
     if let Some(mode) = mode {
         // Nobody can connect before the socket listens, so nobody slips in before this.
-        fs::set_permissions(&file.path, Permissions::from_mode(mode)).map_err(NetError::at(Stage::Bind))?;
+        fs::set_permissions(&file.path, Permissions::from_mode(mode))?;
     }
-    Ok(Listener::listen(socket)?.with_file(Some(file)))
+    Ok(file)
 }
 
 /// Binds, in the place of a socket that nobody has any more if there is one.
@@ -69,13 +80,39 @@ fn is_stale(address: &SockAddr, path: &Path) -> io::Result<bool> {
     Ok(probe.connect(address).is_err_and(|error| error.kind() == io::ErrorKind::ConnectionRefused))
 }
 
+/// From its first moment, the file that it will be bound to has no more permissions than these, where the system lets that
+/// be said (Linux): a datagram may come as soon as there is a file.
+pub(super) fn restrict(socket: &Socket, mode: u32) {
+    if let Ok(fd) = socket.as_fd().try_clone_to_owned() {
+        let _ = File::from(fd).set_permissions(Permissions::from_mode(mode));
+    }
+}
+
+/// Gives it a name of its own: Linux finds one that is free (unix(7), autobind).
+#[cfg(any(target_os = "linux", target_os = "android"))]
+pub(super) fn bind_to_any(socket: &Socket) -> io::Result<Option<SocketFile>> {
+    socket.bind(&SockAddr::unix("")?)?;
+    Ok(None)
+}
+
+/// Gives it a name of its own: a file's.
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+pub(super) fn bind_to_any(socket: &Socket) -> io::Result<Option<SocketFile>> {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    static MADE: AtomicUsize = AtomicUsize::new(0);
+    let name = format!("roundtrip-{}-{}.sock", std::process::id(), MADE.fetch_add(1, Ordering::Relaxed));
+    let path = std::env::temp_dir().join(name);
+    let path = path.to_str().ok_or(io::ErrorKind::InvalidFilename)?;
+    bind_file(socket, path, Some(0o600)).map(Some)
+}
+
 fn identity(path: &Path) -> io::Result<(u64, u64)> {
     fs::symlink_metadata(path).map(|about| (about.dev(), about.ino()))
 }
 
 #[cfg(any(target_os = "linux", target_os = "android"))]
-pub(super) fn bind_abstract(name: &str, buffer: Option<usize>) -> Result<Listener, NetError> {
-    let socket = socket(buffer).map_err(NetError::at(Stage::Socket))?;
+pub(super) fn bind_abstract(name: &str, kind: Type, buffer: Option<usize>) -> Result<Listener, NetError> {
+    let socket = socket(kind, buffer).map_err(NetError::at(Stage::Socket))?;
     let bound = SockAddr::unix(abstract_path(name)).and_then(|address| socket.bind(&address));
     bound.map_err(NetError::at(Stage::Bind))?;
     Listener::listen(socket)
@@ -87,8 +124,8 @@ pub(super) fn abstract_path(name: &str) -> PathBuf {
     format!("\0{name}").into()
 }
 
-pub(super) fn connect(path: &Path, options: &ConnectOptions) -> Result<Stream, NetError> {
-    let socket = socket(options.socket_buffer).map_err(NetError::at(Stage::Socket))?;
+pub(super) fn connect(path: &Path, kind: Type, options: &ConnectOptions) -> Result<Stream, NetError> {
+    let socket = socket(kind, options.socket_buffer).map_err(NetError::at(Stage::Socket))?;
     // Connecting waits while the backlog is full, for as long as sending may (unix(7)).
     socket.set_write_timeout(options.timeout).map_err(NetError::at(Stage::Socket))?;
     let connected = SockAddr::unix(path).and_then(|address| socket.connect(&address));
@@ -96,22 +133,38 @@ pub(super) fn connect(path: &Path, options: &ConnectOptions) -> Result<Stream, N
         let is_late = error.kind() == io::ErrorKind::WouldBlock;
         NetError::at(Stage::Connect)(if is_late { io::ErrorKind::TimedOut.into() } else { error })
     })?;
-    Stream::of_unix(socket).map_err(NetError::at(Stage::Socket))
+    stream(socket, kind).map_err(NetError::at(Stage::Socket))
 }
 
-fn socket(buffer: Option<usize>) -> io::Result<Socket> {
-    let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
+#[cfg_attr(
+    not(any(target_os = "linux", target_os = "android")),
+    expect(unused_variables, reason = "one kind")
+)]
+fn stream(socket: Socket, kind: Type) -> io::Result<Stream> {
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    if kind == Type::SEQPACKET {
+        return Stream::of_packets(socket);
+    }
+    Stream::of_unix(socket)
+}
+
+pub(super) fn socket(kind: Type, buffer: Option<usize>) -> io::Result<Socket> {
+    let socket = Socket::new(Domain::UNIX, kind, None)?;
     set_buffers(&socket, buffer)?;
     Ok(socket)
 }
 
 /// The endpoint of a socket's own address; none if that is no text, or none at all.
-pub(super) fn endpoint_of(address: &SockAddr) -> Option<Endpoint> {
-    if let Some(path) = address.as_pathname() {
-        return Endpoint::unix(path.to_str()?).ok();
+pub(super) fn endpoint_of(
+    address: &SockAddr,
+    path: impl FnOnce(String) -> Endpoint,
+    name: impl FnOnce(String) -> Endpoint,
+) -> Option<Endpoint> {
+    if let Some(file) = address.as_pathname() {
+        return Some(path(file.to_str()?.to_owned()));
     }
-    let name = address.as_abstract_namespace()?;
-    Endpoint::abstract_unix(std::ffi::OsStr::from_bytes(name).to_str()?).ok()
+    let bytes = address.as_abstract_namespace()?;
+    Some(name(std::str::from_utf8(bytes).ok()?.to_owned()))
 }
 
 #[cfg(test)]

@@ -1,0 +1,99 @@
+//! Where datagrams come from and go to.
+
+use std::fmt::{self, Write as _};
+use std::net::SocketAddr;
+#[cfg(unix)]
+use std::path::PathBuf;
+
+#[cfg(unix)]
+use rustix::net::{SocketAddrAny, SocketAddrUnix};
+
+/// Where a datagram came from, or goes to.
+///
+/// An IPv4 address mapped into IPv6 (`::ffff:a.b.c.d`) becomes IPv4 again: no socket made here takes both.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct DatagramAddress(pub(super) Kind);
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Kind {
+    Internet(SocketAddr),
+    /// The file of a Unix socket, by the path that its owner gave.
+    #[cfg(unix)]
+    Path(PathBuf),
+    /// A name in Linux's abstract namespace.
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    Abstract(Vec<u8>),
+    /// A Unix socket that is not bound.
+    #[cfg(unix)]
+    Unnamed,
+}
+
+impl DatagramAddress {
+    /// The internet address; none of a Unix socket.
+    pub const fn internet(&self) -> Option<SocketAddr> {
+        match self.0 {
+            Kind::Internet(address) => Some(address),
+            #[cfg(any(target_os = "linux", target_os = "android"))]
+            Kind::Abstract(_) => None,
+            #[cfg(unix)]
+            Kind::Path(_) | Kind::Unnamed => None,
+        }
+    }
+
+    /// Whether something can be sent there: not to a Unix socket that has no name.
+    pub const fn can_be_answered(&self) -> bool {
+        #[cfg(unix)]
+        return !matches!(self.0, Kind::Unnamed);
+        #[cfg(not(unix))]
+        return true;
+    }
+
+    #[cfg(unix)]
+    pub(super) fn of(address: Option<SocketAddrAny>) -> Self {
+        let Some(address) = address else { return Self(Kind::Unnamed) };
+        if let Ok(address) = SocketAddr::try_from(address.clone()) {
+            return address.into();
+        }
+        let Ok(address) = SocketAddrUnix::try_from(address) else { return Self(Kind::Unnamed) };
+        #[cfg(any(target_os = "linux", target_os = "android"))]
+        if let Some(name) = address.abstract_name() {
+            return Self(Kind::Abstract(name.to_vec()));
+        }
+        let path = address.path_bytes().map(<std::ffi::OsStr as std::os::unix::ffi::OsStrExt>::from_bytes);
+        Self(path.map_or(Kind::Unnamed, |path| Kind::Path(path.into())))
+    }
+}
+
+impl From<SocketAddr> for DatagramAddress {
+    fn from(mut address: SocketAddr) -> Self {
+        // One that is not mapped keeps its scope.
+        if address.ip().to_canonical().is_ipv4() {
+            address.set_ip(address.ip().to_canonical());
+        }
+        Self(Kind::Internet(address))
+    }
+}
+
+impl fmt::Display for DatagramAddress {
+    /// `192.0.2.1:7`, a path, `@NAME`, or words for a socket without a name. Controls are escaped.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0 {
+            Kind::Internet(address) => address.fmt(f),
+            #[cfg(unix)]
+            Kind::Path(path) => write_text(f, &path.to_string_lossy()),
+            #[cfg(any(target_os = "linux", target_os = "android"))]
+            Kind::Abstract(name) => {
+                f.write_char('@')?;
+                write_text(f, &String::from_utf8_lossy(name))
+            }
+            #[cfg(unix)]
+            Kind::Unnamed => f.write_str("a socket without a name"),
+        }
+    }
+}
+
+#[cfg(unix)]
+fn write_text(f: &mut fmt::Formatter<'_>, text: &str) -> fmt::Result {
+    text.chars()
+        .try_for_each(|c| if c.is_control() { write!(f, "{}", c.escape_default()) } else { f.write_char(c) })
+}
