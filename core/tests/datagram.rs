@@ -425,7 +425,7 @@ fn run(fates: &[Fate], in_flight: usize, period: Option<Duration>) -> (DatagramO
                     known.first_corrupted.get_or_insert(number);
                 }
             }
-            if matches!(what, What::First | What::Again) {
+            if !matches!(what, What::Stray) {
                 heard = heard.max(number + 1);
             }
         }

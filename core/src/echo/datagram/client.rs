@@ -65,7 +65,7 @@ pub struct DatagramCounts {
     pub late: u64,
     /// Came once more.
     pub duplicated: u64,
-    /// Of those that are back: came after one that was sent later.
+    /// Of those that are back: came after something of one that was sent later.
     pub reordered: u64,
     /// Came with other bytes than were sent, or with more or less of them.
     pub corrupted: u64,
@@ -200,6 +200,8 @@ impl<A: Clone> DatagramClient<A> {
             return;
         }
         self.unanswered = (self.flights.in_flight() > 0).then_some(now);
+        let is_reordered = number < self.heard;
+        self.heard = self.heard.max(number + 1);
         // One that was given up and comes all the same is not lost.
         self.counts.lost -= u64::from(seen == Seen::GivenUp);
         if !is_right {
@@ -210,13 +212,12 @@ impl<A: Clone> DatagramClient<A> {
         match seen {
             Seen::Expected(trip) => {
                 self.counts.back += 1;
-                self.counts.reordered += u64::from(number < self.heard);
+                self.counts.reordered += u64::from(is_reordered);
                 self.trips.push_back(trip);
             }
             Seen::GivenUp => self.counts.late += 1,
             Seen::Again | Seen::Unknown => self.counts.duplicated += 1,
         }
-        self.heard = self.heard.max(number + 1);
     }
 
     /// Gives up what has been on its way for too long.
