@@ -2,13 +2,14 @@
 
 use std::convert::Infallible;
 use std::io;
+use std::os::fd::AsFd;
 use std::sync::Arc;
 
 use roundtrip_core::Time;
 use roundtrip_core::datagram::DatagramMachine;
 use roundtrip_net::{
-    Block, Call, Clock, Control, DatagramAddress, DatagramSocket, Datagrams, DatagramsEnded, MAILBOX, Mailbox,
-    until,
+    Block, Call, Clock, Control, DatagramAddress, DatagramSocket, Datagrams, DatagramsEnded, MAILBOX,
+    Mailbox, until,
 };
 
 use crate::wake::{Interest, Wake, wait};
@@ -41,17 +42,21 @@ impl<T: Clock> DatagramDriver<T> {
     }
 
     /// Drives one machine over `socket` on this thread until it closes.
+    ///
+    /// # Errors
+    ///
+    /// None. The drivers that register what they wait for may have no room for it.
     pub fn drive<M: DatagramMachine<Address = DatagramAddress>>(
         self,
         socket: DatagramSocket,
         machine: impl FnOnce(Time) -> M,
         mut events: impl FnMut(M::Event),
-    ) -> DatagramsEnded<M::Outcome> {
+    ) -> io::Result<DatagramsEnded<M::Outcome>> {
         let mut block = Block::default();
         let mut datagrams = Datagrams::new(socket, self.clock.now(), machine);
         loop {
             if let Some(ended) = datagrams.advance(&mut events) {
-                return ended;
+                return Ok(ended);
             }
             self.wait(&mut datagrams, &mut block);
         }
