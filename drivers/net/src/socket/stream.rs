@@ -138,9 +138,9 @@ impl Stream {
 
     /// Bytes that could be read right now.
     pub fn unread(&self) -> u64 {
-        #[cfg(unix)]
+        #[cfg(any(unix, windows))]
         return rustix::io::ioctl_fionread(&self.socket).unwrap_or(0);
-        #[cfg(not(unix))]
+        #[cfg(not(any(unix, windows)))]
         return 0;
     }
 
