@@ -1,55 +1,20 @@
 //! Waiting for a socket and for someone who wants in.
 
+#[cfg_attr(unix, path = "unix.rs")]
+#[cfg_attr(windows, path = "windows.rs")]
+mod system;
+
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
 
-use roundtrip_net::Bell;
 use rustix::event::{PollFd, PollFlags, Timespec};
+use rustix::fd::{AsFd, BorrowedFd};
 use rustix::io::Errno;
 
-/// A descriptor that turns readable when it is rung, and stays so until it is cleared.
-#[derive(Debug)]
-pub(crate) struct Wake {
-    read: OwnedFd,
-    #[cfg(not(target_os = "linux"))]
-    write: OwnedFd,
-}
+pub(crate) use system::{Wake, wait};
 
-impl Wake {
-    #[cfg(target_os = "linux")]
-    pub(crate) fn new() -> io::Result<Self> {
-        use rustix::event::{EventfdFlags, eventfd};
-        Ok(Self { read: eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)? })
-    }
-
-    #[cfg(not(target_os = "linux"))]
-    pub(crate) fn new() -> io::Result<Self> {
-        let (read, write) = rustix::pipe::pipe()?;
-        for end in [&read, &write] {
-            rustix::io::ioctl_fionbio(end, true)?;
-            rustix::io::fcntl_setfd(end, rustix::io::FdFlags::CLOEXEC)?;
-        }
-        Ok(Self { read, write })
-    }
-
-    /// Until the next ring. Whoever clears looks for mail *afterwards*.
-    pub(crate) fn clear(&self) {
-        let mut buffer = [0; 64];
-        while rustix::io::read(&self.read, &mut buffer).is_ok_and(|n| n == buffer.len()) {}
-    }
-}
-
-impl Bell for Wake {
-    fn ring(&self) {
-        #[cfg(target_os = "linux")]
-        let to = &self.read;
-        #[cfg(not(target_os = "linux"))]
-        let to = &self.write;
-        // It fails only where it is full, and then it is ringing already.
-        let _ = rustix::io::write(to, &1u64.to_ne_bytes());
-    }
-}
+/// The longest that any system sleeps in one call: whoever waits longer looks again in between, every three weeks.
+const LONGEST: Duration = Duration::from_millis(i32::MAX as u64);
 
 /// What a wait ended with. All false: the time was up, or the wait was interrupted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -70,26 +35,6 @@ pub(crate) struct Interest<'a> {
     pub(crate) writable: bool,
 }
 
-/// Sleeps until `interest` or the bell is ready, or `timeout` has passed.
-///
-/// A socket of no interest is left out: poll(2) reports hang-ups whether they were asked for or not, and a
-/// loop that cannot act on one would spin.
-pub(crate) fn wait(interest: Interest<'_>, wake: &Wake, timeout: Option<Duration>) -> io::Result<Ready> {
-    let mut flags = PollFlags::empty();
-    flags.set(PollFlags::IN, interest.readable);
-    flags.set(PollFlags::OUT, interest.writable);
-    let mut fds = [PollFd::new(&wake.read, PollFlags::IN), PollFd::from_borrowed_fd(interest.fd, flags)];
-    let watched = if flags.is_empty() { 1 } else { 2 };
-    poll(&mut fds[..watched], timeout)?;
-    let seen = if flags.is_empty() { PollFlags::empty() } else { fds[1].revents() };
-    let broken = seen.intersects(PollFlags::ERR | PollFlags::HUP | PollFlags::NVAL);
-    Ok(Ready {
-        readable: interest.readable && (broken || seen.contains(PollFlags::IN)),
-        writable: interest.writable && (broken || seen.contains(PollFlags::OUT)),
-        rung: !fds[0].revents().is_empty(),
-    })
-}
-
 /// Sleeps until one of `sources` is readable, the bell rang, or `timeout` has passed; the first that is
 /// readable.
 pub(crate) fn wait_any(
@@ -97,17 +42,24 @@ pub(crate) fn wait_any(
     wake: &Wake,
     timeout: Option<Duration>,
 ) -> io::Result<Option<usize>> {
-    let mut fds = vec![PollFd::new(&wake.read, PollFlags::IN)];
+    let mut fds = vec![PollFd::new(wake, PollFlags::IN)];
     fds.extend(sources.iter().map(|source| PollFd::new(source, PollFlags::IN)));
     poll(&mut fds, timeout)?;
     Ok(fds[1..].iter().position(|fd| !fd.revents().is_empty()))
 }
 
 fn poll(fds: &mut [PollFd<'_>], timeout: Option<Duration>) -> io::Result<()> {
-    // A time too long for the system is one that nobody will see the end of.
-    let timeout = timeout.and_then(|timeout| Timespec::try_from(timeout).ok());
-    match rustix::event::poll(fds, timeout.as_ref()) {
-        Ok(_) | Err(Errno::INTR | Errno::AGAIN) => Ok(()),
+    slept(rustix::event::poll(fds, timespec(timeout).as_ref()).map(drop))
+}
+
+fn timespec(timeout: Option<Duration>) -> Option<Timespec> {
+    timeout.and_then(|timeout| Timespec::try_from(timeout.min(LONGEST)).ok())
+}
+
+/// Whoever was interrupted has slept long enough: all that waited looks again.
+fn slept(result: rustix::io::Result<()>) -> io::Result<()> {
+    match result {
+        Ok(()) | Err(Errno::INTR | Errno::AGAIN) => Ok(()),
         Err(error) => Err(error.into()),
     }
 }
