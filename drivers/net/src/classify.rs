@@ -210,3 +210,57 @@ mod tests {
         assert!(!is_peer_gone(&error(Errno::BADF)));
     }
 }
+
+#[cfg(all(test, windows))]
+mod tests {
+    use super::*;
+
+    fn error(code: i32) -> io::Error {
+        io::Error::from_raw_os_error(code)
+    }
+
+    #[test]
+    fn transfers_are_classified_by_code() {
+        // WSAEWOULDBLOCK.
+        assert_eq!(transfer(&error(10035)), Transfer::Again);
+        // WSAENETRESET, WSAECONNABORTED, WSAECONNRESET, WSAESHUTDOWN.
+        for code in [10052, 10053, 10054, 10058] {
+            assert_eq!(transfer(&error(code)), Transfer::Failed(Failure::Reset), "{code}");
+        }
+        // WSAENOTSOCK, WSAENOBUFS, WSAETIMEDOUT, WSAEHOSTUNREACH.
+        for code in [10038, 10055, 10060, 10065] {
+            assert_eq!(transfer(&error(code)), Transfer::Failed(Failure::Io), "{code}");
+        }
+    }
+
+    #[test]
+    fn a_read_timeout_is_not_a_dead_peer() {
+        assert_eq!(transfer(&ErrorKind::TimedOut.into()), Transfer::Again);
+    }
+
+    #[test]
+    fn a_write_after_ones_own_half_close_is_a_reset_by_its_code_alone() {
+        let error = error(10058);
+        assert!(!matches!(error.kind(), ErrorKind::BrokenPipe | ErrorKind::ConnectionReset));
+        assert_eq!(transfer(&error), Transfer::Failed(Failure::Reset));
+    }
+
+    #[test]
+    fn accept_errors_end_one_connection_or_pause() {
+        assert_eq!(accept(&error(10035)), None);
+        // WSAECONNABORTED, WSAECONNRESET.
+        for code in [10053, 10054] {
+            assert_eq!(accept(&error(code)), Some(AcceptError::Connection), "{code}");
+        }
+        // WSAEINVAL, WSAEMFILE, WSAENETDOWN, WSAENOBUFS.
+        for code in [10022, 10024, 10050, 10055] {
+            assert_eq!(accept(&error(code)), Some(AcceptError::Exhausted), "{code}");
+        }
+    }
+
+    #[test]
+    fn a_peer_that_closed_first_is_no_error_of_ours() {
+        assert!(is_peer_gone(&error(10057)));
+        assert!(!is_peer_gone(&error(10038)));
+    }
+}

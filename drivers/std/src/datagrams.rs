@@ -1,8 +1,8 @@
 //! The loop over datagrams: one machine, one socket, one thread.
 
+use rustix::fd::AsFd;
 use std::convert::Infallible;
 use std::io;
-use std::os::fd::AsFd;
 use std::sync::Arc;
 
 use roundtrip_core::Time;
