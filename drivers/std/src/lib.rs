@@ -62,9 +62,10 @@ pub use connection::{Driver, drive};
 #[cfg(unix)]
 pub use roundtrip_net::passed_listeners;
 pub use roundtrip_net::{
-    BindOptions, Call, CallFailed, Caller, Clients, Clock, ConnectOptions, Control, Ended, Endpoint,
-    EndpointError, Family, Listener, NetError, Peer, PostError, Served, ServerHandle, Service, Source, Stage,
-    Stream, SystemClock, bind, connect,
+    BindOptions, Call, CallFailed, Caller, Clients, Clock, ConnectOptions, Control, DatagramAddress,
+    DatagramSocket, Ended, Endpoint, EndpointError, Family, Listener, NetError, Peer, PostError, Received,
+    Served, ServerHandle, Service, Source, Stage, Stream, SystemClock, Unsent, bind, bind_datagram, connect,
+    connect_datagram,
 };
 pub use server::{serve, serve_by, serve_hub};
 
