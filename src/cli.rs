@@ -71,14 +71,13 @@ pub(crate) enum Verb {
 }
 
 /// Which implementation of the sockets to use.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Driver {
     /// Blocking, one thread a connection
     Std,
     /// One task a connection, on a few threads
     Smol,
     /// An edge-triggered event loop a thread
-    #[default]
     Reactor,
     /// A completion ring a thread; Linux 6.1 or later
     Uring,
@@ -87,7 +86,7 @@ pub(crate) enum Driver {
 #[derive(Debug, Args)]
 pub(crate) struct DriverArgs {
     /// What drives the connections
-    #[arg(long, value_enum, default_value = "reactor")]
+    #[arg(long, value_enum, default_value_t)]
     pub(crate) driver: Driver,
     /// Threads that run the connections; not with --driver std [default: 1]
     #[arg(long, value_name = "N", value_parser = parse_threads)]
@@ -242,6 +241,13 @@ impl FamilyArgs {
             (_, true) => Family::V6,
             _ => Family::Any,
         }
+    }
+}
+
+impl Default for Driver {
+    /// The fastest that needs nothing of the system that may be forbidden.
+    fn default() -> Self {
+        if cfg!(unix) { Self::Reactor } else { Self::Smol }
     }
 }
 

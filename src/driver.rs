@@ -2,12 +2,15 @@
 
 use std::io;
 use std::num::NonZeroUsize;
+use std::time::Duration;
 
 use roundtrip_core::admission::Limits;
+#[cfg(unix)]
 use roundtrip_reactor::ReactorOptions;
 use roundtrip_std::{Clients, Endpoint, Listener, Served, ServerHandle, Service, Stream, SystemClock};
 
 use crate::cli;
+use crate::platform;
 use crate::problem::Problem;
 #[cfg(target_os = "linux")]
 use crate::problem::{Exit, plain};
@@ -15,8 +18,8 @@ use crate::problem::{Exit, plain};
 /// Descriptors that are not connections': standard streams, listeners, the wake-ups of waiting threads.
 const RESERVED_DESCRIPTORS: u64 = 32;
 
-/// What there is instead of a ring.
-const INSTEAD: &str = "choose --driver reactor";
+/// What there is everywhere else, and as the default.
+const INSTEAD: &str = if cfg!(unix) { "choose --driver reactor" } else { "choose --driver smol" };
 
 /// A driver, with what it needs to know.
 #[derive(Clone, Copy, Debug)]
@@ -25,6 +28,7 @@ pub(crate) enum Driver {
     Smol {
         threads: NonZeroUsize,
     },
+    #[cfg(unix)]
     Reactor {
         options: ReactorOptions,
     },
@@ -55,11 +59,19 @@ impl Driver {
             cli::Driver::Std => Ok(Self::Std),
             cli::Driver::Smol => Ok(Self::Smol { threads }),
             cli::Driver::Uring => Self::uring(threads),
-            cli::Driver::Reactor => {
-                let spin = args.spin.unwrap_or_default();
-                Ok(Self::Reactor { options: ReactorOptions { threads, spin } })
-            }
+            cli::Driver::Reactor => Self::reactor(threads, args.spin.unwrap_or_default()),
         }
+    }
+
+    #[cfg(unix)]
+    #[expect(clippy::unnecessary_wraps, reason = "elsewhere there is none")]
+    const fn reactor(threads: NonZeroUsize, spin: Duration) -> Result<Self, Problem> {
+        Ok(Self::Reactor { options: ReactorOptions { threads, spin } })
+    }
+
+    #[cfg(not(unix))]
+    fn reactor(_threads: NonZeroUsize, _spin: Duration) -> Result<Self, Problem> {
+        Err(Problem::usage("no --driver reactor: its event loops are for Unix", INSTEAD))
     }
 
     /// The driver that needs something of the system that not every system has, or gives.
@@ -98,7 +110,9 @@ impl Driver {
     pub(crate) const fn descriptors_each(self) -> u64 {
         match self {
             Self::Std => 2,
-            Self::Smol { .. } | Self::Reactor { .. } => 1,
+            Self::Smol { .. } => 1,
+            #[cfg(unix)]
+            Self::Reactor { .. } => 1,
             #[cfg(target_os = "linux")]
             Self::Uring { .. } => 1,
         }
@@ -108,9 +122,9 @@ impl Driver {
     pub(crate) const fn threads(self) -> Option<NonZeroUsize> {
         match self {
             Self::Std => None,
-            Self::Smol { threads } | Self::Reactor { options: ReactorOptions { threads, .. } } => {
-                Some(threads)
-            }
+            Self::Smol { threads } => Some(threads),
+            #[cfg(unix)]
+            Self::Reactor { options } => Some(options.threads),
             #[cfg(target_os = "linux")]
             Self::Uring { threads } => Some(threads),
         }
@@ -129,6 +143,7 @@ impl Driver {
             Self::Smol { threads } => {
                 roundtrip_smol::serve_on(threads, &SystemClock::new(), listeners, limits, handle, service)
             }
+            #[cfg(unix)]
             Self::Reactor { options } => {
                 roundtrip_reactor::serve_on(options, &SystemClock::new(), listeners, limits, handle, service)
             }
@@ -149,6 +164,7 @@ impl Driver {
         match self {
             Self::Std => roundtrip_std::drive_all(&clock, streams, clients),
             Self::Smol { threads } => roundtrip_smol::drive_all_on(threads, &clock, streams, clients),
+            #[cfg(unix)]
             Self::Reactor { options } => roundtrip_reactor::drive_all_on(options, &clock, streams, clients),
             #[cfg(target_os = "linux")]
             Self::Uring { threads } => roundtrip_uring::drive_all_on(threads, &clock, streams, clients),
@@ -159,8 +175,7 @@ impl Driver {
 /// How many connections the descriptors allow, if each takes so many of them; or as many as `option` asks for, if
 /// that is less.
 pub(crate) fn connections(option: &str, asked: Option<u64>, each: u64) -> Result<usize, Problem> {
-    let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
-    let Some(limit) = limit else { return Ok(asked.map_or(usize::MAX, in_memory)) };
+    let Some(limit) = platform::descriptors() else { return Ok(asked.map_or(usize::MAX, in_memory)) };
     let allowed = (limit.saturating_sub(RESERVED_DESCRIPTORS) / each).max(1);
     match asked {
         Some(asked) if asked > allowed => Err(Problem::usage(

@@ -2,8 +2,8 @@
 
 use std::fs::{File, OpenOptions};
 use std::io;
-use std::os::unix::fs::OpenOptionsExt;
 
+use crate::platform;
 use crate::problem::{Exit, Problem, plain};
 
 /// Before anything else is done: a file that cannot be written should not cost a run. What was there before is left until
@@ -14,7 +14,7 @@ pub(crate) fn create(path: &str) -> Result<File, Problem> {
 
 /// The same for a file that only its owner should read.
 pub(crate) fn create_private(path: &str) -> Result<File, Problem> {
-    open(File::options().mode(0o600), path)
+    open(platform::private(&mut File::options()), path)
 }
 
 fn open(options: &mut OpenOptions, path: &str) -> Result<File, Problem> {

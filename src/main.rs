@@ -11,6 +11,7 @@ mod load;
 mod loopback;
 mod man;
 mod out;
+mod platform;
 mod problem;
 mod record;
 mod replay;

@@ -8,6 +8,8 @@ use std::process::ExitCode;
 use roundtrip_core::echo::ConfigError;
 use roundtrip_std::{NetError, Stage};
 
+use crate::platform::{ENDPOINTS, NO_MORE, PORT_DENIED};
+
 /// How the program ends. The codes are the same for every verb.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Exit {
@@ -50,11 +52,7 @@ impl Problem {
 
     /// The system could not give what a verb needs to begin with.
     pub(crate) fn system(what: &str, error: &io::Error) -> Self {
-        Self::new(
-            Exit::Internal,
-            format!("{what}: {}", plain(error)),
-            "check the limits that `ulimit -a` shows",
-        )
+        Self::new(Exit::Internal, format!("{what}: {}", plain(error)), NO_MORE)
     }
 
     /// No socket for `endpoint`.
@@ -65,8 +63,8 @@ impl Problem {
         // A known scheme wins over a host of that name.
         let is_file = endpoint.starts_with("unix:");
         let (verb, advice) = match (error.stage, error.source.kind()) {
-            (Stage::Bind, Unsupported) => ("listen on", "listen on HOST:PORT or unix:PATH"),
-            (Stage::Connect, Unsupported) => ("connect to", "connect to HOST:PORT or unix:PATH"),
+            (Stage::Bind, Unsupported) => ("listen on", &*format!("listen on {ENDPOINTS}")),
+            (Stage::Connect, Unsupported) => ("connect to", &*format!("connect to {ENDPOINTS}")),
             (Stage::Bind | Stage::Listen, AddrInUse) if is_file => {
                 ("listen on", "something is there that is no dead socket: choose another path")
             }
@@ -76,9 +74,7 @@ impl Problem {
             (Stage::Bind, _) if is_file => {
                 ("listen on", "choose a path of at most 107 bytes in a folder that you may write to")
             }
-            (Stage::Bind, PermissionDenied) => {
-                ("listen on", "ports below 1024 are reserved: choose one from 1024 on")
-            }
+            (Stage::Bind, PermissionDenied) => ("listen on", PORT_DENIED),
             (Stage::Bind, AddrNotAvailable) => (
                 "listen on",
                 "this machine has no such address: 127.0.0.1 is for itself, 0.0.0.0 for everybody",
@@ -100,7 +96,7 @@ impl Problem {
             (Stage::Passed, _) => {
                 ("take over", "start it from a socket unit, with ListenStream= and without Accept=yes")
             }
-            _ => ("use", "check the limits that `ulimit -a` shows"),
+            _ => ("use", NO_MORE),
         };
         let cause = format!("cannot {verb} {endpoint}: {}", plain(&error.source));
         Self::new(Exit::Unreachable, cause, advice)

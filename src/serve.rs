@@ -10,7 +10,6 @@ use roundtrip_core::hub::ConnectionId;
 use roundtrip_core::{Observe, Time};
 use roundtrip_std::{BindOptions, Endpoint, Listener, ServerHandle, bind};
 use roundtrip_tls::Acceptor;
-use sd_notify::NotifyState;
 
 use crate::cli::{self, ServeArgs};
 use crate::driver::{self, Driver};
@@ -19,7 +18,7 @@ use crate::record::{Recording, SERVER, Served};
 use crate::service::Echo;
 use crate::tls::TlsEcho;
 use crate::transcript::{self, BUFFER, ServerLines};
-use crate::{file, out, signals, stdio};
+use crate::{file, out, platform, signals, stdio};
 
 /// After a stop: how long a session goes on echoing at the most; half of `--drain` if that is less.
 const SESSION_DRAIN: Duration = Duration::from_secs(5);
@@ -76,7 +75,7 @@ pub(crate) fn run(args: &ServeArgs) -> Result<Exit, Problem> {
     let mut listeners = Vec::new();
     for (endpoint, name) in endpoints.iter().zip(&args.endpoints) {
         let found = if *endpoint == Endpoint::Systemd {
-            roundtrip_std::passed_listeners()
+            platform::passed_listeners()
         } else {
             bind(endpoint, &options).map(|listener| vec![listener])
         };
@@ -164,7 +163,7 @@ where
         move |count| {
             if count == 1 {
                 echo.draining(drain);
-                notify(NotifyState::Stopping);
+                platform::tell_stopping();
                 handle.stop();
             } else {
                 handle.force();
@@ -173,7 +172,7 @@ where
     })?;
     // Whoever reads this may send a signal at once.
     announce(&listeners, transcript)?;
-    notify(NotifyState::Ready);
+    platform::tell_ready();
     let served = match acceptor {
         None => driver.serve(listeners, limits, &handle, &**echo),
         Some(acceptor) => driver.serve(listeners, limits, &handle, &TlsEcho { echo, acceptor }),
@@ -185,9 +184,4 @@ where
         return Err(Problem::new(Exit::Internal, cause, "report it, with what is printed above"));
     }
     Ok(if echo.totals().is_whole() { Exit::Ok } else { Exit::Incomplete })
-}
-
-/// Tells the service manager, if one asked to be told (`sd_notify(3)`): one that cannot be told is not waited for.
-fn notify(state: NotifyState<'_>) {
-    let _ = sd_notify::notify(&[state]);
 }

@@ -1,8 +1,6 @@
 //! `serve stdio:`: one session over standard input and output, as a super-server (inetd, systemd) starts it, or a pipe.
 
-use std::fs::File;
 use std::io;
-use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,7 +11,7 @@ use roundtrip_std::{Driver, Stream, SystemClock, plain};
 
 use crate::problem::{Exit, Problem};
 use crate::service::Echo;
-use crate::signals;
+use crate::{platform, signals};
 
 /// The one connection.
 const CONNECTION: ConnectionId = ConnectionId::new(0);
@@ -24,25 +22,12 @@ where
     O: Observe<EchoServer>,
 {
     let unusable = |error| Problem::system("cannot use standard input", &error);
-    let stream = Stream::of_stdin().map_err(unusable)?;
-    if stream.is_some() {
-        spare_the_stream().map_err(unusable)?;
-    }
-    match stream {
+    match platform::stdin_stream().map_err(unusable)? {
         Some(stream) => over_socket(echo, stream, drain)?,
         None => over_pipes(echo).map_err(unusable)?,
     }
     echo.say_goodbye();
     Ok(if echo.totals().is_whole() { Exit::Ok } else { Exit::Incomplete })
-}
-
-/// A super-server's child may have the connection for its standard error as well: what it complains of there would be
-/// taken for an echo.
-fn spare_the_stream() -> io::Result<()> {
-    if rustix::net::sockopt::socket_type(io::stderr().as_fd()).is_ok() {
-        rustix::stdio::dup2_stderr(File::options().write(true).open("/dev/null")?)?;
-    }
-    Ok(())
 }
 
 /// A socket can be half-closed and reset, and signals reach the session.
@@ -74,9 +59,7 @@ where
     W: Fn(ConnectionId, Time) -> O,
     O: Observe<EchoServer>,
 {
-    // The descriptors themselves: the standard library's buffers would only copy.
-    let reader = File::from(io::stdin().as_fd().try_clone_to_owned()?);
-    let writer = File::from(io::stdout().as_fd().try_clone_to_owned()?);
+    let (reader, writer) = platform::stdio_files()?;
     let machine = |now| echo.begin(CONNECTION, now);
     let ended = plain::drive(reader, writer, &SystemClock::new(), machine, |never| match never {});
     echo.end(&"standard input", ended);

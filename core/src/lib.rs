@@ -123,7 +123,8 @@
 //! | [`Machine`], [`Input`], [`Action`], [`Wait`], [`Misuse`] | the contract |
 //! | [`Driven`], [`Step`] | what every interpreter of a machine remembers |
 //! | [`layer`] | machines around machines: `Tap` sees what passes, `Layered` speaks through a `Codec` |
-//! | [`echo`] | the echo sessions: server, client, pinger, payload, verdict |
+//! | [`echo`] | the echo sessions: server, client, pinger, payload, verdict; and those over datagrams |
+//! | [`datagram`] | the contract of machines that take and send single messages |
 //! | [`protocol`] | protocols of whole messages: `Protocol`, and the `Session` that makes a machine of one |
 //! | [`hub`] | what connections share: who is open, and mail between them |
 //! | [`admission`] | how many connections, what after an accept error, how a drain proceeds |
@@ -138,6 +139,7 @@ extern crate alloc;
 extern crate self as roundtrip_core;
 
 pub mod admission;
+pub mod datagram;
 mod driven;
 pub mod echo;
 pub mod hub;

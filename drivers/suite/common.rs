@@ -107,3 +107,31 @@ pub(crate) fn pair() -> (TcpStream, TcpStream) {
     let client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
     (client, listener.accept().unwrap().0)
 }
+
+/// The peer has reset, and reading says so; under wine, where it may not, writing does, which the end of a peer would let
+/// pass.
+#[track_caller]
+pub(crate) fn assert_reset(stream: &mut TcpStream) {
+    let read = match stream.read(&mut [0]) {
+        Ok(0) if cfg!(windows) => stream.write(b"x"),
+        read => read,
+    };
+    assert_eq!(read.map_err(|error| error.kind()), Err(io::ErrorKind::ConnectionReset));
+}
+
+/// Whether reading tells a reset from an end. It does everywhere, but for wine, whose server takes the error from a socket
+/// that nobody reads at that moment. Says so past the test harness, for what the test shows is less then.
+pub(crate) fn resets_are_told() -> bool {
+    if !cfg!(windows) {
+        return true;
+    }
+    let (mut client, server) = pair();
+    reset(server);
+    let told = client.read(&mut [0]).is_err();
+    if !told {
+        let test = thread::current().name().unwrap_or("a test").to_owned();
+        let _ =
+            writeln!(io::stderr(), "skipped in part: {test}: a reset that nobody waits for is an end here");
+    }
+    told
+}

@@ -11,7 +11,7 @@ use roundtrip_core::echo::{EchoServer, End, Limit, ServerConfig};
 use roundtrip_core::{Action, Failure, Input, Machine, Misuse, Teardown, Time, Wait};
 use roundtrip_net::{Control, PostError};
 
-use super::common::{pair, reset, soon, spawn};
+use super::common::{assert_reset, pair, reset, resets_are_told, soon, spawn};
 use crate::driver::{Clock, Driver, SystemClock, drive};
 use crate::wait;
 
@@ -225,8 +225,10 @@ fn a_reset_is_told_with_its_error() {
     let (client, server) = pair();
     reset(client);
     let ended = wait(drive(server.into(), idle_after_a_second())).unwrap();
-    assert_eq!(ended.outcome.end, End::Failed(Failure::Reset));
-    assert!(ended.failure.is_some());
+    if resets_are_told() {
+        assert_eq!(ended.outcome.end, End::Failed(Failure::Reset));
+        assert!(ended.failure.is_some());
+    }
 }
 
 /// Never reads, and ends at once.
@@ -277,7 +279,7 @@ fn a_panic_resets_the_connection_instead_of_ending_it() {
     client.write_all(b"x").unwrap();
     let driven = spawn(move || wait(drive(server.into(), |_now| Brittle)));
     assert!(driven.recv().is_err(), "it panicked");
-    assert_eq!(client.read(&mut [0]).unwrap_err().kind(), std::io::ErrorKind::ConnectionReset);
+    assert_reset(&mut client);
 }
 
 /// Takes a byte at a time, and asks for its own stop at the first; ends when it is heard.
@@ -340,6 +342,9 @@ impl Machine for Stubborn {
 
 #[test]
 fn a_machine_that_goes_on_after_a_failure_is_a_panic_not_a_loop() {
+    if !resets_are_told() {
+        return;
+    }
     let (client, server) = pair();
     reset(client);
     let driven = spawn(move || wait(drive(server.into(), |_now| Stubborn)));
@@ -362,7 +367,9 @@ fn urgent_bytes_are_bytes() {
     assert_eq!(soon(&waiting).unwrap().outcome.end, End::Clean);
 }
 
+/// Windows does not tell how much the peer has acknowledged.
 #[test]
+#[cfg(not(windows))]
 fn what_a_reset_destroys_is_counted() {
     let (mut client, server) = pair();
     let driver = Driver::new(SystemClock::new()).unwrap();

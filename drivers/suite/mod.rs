@@ -4,7 +4,7 @@
 //! that is all that differs.
 
 mod clients;
-mod common;
+pub(crate) mod common;
 mod connection;
 mod hub;
 mod server;

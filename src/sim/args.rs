@@ -89,6 +89,8 @@ pub(crate) enum Name {
     Soak,
     /// Clients that send message after message, each timed
     Load,
+    /// The echo over datagrams, lost, repeated, damaged and out of order
+    Datagrams,
 }
 
 impl Name {

@@ -9,7 +9,7 @@ use std::time::Duration;
 use indicatif::{ProgressBar, ProgressStyle};
 use roundtrip_sim::campaign::{self, Campaign, Progress, Report};
 use roundtrip_sim::choose::{Family, Seeded};
-use roundtrip_sim::{Runner, Scenario, Trace, diagram, shrink};
+use roundtrip_sim::{Runner, Simulation, Trace, diagram, shrink};
 use roundtrip_std::{Clock, SystemClock};
 
 use super::args::{MergeArgs, RunArgs};
@@ -23,7 +23,7 @@ use roundtrip_core::Time;
 pub(super) struct Run<'a>(pub(super) &'a RunArgs);
 
 impl Task for Run<'_> {
-    fn with<S: Scenario>(self, scenario: &S) -> Result<Exit, Problem> {
+    fn with<S: Simulation>(self, scenario: &S) -> Result<Exit, Problem> {
         let args = self.0;
         let campaign = Campaign {
             seeds: args.seeds.clone(),
@@ -80,7 +80,7 @@ fn summary(report: &Report, took: Duration, missed: &[&str]) -> String {
 }
 
 /// Shrinks the first failure, keeps its trace, and shows it.
-fn tell_failure<S: Scenario>(scenario: &S, args: &RunArgs, seed: u64) -> Result<(), Problem> {
+fn tell_failure<S: Simulation>(scenario: &S, args: &RunArgs, seed: u64) -> Result<(), Problem> {
     let mut seeded = Seeded::new(seed, args.faults.faults());
     let recording = Runner::new(scenario).record(&mut seeded);
     let on: Vec<_> = seeded.mask().map(Family::name).collect();
@@ -95,12 +95,12 @@ fn tell_failure<S: Scenario>(scenario: &S, args: &RunArgs, seed: u64) -> Result<
         grouped(events),
         grouped(shrunk.run.events)
     );
-    let path = format!("{}/{}-{}-{seed}.jsonl", args.keep, scenario.name(), verdict.id());
+    let path = format!("{}/{}-{}-{seed}.jsonl", args.keep, scenario.title(), verdict.id());
     let picture = diagram(&shrunk);
-    write(&path, &Trace::new(scenario.name(), Some(seed), shrunk).to_string())?;
+    write(&path, &Trace::new(scenario.title(), Some(seed), shrunk).to_string())?;
     out::say(format!(
         "{headline}\nfaults drawn: {on}\n\n{picture}\nagain: roundtrip sim replay {path}\n  all of it: roundtrip sim explain {} --seed {seed}{}",
-        scenario.name(),
+        scenario.title(),
         args.faults.again()
     ))
 }

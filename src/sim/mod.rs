@@ -9,8 +9,8 @@ pub(crate) use args::{EXAMPLES, SimVerb};
 
 use std::fs;
 
-use roundtrip_sim::scenarios::{Echo, Load, Server, Soak};
-use roundtrip_sim::{Scenario, Trace};
+use roundtrip_sim::scenarios::{Datagrams, Echo, Load, Server, Soak};
+use roundtrip_sim::{OverDatagrams, Simulation, Trace};
 
 use crate::problem::{Exit, Problem, plain};
 use args::Name;
@@ -33,7 +33,7 @@ pub(crate) fn run(verb: &SimVerb) -> Result<Exit, Problem> {
 
 /// What can be done with any scenario.
 trait Task {
-    fn with<S: Scenario>(self, scenario: &S) -> Result<Exit, Problem>;
+    fn with<S: Simulation>(self, scenario: &S) -> Result<Exit, Problem>;
 }
 
 /// Does it with the one that was named.
@@ -43,6 +43,7 @@ fn with(name: Name, task: impl Task) -> Result<Exit, Problem> {
         Name::Server => task.with(&Server),
         Name::Soak => task.with(&Soak),
         Name::Load => task.with(&Load),
+        Name::Datagrams => task.with(&OverDatagrams(Datagrams)),
     }
 }
 

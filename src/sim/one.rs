@@ -1,7 +1,7 @@
 //! `sim replay`, `sim shrink` and `sim explain`: one schedule.
 
 use roundtrip_sim::choose::{self, Seeded};
-use roundtrip_sim::{Divergence, Recording, Runner, Scenario, Trace, diagram, html, shrink};
+use roundtrip_sim::{Divergence, Recording, Runner, Simulation, Trace, diagram, html, shrink};
 
 use super::args::{Name, OneArgs};
 use super::{Task, read_trace, with, write};
@@ -44,7 +44,7 @@ struct Ran {
 }
 
 /// Runs the trace or the seed.
-fn record<S: Scenario>(scenario: &S, args: &OneArgs) -> Result<Ran, Problem> {
+fn record<S: Simulation>(scenario: &S, args: &OneArgs) -> Result<Ran, Problem> {
     let Some(trace) = trace(args)? else {
         let chooser = Seeded::new(args.seed.unwrap_or_default(), args.faults.faults());
         let recording = Runner::new(scenario).record(chooser);
@@ -59,17 +59,17 @@ fn record<S: Scenario>(scenario: &S, args: &OneArgs) -> Result<Ran, Problem> {
 }
 
 /// Writes the files that were asked for.
-fn keep<S: Scenario>(
+fn keep<S: Simulation>(
     scenario: &S,
     args: &OneArgs,
     seed: Option<u64>,
     recording: &Recording,
 ) -> Result<(), Problem> {
     if let Some(path) = &args.trace {
-        write(path, &Trace::new(scenario.name(), seed, recording.clone()).to_string())?;
+        write(path, &Trace::new(scenario.title(), seed, recording.clone()).to_string())?;
     }
     if let Some(path) = &args.html {
-        write(path, &html(scenario.name(), recording))?;
+        write(path, &html(scenario.title(), recording))?;
     }
     Ok(())
 }
@@ -97,7 +97,7 @@ const fn exit(recording: &Recording) -> Exit {
 pub(super) struct Replay<'a>(pub(super) &'a OneArgs);
 
 impl Task for Replay<'_> {
-    fn with<S: Scenario>(self, scenario: &S) -> Result<Exit, Problem> {
+    fn with<S: Simulation>(self, scenario: &S) -> Result<Exit, Problem> {
         let args = self.0;
         let Ran { recording, seed, divergence } = record(scenario, args)?;
         // Its decisions are the whole run, so they have to give it once more.
@@ -120,7 +120,7 @@ impl Task for Replay<'_> {
 pub(super) struct Shrink<'a>(pub(super) &'a OneArgs);
 
 impl Task for Shrink<'_> {
-    fn with<S: Scenario>(self, scenario: &S) -> Result<Exit, Problem> {
+    fn with<S: Simulation>(self, scenario: &S) -> Result<Exit, Problem> {
         let args = self.0;
         let Ran { recording, seed, .. } = record(scenario, args)?;
         if recording.run.verdict.is_pass() {
@@ -150,7 +150,7 @@ impl Task for Shrink<'_> {
 pub(super) struct Explain<'a>(pub(super) &'a OneArgs);
 
 impl Task for Explain<'_> {
-    fn with<S: Scenario>(self, scenario: &S) -> Result<Exit, Problem> {
+    fn with<S: Simulation>(self, scenario: &S) -> Result<Exit, Problem> {
         let args = self.0;
         let Ran { recording, seed, .. } = record(scenario, args)?;
         keep(scenario, args, seed, &recording)?;

@@ -2,7 +2,7 @@
 
 use roundtrip_sim::campaign::{self, Campaign, Progress};
 use roundtrip_sim::choose::{Exhaustive, Faults, Seeded};
-use roundtrip_sim::{Divergence, Runner, Scenario, diagram, shrink};
+use roundtrip_sim::{Divergence, Runner, Simulation, diagram, shrink};
 
 use super::Task;
 use super::args::{DeterminismArgs, ExhaustArgs};
@@ -14,7 +14,7 @@ use crate::units::grouped;
 pub(super) struct Exhaust<'a>(pub(super) &'a ExhaustArgs);
 
 impl Task for Exhaust<'_> {
-    fn with<S: Scenario>(self, scenario: &S) -> Result<Exit, Problem> {
+    fn with<S: Simulation>(self, scenario: &S) -> Result<Exit, Problem> {
         let ExhaustArgs { deviations, breadth, limit, .. } = self.0;
         let mut chooser = Exhaustive::new(*deviations, *breadth);
         let mut runner = Runner::new(scenario);
@@ -43,7 +43,7 @@ impl Task for Exhaust<'_> {
         };
         out::say(format!(
             "{}: {} schedules with at most {deviations} choices that are not benign, {} events, 0 failures{}",
-            scenario.name(),
+            scenario.title(),
             grouped(runs),
             grouped(events),
             if is_whole { ", all there are" } else { "; there are more: raise --limit" }
@@ -56,7 +56,7 @@ impl Task for Exhaust<'_> {
 pub(super) struct Determinism<'a>(pub(super) &'a DeterminismArgs);
 
 impl Task for Determinism<'_> {
-    fn with<S: Scenario>(self, scenario: &S) -> Result<Exit, Problem> {
+    fn with<S: Simulation>(self, scenario: &S) -> Result<Exit, Problem> {
         let seeds = self.0.seeds.clone();
         let mut one_after_the_other = Runner::new(scenario);
         for seed in seeds.clone() {
@@ -79,7 +79,7 @@ impl Task for Determinism<'_> {
             out::say("FAIL  one thread and two do not find the same".to_owned())?;
             return Ok(Exit::Internal);
         }
-        let fresh = in_a_fresh_process(scenario.name(), &seeds)?;
+        let fresh = in_a_fresh_process(scenario.title(), &seeds)?;
         if !fresh.contains(&one.hash) {
             out::say(format!("FAIL  a fresh process finds something else: {}", fresh.trim()))?;
             return Ok(Exit::Internal);
@@ -87,7 +87,7 @@ impl Task for Determinism<'_> {
         out::say(format!(
             "{}: {} seeds are the same alone, after others, recorded, on one thread and on two, and in a fresh process \
              (hash {})",
-            scenario.name(),
+            scenario.title(),
             grouped(one.runs),
             one.hash
         ))?;

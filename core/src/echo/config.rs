@@ -7,7 +7,7 @@ use core::time::Duration;
 /// The largest `buffer`, `chunk`, `window` and `write`: 1 GiB.
 const MAX_BYTES: usize = 1 << 30;
 /// The largest `in_flight`: each message that is on its way is remembered.
-const MAX_MESSAGES: usize = 1 << 20;
+pub(super) const MAX_MESSAGES: usize = 1 << 20;
 
 /// How an [`EchoServer`](super::EchoServer) bounds memory and time. Shared by all sessions of a server.
 ///
@@ -467,7 +467,7 @@ const fn check_bytes(field: &'static str, bytes: usize) -> Result<(), ConfigErro
 }
 
 /// A limit of zero would pass the moment it is set: leave it out instead.
-fn check_limit(field: &'static str, limit: Option<Duration>) -> Result<(), ConfigError> {
+pub(super) fn check_limit(field: &'static str, limit: Option<Duration>) -> Result<(), ConfigError> {
     if limit == Some(Duration::ZERO) { Err(ConfigError::Zero { field }) } else { Ok(()) }
 }
 
@@ -479,6 +479,13 @@ pub enum ConfigError {
     Zero {
         /// The field's name.
         field: &'static str,
+    },
+    /// It is smaller than allowed.
+    TooSmall {
+        /// The field's name.
+        field: &'static str,
+        /// The smallest value.
+        min: usize,
     },
     /// It is larger than allowed.
     TooLarge {
@@ -493,6 +500,7 @@ impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Zero { field } => write!(f, "{field} must not be zero"),
+            Self::TooSmall { field, min } => write!(f, "{field} must be at least {min}"),
             Self::TooLarge { field, max } => write!(f, "{field} must be at most {max}"),
         }
     }
@@ -564,6 +572,7 @@ mod tests {
     fn errors_name_field_and_bound() {
         use alloc::string::ToString;
         assert_eq!(ConfigError::Zero { field: "idle" }.to_string(), "idle must not be zero");
+        assert_eq!(ConfigError::TooSmall { field: "size", min: 9 }.to_string(), "size must be at least 9");
         assert_eq!(ConfigError::TooLarge { field: "chunk", max: 9 }.to_string(), "chunk must be at most 9");
     }
 }

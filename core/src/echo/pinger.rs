@@ -57,6 +57,15 @@ impl Schedule {
         let period = u64::try_from(self.period?.as_nanos()).unwrap_or(u64::MAX);
         Some(self.first.after(Duration::from_nanos(period.saturating_mul(number))))
     }
+
+    /// When message `number` is due, if it is to be sent at all: in a closed loop at once, but for the first.
+    pub(super) fn next(&self, number: u64, now: Time) -> Option<Time> {
+        if number >= self.messages {
+            return None;
+        }
+        let due = self.due(number).unwrap_or(now.max(self.first));
+        Some(due).filter(|due| self.until.is_none_or(|until| *due < until))
+    }
 }
 
 /// A message is back, every byte of it right.
@@ -144,15 +153,6 @@ impl Timed {
     fn in_flight(&self) -> usize {
         self.flights.len() - self.back
     }
-
-    /// When the next message is due, if there is one.
-    fn due(&self, now: Time) -> Option<Time> {
-        if self.begun == self.schedule.messages {
-            return None;
-        }
-        let due = self.schedule.due(self.begun).unwrap_or(now.max(self.schedule.first));
-        Some(due).filter(|due| self.schedule.until.is_none_or(|until| *due < until))
-    }
 }
 
 impl Pace for Timed {
@@ -176,7 +176,7 @@ impl Pace for Timed {
         let most = room.min((BATCH / self.config.size).max(1));
         let mut count = 0;
         let wake = loop {
-            let Some(due) = self.due(now) else {
+            let Some(due) = self.schedule.next(self.begun, now) else {
                 self.over = true;
                 break None;
             };

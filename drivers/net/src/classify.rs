@@ -7,6 +7,7 @@ use std::io::{self, ErrorKind};
 
 use roundtrip_core::Failure;
 use roundtrip_core::admission::AcceptError;
+use roundtrip_core::datagram::Unsent;
 
 /// What an error of a read or a write says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,44 +43,21 @@ pub fn accept(error: &io::Error) -> Option<AcceptError> {
     }
 }
 
-/// Why a datagram was not sent.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Unsent {
-    /// There is no room for it now: in the socket, in the queue of the interface, or in that of a Unix socket at the
-    /// other end (`EAGAIN`, `EINTR`, `ENOBUFS`). Later there may be.
-    Full,
-    /// It is longer than what is between here and there carries in one piece (`EMSGSIZE`).
-    TooLarge,
-    /// Nobody is there, or an earlier datagram found nobody there: an ICMP message said so, or it is a Unix socket
-    /// that is gone (`ECONNREFUSED`, `ECONNRESET`, `ENOTCONN`, `EPIPE`, `ENOENT`).
-    Refused,
-    /// No way leads there, or none that may be taken (`ENETUNREACH`, `EHOSTUNREACH`, `ENETDOWN`, `EHOSTDOWN`,
-    /// `EADDRNOTAVAIL`, `EPERM`, `EACCES`).
-    Unreachable,
-    /// Anything else.
-    Io,
-}
-
-/// What an error of sending a datagram says: udp(7), unix(7), send(2). An error of receiving one says the same of one
+/// What an error of sending a datagram says: udp(7), unix(7), send(2). A queue of the interface, or of a Unix socket at the
+/// other end, may be full as well as the socket's own; that nobody is there an ICMP message said, or it is a Unix socket that
+/// is gone. An error of receiving one says the same of one
 /// that was sent earlier.
 pub fn datagram(error: &io::Error) -> Unsent {
     if is_again(error) || code_is(error, system::FULL) {
         Unsent::Full
     } else if code_is(error, system::TOO_LARGE) {
-        Unsent::TooLarge
+        Unsent::TooLong
     } else if code_is(error, system::NOBODY) {
         Unsent::Refused
     } else if code_is(error, system::NO_WAY) {
         Unsent::Unreachable
     } else {
         Unsent::Io
-    }
-}
-
-impl From<&io::Error> for Unsent {
-    /// What [`datagram`] says.
-    fn from(error: &io::Error) -> Self {
-        datagram(error)
     }
 }
 
@@ -216,7 +194,7 @@ mod tests {
     fn what_keeps_a_datagram_here_is_told_apart() {
         for (unsent, errnos) in [
             (Unsent::Full, [Errno::AGAIN, Errno::INTR, Errno::NOBUFS]),
-            (Unsent::TooLarge, [Errno::MSGSIZE; 3]),
+            (Unsent::TooLong, [Errno::MSGSIZE; 3]),
             (Unsent::Refused, [Errno::CONNREFUSED, Errno::CONNRESET, Errno::NOENT]),
             (Unsent::Unreachable, [Errno::NETUNREACH, Errno::ACCESS, Errno::PERM]),
             (Unsent::Unreachable, [Errno::HOSTUNREACH, Errno::NETDOWN, Errno::ADDRNOTAVAIL]),
@@ -230,5 +208,59 @@ mod tests {
     fn a_peer_that_closed_first_is_no_error_of_ours() {
         assert!(is_peer_gone(&error(Errno::NOTCONN)));
         assert!(!is_peer_gone(&error(Errno::BADF)));
+    }
+}
+
+#[cfg(all(test, windows))]
+mod tests {
+    use super::*;
+
+    fn error(code: i32) -> io::Error {
+        io::Error::from_raw_os_error(code)
+    }
+
+    #[test]
+    fn transfers_are_classified_by_code() {
+        // WSAEWOULDBLOCK.
+        assert_eq!(transfer(&error(10035)), Transfer::Again);
+        // WSAENETRESET, WSAECONNABORTED, WSAECONNRESET, WSAESHUTDOWN.
+        for code in [10052, 10053, 10054, 10058] {
+            assert_eq!(transfer(&error(code)), Transfer::Failed(Failure::Reset), "{code}");
+        }
+        // WSAENOTSOCK, WSAENOBUFS, WSAETIMEDOUT, WSAEHOSTUNREACH.
+        for code in [10038, 10055, 10060, 10065] {
+            assert_eq!(transfer(&error(code)), Transfer::Failed(Failure::Io), "{code}");
+        }
+    }
+
+    #[test]
+    fn a_read_timeout_is_not_a_dead_peer() {
+        assert_eq!(transfer(&ErrorKind::TimedOut.into()), Transfer::Again);
+    }
+
+    #[test]
+    fn a_write_after_ones_own_half_close_is_a_reset_by_its_code_alone() {
+        let error = error(10058);
+        assert!(!matches!(error.kind(), ErrorKind::BrokenPipe | ErrorKind::ConnectionReset));
+        assert_eq!(transfer(&error), Transfer::Failed(Failure::Reset));
+    }
+
+    #[test]
+    fn accept_errors_end_one_connection_or_pause() {
+        assert_eq!(accept(&error(10035)), None);
+        // WSAECONNABORTED, WSAECONNRESET.
+        for code in [10053, 10054] {
+            assert_eq!(accept(&error(code)), Some(AcceptError::Connection), "{code}");
+        }
+        // WSAEINVAL, WSAEMFILE, WSAENETDOWN, WSAENOBUFS.
+        for code in [10022, 10024, 10050, 10055] {
+            assert_eq!(accept(&error(code)), Some(AcceptError::Exhausted), "{code}");
+        }
+    }
+
+    #[test]
+    fn a_peer_that_closed_first_is_no_error_of_ours() {
+        assert!(is_peer_gone(&error(10057)));
+        assert!(!is_peer_gone(&error(10038)));
     }
 }

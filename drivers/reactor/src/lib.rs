@@ -57,6 +57,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+#![cfg(unix)]
 #![forbid(unsafe_code)]
 
 mod clients;
@@ -71,11 +72,9 @@ mod thread;
 pub use clients::{drive_all, drive_all_on};
 pub use connection::{Driver, drive};
 pub use options::ReactorOptions;
-#[cfg(unix)]
-pub use roundtrip_net::passed_listeners;
 pub use roundtrip_net::{
     BindOptions, Call, CallFailed, Caller, Clients, Clock, ConnectOptions, Control, Ended, Endpoint,
     EndpointError, Family, Listener, NetError, Peer, PostError, Served, ServerHandle, Service, Source, Stage,
-    Stream, SystemClock, bind, connect,
+    Stream, SystemClock, bind, connect, passed_listeners,
 };
 pub use server::{serve, serve_by, serve_hub, serve_on};

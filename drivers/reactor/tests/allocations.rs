@@ -1,5 +1,6 @@
 //! In the steady state no message costs an allocation.
 
+#![cfg(unix)]
 #![allow(clippy::unwrap_used, clippy::panic, clippy::cast_precision_loss, reason = "tests fail by panicking")]
 
 #[path = "../../suite/allocations.rs"]

@@ -1,5 +1,6 @@
 //! The tests that every socket driver is held to.
 
+#![cfg(unix)]
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a helper that fails fails its test")]
 
 #[path = "../../suite/mod.rs"]

@@ -9,8 +9,7 @@ use std::thread;
 use serde::{Deserialize, Serialize};
 
 use crate::choose::{Faults, Seeded, mix};
-use crate::run::Runner;
-use crate::scenario::Scenario;
+use crate::run::{Runner, Simulation};
 
 /// Seeds that a thread takes at a time.
 const PORTION: u64 = 256;
@@ -177,16 +176,16 @@ impl Totals {
 ///
 /// Seeds that fail are counted and named, and the campaign goes on.
 #[expect(clippy::disallowed_methods, reason = "whole runs are divided among threads; nothing in a run is")]
-pub fn run<S: Scenario>(scenario: &S, campaign: &Campaign, progress: &Progress) -> Report {
+pub fn run<S: Simulation>(scenario: &S, campaign: &Campaign, progress: &Progress) -> Report {
     let (shard, of) = (campaign.shard.0, campaign.shard.1.max(1));
     // Seeds of the shard are its first, and every `of`-th after it.
     let first = campaign.seeds.start + (shard + of - campaign.seeds.start % of) % of;
     let next = AtomicU64::new(0);
-    let totals = Mutex::new(Totals { goals: vec![0; scenario.goals().len()], ..Totals::default() });
+    let totals = Mutex::new(Totals { goals: vec![0; scenario.aims().len()], ..Totals::default() });
     let work = || {
         let mut runner = Runner::new(scenario);
         let mut seeded = Seeded::new(0, campaign.faults);
-        let mut mine = Totals { goals: vec![0; scenario.goals().len()], ..Totals::default() };
+        let mut mine = Totals { goals: vec![0; scenario.aims().len()], ..Totals::default() };
         while !progress.cancel.load(Ordering::Relaxed) {
             let from = next.fetch_add(PORTION, Ordering::Relaxed);
             let mut seeds = (from..from + PORTION)
@@ -236,8 +235,8 @@ pub fn run<S: Scenario>(scenario: &S, campaign: &Campaign, progress: &Progress) 
         work();
     });
     let totals = totals.into_inner().unwrap_or_else(PoisonError::into_inner);
-    let goals = scenario.goals().iter().map(|name| (*name).to_owned());
-    totals.report(scenario.name(), (campaign.seeds.start, campaign.seeds.end), (shard, of), goals)
+    let goals = scenario.aims().iter().map(|name| (*name).to_owned());
+    totals.report(scenario.title(), (campaign.seeds.start, campaign.seeds.end), (shard, of), goals)
 }
 
 impl Report {

@@ -6,8 +6,7 @@ use std::ops::Range;
 use crate::campaign::{self, Campaign, Progress};
 use crate::choose::{Faults, Seeded};
 use crate::diagram::diagram;
-use crate::run::Runner;
-use crate::scenario::Scenario;
+use crate::run::{Runner, Simulation};
 use crate::shrink::shrink;
 use crate::trace::Trace;
 
@@ -19,14 +18,14 @@ use crate::trace::Trace;
 /// [`replay`] runs again. If a goal of the scenario was reached by no run: with its name; a single seed, which is how a
 /// failure is looked at again, need not reach them.
 #[expect(clippy::panic, reason = "a test that fails")]
-pub fn check<S: Scenario>(scenario: &S, seeds: Range<u64>) {
+pub fn check<S: Simulation>(scenario: &S, seeds: Range<u64>) {
     let campaign = Campaign { jobs: 0, ..Campaign::new(seeds) };
     let report = campaign::run(scenario, &campaign, &Progress::default());
     if let Some(failure) = report.failures.first() {
         panic!("{}", explain(scenario, failure.seed));
     }
     let missed: Vec<_> = report.missed().filter(|_| report.runs > 1).collect();
-    assert!(missed.is_empty(), "no run of {} reached: {}", scenario.name(), missed.join(", "));
+    assert!(missed.is_empty(), "no run of {} reached: {}", scenario.title(), missed.join(", "));
 }
 
 /// Runs a recorded trace again: the regression test for what a campaign once found.
@@ -36,7 +35,7 @@ pub fn check<S: Scenario>(scenario: &S, seeds: Range<u64>) {
 /// If the trace cannot be read, if it is of another scenario, or of other [choices](Trace::stale) of this one, or if the
 /// run still fails. A run that goes another way than it was recorded and passes is what mending a bug looks like.
 #[expect(clippy::panic, reason = "a test that fails")]
-pub fn replay<S: Scenario>(scenario: &S, trace: &str) {
+pub fn replay<S: Simulation>(scenario: &S, trace: &str) {
     let trace = match Trace::parse(trace) {
         Ok(trace) => trace,
         Err(error) => panic!("{error}"),
@@ -46,10 +45,10 @@ pub fn replay<S: Scenario>(scenario: &S, trace: &str) {
         Err(divergence) => divergence.recording,
     };
     assert!(
-        trace.scenario == scenario.name(),
+        trace.scenario == scenario.title(),
         "a trace of scenario {}, and this is {}",
         trace.scenario.escape_debug(),
-        scenario.name()
+        scenario.title()
     );
     if let Some(stale) = trace.stale(&recording) {
         panic!(
@@ -58,7 +57,7 @@ pub fn replay<S: Scenario>(scenario: &S, trace: &str) {
             stale.v,
             stale.n,
             stale.site,
-            scenario.name(),
+            scenario.title(),
             trace.seed.map_or_else(String::new, |seed| format!(", it was seed {seed}"))
         );
     }
@@ -66,7 +65,7 @@ pub fn replay<S: Scenario>(scenario: &S, trace: &str) {
     assert!(
         verdict.is_pass(),
         "{} fails again: {}: {}\n\n{}",
-        scenario.name(),
+        scenario.title(),
         verdict.id(),
         verdict.found(),
         diagram(&recording)
@@ -74,14 +73,14 @@ pub fn replay<S: Scenario>(scenario: &S, trace: &str) {
 }
 
 /// What a person needs to know of a seed that fails.
-fn explain<S: Scenario>(scenario: &S, seed: u64) -> String {
+fn explain<S: Simulation>(scenario: &S, seed: u64) -> String {
     let recording = Runner::new(scenario).record(Seeded::new(seed, Faults::SWARM));
     let events = recording.run.events;
     let shrunk = shrink(scenario, recording).recording;
     let verdict = &shrunk.run.verdict;
     let mut text = format!(
         "{} fails with seed {seed}: {}: {} (shrunk from {events} events to {})\n\n{}",
-        scenario.name(),
+        scenario.title(),
         verdict.id(),
         verdict.found(),
         shrunk.run.events,
@@ -91,7 +90,7 @@ fn explain<S: Scenario>(scenario: &S, seed: u64) -> String {
         text,
         "\nagain: roundtrip_sim::check(…, {seed}..{})\nas a trace, for roundtrip_sim::replay:\n{}",
         seed.saturating_add(1),
-        Trace::new(scenario.name(), Some(seed), shrunk)
+        Trace::new(scenario.title(), Some(seed), shrunk)
     );
     text
 }

@@ -27,7 +27,8 @@ pub(crate) struct Context<C> {
 
 /// A chooser that may want to know what comes of its choices. Whether it does is known to the compiler: a run that
 /// is not recorded is not slowed down by those that are.
-pub(crate) trait Told: Chooser {
+#[expect(unnameable_types, reason = "only this crate has simulations")]
+pub trait Told: Chooser {
     const LISTENS: bool;
 
     fn hear(&mut self, line: impl FnOnce() -> Line);

@@ -103,7 +103,11 @@ fn row(line: &Line, says: String) -> Row {
         | What::Crash
         | What::Restart
         | What::Jump
-        | What::Freeze => Mark::Fault,
+        | What::Freeze
+        | What::Lost
+        | What::Twice
+        | What::Damaged
+        | What::Unsent => Mark::Fault,
         _ => Mark::Plain,
     };
     Row { time: line.time, event: line.event, who: line.who, says, sends: None, kind }
@@ -148,6 +152,10 @@ fn says(line: &Line) -> String {
         What::Jump => format!("the clock jumps by {}", millis(n)),
         What::Freeze => format!("suspended for {}", millis(n)),
         What::Heal => "all faults end".to_owned(),
+        What::Lost => format!("{n} are lost"),
+        What::Twice => format!("{n} come twice"),
+        What::Damaged => format!("{n} are damaged"),
+        What::Unsent => format!("{n} do not leave"),
     }
 }
 

@@ -63,6 +63,7 @@ mod check;
 pub mod choose;
 mod connection;
 mod context;
+mod datagram;
 mod diagram;
 mod driver;
 mod hash;
@@ -86,13 +87,14 @@ mod world;
 
 pub use check::{check, replay};
 pub use connection::{Connection, Did, End, Injected, Side};
+pub use datagram::{Clients, DatagramScenario, DatagramSetup, OverDatagrams, Passed};
 pub use diagram::diagram;
 pub use hash::Rolling;
 pub use html::html;
 pub use line::{Line, What};
 #[cfg(roundtrip_planted)]
 pub use planted::plant;
-pub use run::{Recording, Run, Runner, Verdict};
+pub use run::{Recording, Run, Runner, Simulation, Verdict};
 pub use scenario::{
     ConnectionOf, Draw, Moment, Order, Reached, Scenario, Setup, Violation, client_and_round,
 };

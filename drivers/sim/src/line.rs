@@ -74,4 +74,8 @@ whats! {
     Jump "jump": "The node's clock jumps forward by so much.",
     Freeze "freeze": "The node is suspended for so long.",
     Heal "heal": "All faults end.",
+    Lost "lost": "A datagram of so many bytes is lost.",
+    Twice "twice": "A datagram of so many bytes comes once more.",
+    Damaged "damaged": "A bit of a datagram of so many bytes is changed.",
+    Unsent "unsent": "A datagram of so many bytes does not leave.",
 }

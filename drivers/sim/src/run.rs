@@ -93,37 +93,37 @@ pub struct Recording {
     pub lines: Vec<Line>,
 }
 
-/// Runs a scenario again and again, in the same memory.
-pub struct Runner<'s, S: Scenario> {
-    scenario: &'s S,
-    parts: Parts<S>,
+/// What can be run: a [`Scenario`], or a scenario [over datagrams](crate::OverDatagrams). Nothing else can be: it is made of
+/// what is private to the simulator.
+pub trait Simulation: Sync {
+    /// What one run leaves to the next.
+    #[doc(hidden)]
+    type Memory: Default;
+
+    /// What traces and reports call it.
+    fn title(&self) -> &'static str;
+
+    /// States that a campaign must reach somewhere, or it fails.
+    fn aims(&self) -> &'static [&'static str];
+
+    /// Runs it once.
+    #[doc(hidden)]
+    fn simulate<C: Told>(&self, memory: &mut Self::Memory, chooser: C) -> (Run, C);
 }
 
-impl<S: Scenario> std::fmt::Debug for Runner<'_, S> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Runner").field("scenario", &self.scenario.name()).finish_non_exhaustive()
-    }
-}
+impl<S: Scenario> Simulation for S {
+    type Memory = Parts<S>;
 
-impl<'s, S: Scenario> Runner<'s, S> {
-    /// Runs of `scenario`.
-    pub fn new(scenario: &'s S) -> Self {
-        Self { scenario, parts: Parts::default() }
+    fn title(&self) -> &'static str {
+        self.name()
     }
 
-    /// Runs it once, as `chooser` chooses.
-    pub fn run(&mut self, chooser: impl Chooser) -> Run {
-        self.go(Unheard(chooser)).0
+    fn aims(&self) -> &'static [&'static str] {
+        self.goals()
     }
 
-    /// Runs it once and records it.
-    pub fn record(&mut self, chooser: impl Chooser) -> Recording {
-        let (run, recorded) = self.go(Recorded { chooser: Logged::new(chooser), lines: Vec::new() });
-        Recording { run, decisions: recorded.chooser.into_decisions(), lines: recorded.lines }
-    }
-
-    fn go<C: Told>(&mut self, chooser: C) -> (Run, C) {
-        let mut world = World::new(self.scenario, chooser, &mut self.parts);
+    fn simulate<C: Told>(&self, parts: &mut Parts<S>, chooser: C) -> (Run, C) {
+        let mut world = World::new(self, chooser, parts);
         let halted = quiet::during(|| catch_unwind(AssertUnwindSafe(|| world.run())));
         let verdict = match halted {
             Ok(Ok(())) => Verdict::Pass,
@@ -139,11 +139,39 @@ impl<'s, S: Scenario> Runner<'s, S> {
             verdict,
         };
         // A panic may have left anything in the connections: they are not used again.
-        let chooser = if matches!(run.verdict, Verdict::Panic(_)) {
-            world.cx.chooser
-        } else {
-            world.dismantle(&mut self.parts)
-        };
+        let chooser =
+            if matches!(run.verdict, Verdict::Panic(_)) { world.cx.chooser } else { world.dismantle(parts) };
         (run, chooser)
+    }
+}
+
+/// Runs a scenario again and again, in the same memory.
+pub struct Runner<'s, S: Simulation> {
+    scenario: &'s S,
+    memory: S::Memory,
+}
+
+impl<S: Simulation> std::fmt::Debug for Runner<'_, S> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Runner").field("scenario", &self.scenario.title()).finish_non_exhaustive()
+    }
+}
+
+impl<'s, S: Simulation> Runner<'s, S> {
+    /// Runs of `scenario`.
+    pub fn new(scenario: &'s S) -> Self {
+        Self { scenario, memory: S::Memory::default() }
+    }
+
+    /// Runs it once, as `chooser` chooses.
+    pub fn run(&mut self, chooser: impl Chooser) -> Run {
+        self.scenario.simulate(&mut self.memory, Unheard(chooser)).0
+    }
+
+    /// Runs it once and records it.
+    pub fn record(&mut self, chooser: impl Chooser) -> Recording {
+        let recorded = Recorded { chooser: Logged::new(chooser), lines: Vec::new() };
+        let (run, recorded) = self.scenario.simulate(&mut self.memory, recorded);
+        Recording { run, decisions: recorded.chooser.into_decisions(), lines: recorded.lines }
     }
 }

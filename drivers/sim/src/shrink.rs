@@ -1,8 +1,7 @@
 //! Makes a failure small: the fewest events and decisions that still break the same invariant.
 
 use crate::choose::{Decision, Entity, Family, Replay, Site, mix};
-use crate::run::{Recording, Runner};
-use crate::scenario::Scenario;
+use crate::run::{Recording, Runner, Simulation};
 
 /// Events that are run for one failure, at the most: about two seconds.
 const BUDGET: u64 = 4_000_000;
@@ -36,7 +35,7 @@ pub struct Shrunk {
 /// random, kept where the run is no larger for them, until nothing helps any more. What was decided is made small at the
 /// end. A walk may end in a valley of its own: where the run is still large, it starts again, after some steps that may
 /// lead uphill. The draws are the same for the same failure, and so is what comes of it.
-pub fn shrink<S: Scenario>(scenario: &S, failure: Recording) -> Shrunk {
+pub fn shrink<S: Simulation>(scenario: &S, failure: Recording) -> Shrunk {
     let mut search = Search {
         runner: Runner::new(scenario),
         id: failure.run.verdict.id().to_owned(),
@@ -82,7 +81,7 @@ fn connection_of(who: Entity) -> Option<(u32, u16)> {
     (who.is_client() || who.is_server()).then(|| (who.number(), who.round()))
 }
 
-struct Search<'s, S: Scenario> {
+struct Search<'s, S: Simulation> {
     runner: Runner<'s, S>,
     id: String,
     best: Recording,
@@ -93,7 +92,7 @@ struct Search<'s, S: Scenario> {
     draws: u64,
 }
 
-impl<S: Scenario> Search<'_, S> {
+impl<S: Simulation> Search<'_, S> {
     const fn is_spent(&self) -> bool {
         self.runs >= MAX_RUNS || self.events >= BUDGET
     }

@@ -17,8 +17,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::choose::{Decision, Entity, Family, Replay, Site};
 use crate::line::{Line, What};
-use crate::run::{Recording, Runner};
-use crate::scenario::Scenario;
+use crate::run::{Recording, Runner, Simulation};
 
 /// The version that is written, and the newest that is read.
 const VERSION: u64 = 1;
@@ -234,7 +233,7 @@ impl Trace {
     /// # Errors
     ///
     /// Where the run goes another way: the machine, the scenario or the simulator is not what it was.
-    pub fn replay<S: Scenario>(&self, scenario: &S) -> Result<Recording, Box<Divergence>> {
+    pub fn replay<S: Simulation>(&self, scenario: &S) -> Result<Recording, Box<Divergence>> {
         let recording = Runner::new(scenario).record(Replay::new(&self.decisions));
         let is_same = self.lines == recording.lines
             && self.verdict == recording.run.verdict.id()

@@ -9,14 +9,14 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 use roundtrip_sim::choose::{Faults, Seeded};
-use roundtrip_sim::scenarios::{Echo, Load, Server};
-use roundtrip_sim::{Runner, Scenario};
+use roundtrip_sim::scenarios::{Datagrams, Echo, Load, Server};
+use roundtrip_sim::{OverDatagrams, Runner, Simulation};
 
-fn hashes(scenario: &impl Scenario, text: &mut String) {
+fn hashes(scenario: &impl Simulation, text: &mut String) {
     let mut runner = Runner::new(scenario);
     for seed in 0..64 {
         let hash = runner.run(Seeded::new(seed, Faults::SWARM)).hash;
-        writeln!(text, "{} {seed} {hash:016x}", scenario.name()).unwrap();
+        writeln!(text, "{} {seed} {hash:016x}", scenario.title()).unwrap();
     }
 }
 
@@ -26,6 +26,7 @@ fn the_golden_seeds_have_their_hashes() {
     hashes(&Echo, &mut now);
     hashes(&Server, &mut now);
     hashes(&Load, &mut now);
+    hashes(&OverDatagrams(Datagrams), &mut now);
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/hashes.txt");
     if std::env::var_os("ROUNDTRIP_GOLDEN").is_some_and(|what| what == "write") {
         std::fs::write(&path, &now).unwrap();

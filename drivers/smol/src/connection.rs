@@ -16,7 +16,7 @@ use crate::alarm::Alarm;
 use crate::ring::Ring;
 
 /// How often a connection goes on without waiting before the other tasks of its thread have their turn.
-const TURNS: u32 = 32;
+pub(crate) const TURNS: u32 = 32;
 
 thread_local! {
     /// What the connections of a thread read into. It is taken for one call and put back, so that a connection that
@@ -24,7 +24,7 @@ thread_local! {
     static BLOCK: Cell<Block> = Cell::default();
 }
 
-fn with_block<T>(call: impl FnOnce(&mut Block) -> T) -> T {
+pub(crate) fn with_block<T>(call: impl FnOnce(&mut Block) -> T) -> T {
     let mut block = BLOCK.take();
     let result = call(&mut block);
     BLOCK.set(block);

@@ -59,6 +59,7 @@
 mod alarm;
 mod clients;
 mod connection;
+mod datagrams;
 mod ring;
 mod server;
 mod workers;
@@ -66,11 +67,13 @@ mod workers;
 pub use async_io::block_on;
 pub use clients::{drive_all, drive_all_on};
 pub use connection::{Driver, drive};
+pub use datagrams::DatagramDriver;
 #[cfg(unix)]
 pub use roundtrip_net::passed_listeners;
 pub use roundtrip_net::{
-    BindOptions, Call, CallFailed, Caller, Clients, Clock, ConnectOptions, Control, Ended, Endpoint,
-    EndpointError, Family, Listener, NetError, Peer, PostError, Served, ServerHandle, Service, Source, Stage,
-    Stream, SystemClock, bind, connect,
+    BindOptions, Call, CallFailed, Caller, Clients, Clock, ConnectOptions, Control, DatagramAddress,
+    DatagramSocket, DatagramsEnded, Ended, Endpoint, EndpointError, Family, Listener, NetError, Peer,
+    PostError, Served, ServerHandle, Service, Source, Stage, Stream, SystemClock, bind, bind_datagram,
+    connect, connect_datagram,
 };
 pub use server::{serve, serve_by, serve_hub, serve_on};

@@ -75,8 +75,12 @@ fn a_connection_that_is_dropped_is_reset_begun_or_not() {
                 assert!(poll_once(driven.as_mut()).is_pending());
             }
         }
-        let error = client.read(&mut [0]).unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::ConnectionReset, "after {polls} polls");
+        let told = match client.read(&mut [0]) {
+            // wine may take a reset for an end when it reads, and not when it writes.
+            Ok(0) if cfg!(windows) => client.write(b"x"),
+            read => read,
+        };
+        assert_eq!(told.unwrap_err().kind(), ErrorKind::ConnectionReset, "after {polls} polls");
     }
 }
 

@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a helper that fails fails its test")]
 
+#[path = "../../suite/datagrams.rs"]
+mod datagrams;
 #[path = "../../suite/mod.rs"]
 mod suite;
 

@@ -1,13 +1,13 @@
 //! The loop: one machine, one socket, one thread.
 
 use std::io;
-use std::os::fd::AsFd;
 use std::sync::Arc;
 
 use roundtrip_core::{Machine, Time};
 use roundtrip_net::{
     Block, Call, Clock, Connection, Control, Ended, Guarded, MAILBOX, Mailbox, Stream, SystemClock, until,
 };
+use rustix::fd::AsFd;
 
 use crate::wake::{Interest, Wake, wait};
 

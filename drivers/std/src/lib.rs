@@ -9,7 +9,7 @@
 //! | `Write` | writes at once what the kernel takes, keeps the rest |
 //! | `ShutdownWrite` | `shutdown(2)` |
 //! | `Event` | calls the application |
-//! | `Wait` | waits in `poll(2)` for the socket and for its wake-up descriptor, then reads at most the credit |
+//! | `Wait` | waits in `poll(2)`, on Windows in `select`, for the socket and for its wake-up descriptor, then reads at most the credit |
 //! | `Close` | closes or resets the socket, returns the outcome |
 //!
 //! A [`Control`] reaches a thread that waits to read: it writes to the wake-up descriptor. After every wake-up,
@@ -49,23 +49,26 @@
 //!
 //! Over anything that is only `Read` and `Write`, [`plain::drive`] runs the same machines without a way in.
 
-#![forbid(unsafe_code)]
+#![cfg_attr(not(windows), forbid(unsafe_code))]
+#![cfg_attr(windows, deny(unsafe_code))]
 
 mod clients;
 mod connection;
+mod datagrams;
 pub mod plain;
 mod server;
 mod wake;
 
 pub use clients::drive_all;
 pub use connection::{Driver, drive};
+pub use datagrams::DatagramDriver;
 #[cfg(unix)]
 pub use roundtrip_net::passed_listeners;
 pub use roundtrip_net::{
     BindOptions, Call, CallFailed, Caller, Clients, Clock, ConnectOptions, Control, DatagramAddress,
-    DatagramSocket, Ended, Endpoint, EndpointError, Family, Listener, NetError, Peer, PostError, Received,
-    Served, ServerHandle, Service, Source, Stage, Stream, SystemClock, Unsent, bind, bind_datagram, connect,
-    connect_datagram,
+    DatagramSocket, DatagramsEnded, Ended, Endpoint, EndpointError, Family, Listener, NetError, Peer,
+    PostError, Received, Served, ServerHandle, Service, Source, Stage, Stream, SystemClock, bind,
+    bind_datagram, connect, connect_datagram,
 };
 pub use server::{serve, serve_by, serve_hub};
 

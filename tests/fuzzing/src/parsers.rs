@@ -8,7 +8,7 @@ use roundtrip_net::Endpoint;
 use roundtrip_sim::campaign::Report;
 use roundtrip_sim::choose::{Entity, Family, Site};
 use roundtrip_sim::scenarios::{Echo, Load, Server};
-use roundtrip_sim::{Recording, Scenario, Trace, diagram};
+use roundtrip_sim::{Recording, Simulation, Trace, diagram};
 
 use crate::units;
 
@@ -78,7 +78,7 @@ pub fn trace_parse(bytes: &[u8]) {
     }
 }
 
-fn replay<S: Scenario>(scenario: &S, trace: &Trace) {
+fn replay<S: Simulation>(scenario: &S, trace: &Trace) {
     let recording: Recording = match trace.replay(scenario) {
         Ok(recording) => recording,
         Err(divergence) => {

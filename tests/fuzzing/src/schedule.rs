@@ -9,7 +9,7 @@ use std::cell::RefCell;
 
 use roundtrip_sim::choose::{Active, Chooser, Entity, Family, FuzzBytes, Replay, Site};
 use roundtrip_sim::scenarios::{Echo, Load, Server};
-use roundtrip_sim::{Reached, Recording, Run, Runner, Scenario, Trace, diagram};
+use roundtrip_sim::{Reached, Recording, Run, Runner, Simulation, Trace, diagram};
 
 /// The version that is written and read.
 const VERSION: u8 = 1;
@@ -72,7 +72,7 @@ fn plant() {
 }
 
 /// An entry that makes the choices which `chooser` makes, none of another family than `families`; what came of it.
-pub fn entry<S: Scenario>(
+pub fn entry<S: Simulation>(
     scenario: &S,
     number: u8,
     families: impl IntoIterator<Item = Family>,
@@ -130,16 +130,16 @@ impl<'a> Entry<'a> {
     }
 
     /// Says what fails, and how to see it again.
-    fn explain<S: Scenario>(&self, scenario: &S) -> ! {
+    fn explain<S: Simulation>(&self, scenario: &S) -> ! {
         let recording: Recording = Runner::new(scenario).record(self.chooser());
         let verdict = &recording.run.verdict;
         panic!(
             "{} fails: {}: {}\n\n{}\nas a trace, for `roundtrip sim replay`:\n{}",
-            scenario.name(),
+            scenario.title(),
             verdict.id(),
             verdict.found(),
             diagram(&recording),
-            Trace::new(scenario.name(), None, recording.clone())
+            Trace::new(scenario.title(), None, recording.clone())
         );
     }
 }

@@ -6,7 +6,7 @@ use roundtrip_core::admission::{AcceptError, Limits};
 use roundtrip_sim::campaign::{self, Campaign, Progress};
 use roundtrip_sim::choose::{Faults, Seeded};
 use roundtrip_sim::scenarios::{Echo, Load, Server};
-use roundtrip_sim::{Runner, Scenario, Trace};
+use roundtrip_sim::{Runner, Simulation, Trace};
 
 use crate::model::door::{self, Day, MS};
 use crate::model::op::{ClientSetup, Op, Served, ServerSetup};
@@ -164,7 +164,7 @@ fn days() -> Vec<Vec<u8>> {
 }
 
 /// Seeds under swarms of faults, as the entries that run the same.
-fn runs<S: Scenario>(scenario: &S, number: u8) -> Vec<Vec<u8>> {
+fn runs<S: Simulation>(scenario: &S, number: u8) -> Vec<Vec<u8>> {
     let run = |seed| {
         let seeded = Seeded::new(seed, Faults::SWARM);
         let families: Vec<_> = seeded.mask().collect();
@@ -173,10 +173,10 @@ fn runs<S: Scenario>(scenario: &S, number: u8) -> Vec<Vec<u8>> {
     (0..RUNS).map(run).collect()
 }
 
-fn traces<S: Scenario>(scenario: &S) -> Vec<Vec<u8>> {
+fn traces<S: Simulation>(scenario: &S) -> Vec<Vec<u8>> {
     let trace = |seed| {
         let recording = Runner::new(scenario).record(Seeded::new(seed, Faults::SWARM));
-        let mut trace = Trace::new(scenario.name(), Some(seed), recording);
+        let mut trace = Trace::new(scenario.title(), Some(seed), recording);
         // What happened is only compared: some of it is enough.
         trace.lines.truncate(8);
         trace.decisions.truncate(24);

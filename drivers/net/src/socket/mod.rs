@@ -7,6 +7,8 @@ mod packets;
 mod stream;
 #[cfg(unix)]
 mod unix;
+#[cfg(windows)]
+mod windows;
 
 use std::io;
 use std::net::{SocketAddr, ToSocketAddrs};
@@ -207,9 +209,11 @@ fn set_buffers(socket: &Socket, buffer: Option<usize>) -> io::Result<()> {
 
 fn prepare_to_bind(socket: &Socket, address: &SocketAddr, dual_stack: bool) -> io::Result<()> {
     // On Unix this only lets a server back onto its port while old connections are in TIME_WAIT. On Windows it
-    // would let another process take the port.
+    // would let another process take the port, which is kept for this one instead.
     #[cfg(unix)]
     socket.set_reuse_address(true)?;
+    #[cfg(windows)]
+    windows::set_exclusive(socket)?;
     // Defaults differ from system to system.
     if address.is_ipv6() {
         socket.set_only_v6(!dual_stack)?;
@@ -286,9 +290,14 @@ mod tests {
             let _client = connect(&endpoint(&listener), &ConnectOptions::default()).unwrap();
             let (Stream { socket, .. }, _peer) = listener.accept().unwrap();
             assert!(socket.tcp_nodelay().unwrap() && socket.out_of_band_inline().unwrap());
-            assert!(socket.nonblocking().unwrap());
             #[cfg(unix)]
-            assert_eq!(rustix::io::fcntl_getfd(&socket).unwrap(), rustix::io::FdFlags::CLOEXEC);
+            {
+                assert!(socket.nonblocking().unwrap());
+                assert_eq!(rustix::io::fcntl_getfd(&socket).unwrap(), rustix::io::FdFlags::CLOEXEC);
+            }
+            // There is no way to ask; one that blocks would wait for ever here.
+            #[cfg(windows)]
+            assert_eq!(io::Read::read(&mut &socket, &mut [0]).unwrap_err().kind(), io::ErrorKind::WouldBlock);
         }
     }
 

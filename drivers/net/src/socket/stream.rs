@@ -188,14 +188,13 @@ impl Stream {
 
     /// Bytes that could be read right now.
     pub fn unread(&self) -> u64 {
-        #[cfg(unix)]
+        #[cfg(any(unix, windows))]
         return rustix::io::ioctl_fionread(&self.socket).unwrap_or(0).saturating_sub(self.taken());
-        #[cfg(not(unix))]
+        #[cfg(not(any(unix, windows)))]
         return 0;
     }
 
     /// Bytes that were read, of those that the kernel counts as unread.
-    #[cfg(unix)]
     fn taken(&self) -> u64 {
         #[cfg(any(target_os = "linux", target_os = "android"))]
         if let Kind::Packets(packets) = &self.kind {

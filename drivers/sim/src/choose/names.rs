@@ -42,11 +42,13 @@ pub enum Family {
     Clock,
     /// Mail between the connections of a hub is late.
     Mail,
+    /// Datagrams that are lost, repeated, damaged, or too long.
+    Datagram,
 }
 
 impl Family {
     /// All of them.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::Workload,
         Self::Latency,
         Self::Order,
@@ -62,6 +64,7 @@ impl Family {
         Self::Crash,
         Self::Clock,
         Self::Mail,
+        Self::Datagram,
     ];
 
     /// Its name in masks and reports.
@@ -82,6 +85,7 @@ impl Family {
             Self::Crash => "crash",
             Self::Clock => "clock",
             Self::Mail => "mail",
+            Self::Datagram => "datagram",
         }
     }
 
@@ -161,6 +165,8 @@ sites! {
     FREEZE_FOR "freeze-for" Clock Size: "Quanta of that suspension, beyond the first.",
     DRIFT "drift" Clock Once: "1: a node's clock is 1 % fast. 2: 1 % slow.",
     MAIL "mail" Mail Each: "Quanta until a driver looks into its mailbox.",
+    DATAGRAM "datagram" Datagram Each: "1: lost. 2: comes twice. 3: a bit of it is changed.",
+    MTU "mtu" Datagram Once: "1: datagrams that are too long for the path are refused. 2: they are lost.",
 }
 
 /// Sites for the choices of a scenario.

@@ -1,5 +1,7 @@
-//! The scenarios that come with the simulator: the echo sessions, the load and the admission policy of the core.
+//! The scenarios that come with the simulator: the echo sessions, the load and the admission policy of the core, and the echo over
+//! datagrams.
 
+mod datagrams;
 mod echo;
 #[cfg(roundtrip_planted)]
 mod faulty;
@@ -9,6 +11,7 @@ mod server;
 mod soak;
 mod workload;
 
+pub use datagrams::Datagrams;
 pub use echo::{Echo, EchoClients, EchoServers};
 #[cfg(roundtrip_planted)]
 pub use faulty::{Faulty, PLANTED, PlantedBug};

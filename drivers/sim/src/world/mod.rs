@@ -34,7 +34,8 @@ const MOMENTS: u32 = 64;
 const LENGTHS: u32 = 1024;
 
 /// Memory that one run leaves to the next.
-pub(crate) struct Parts<S: Scenario> {
+#[expect(missing_debug_implementations, unnameable_types, reason = "only runs of this crate have it")]
+pub struct Parts<S: Scenario> {
     connections: Vec<ConnectionOf<S>>,
     queue: Queue,
     clients: Post<Command<S::Client>>,

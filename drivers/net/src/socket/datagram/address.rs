@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 #[cfg(unix)]
 use std::path::PathBuf;
 
+use roundtrip_core::datagram::Address;
 #[cfg(unix)]
 use rustix::net::{SocketAddrAny, SocketAddrUnix};
 
@@ -61,6 +62,16 @@ impl DatagramAddress {
         }
         let path = address.path_bytes().map(<std::ffi::OsStr as std::os::unix::ffi::OsStrExt>::from_bytes);
         Self(path.map_or(Kind::Unnamed, |path| Kind::Path(path.into())))
+    }
+}
+
+impl Address for DatagramAddress {
+    fn port(&self) -> Option<u16> {
+        self.internet().map(|address| address.port())
+    }
+
+    fn is_answerable(&self) -> bool {
+        self.internet().map_or_else(|| self.can_be_answered(), |address| address.is_answerable())
     }
 }
 

@@ -56,6 +56,12 @@ pub struct DatagramSocket {
     file: Option<crate::socket::unix::SocketFile>,
 }
 
+impl AsRef<Self> for DatagramSocket {
+    fn as_ref(&self) -> &Self {
+        self
+    }
+}
+
 impl DatagramSocket {
     fn of(socket: Socket, bound: Option<Endpoint>, peer: Option<DatagramAddress>) -> io::Result<Self> {
         socket.set_nonblocking(true)?;

@@ -1,6 +1,7 @@
 use super::*;
-use crate::classify::{self, Unsent};
+use crate::classify;
 use crate::{BindOptions, ConnectOptions, NetError, Stage};
+use roundtrip_core::datagram::Unsent;
 use std::net::SocketAddr;
 use std::thread;
 
@@ -78,7 +79,7 @@ fn what_is_too_large_is_not_sent() {
     let server = open("udp:127.0.0.1:0").unwrap();
     let client = dial(&server.local_endpoint().unwrap()).unwrap();
     let to = client.peer().unwrap();
-    assert_eq!(classify::datagram(&client.send(to, &vec![0; 65_508]).unwrap_err()), Unsent::TooLarge);
+    assert_eq!(classify::datagram(&client.send(to, &vec![0; 65_508]).unwrap_err()), Unsent::TooLong);
     client.send(to, &vec![7; 65_507]).unwrap();
     assert_eq!(receive(&server, &mut vec![0; 65_507]).unwrap().len, 65_507);
 }

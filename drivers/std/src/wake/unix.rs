@@ -1,12 +1,13 @@
-//! Waiting for a socket and for someone who wants in.
+//! Unix: poll(2), and a descriptor that is rung by writing to it.
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
 
 use roundtrip_net::Bell;
-use rustix::event::{PollFd, PollFlags, Timespec};
-use rustix::io::Errno;
+use rustix::event::{PollFd, PollFlags};
+
+use super::{Interest, Ready, poll};
 
 /// A descriptor that turns readable when it is rung, and stays so until it is cleared.
 #[derive(Debug)]
@@ -51,23 +52,10 @@ impl Bell for Wake {
     }
 }
 
-/// What a wait ended with. All false: the time was up, or the wait was interrupted.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Ready {
-    /// Reading will not block; an error or a hang-up counts, for reading is what tells it.
-    pub(crate) readable: bool,
-    /// Writing will not block; likewise.
-    pub(crate) writable: bool,
-    /// The bell rang.
-    pub(crate) rung: bool,
-}
-
-/// What a wait is to wait for, besides the bell.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Interest<'a> {
-    pub(crate) fd: BorrowedFd<'a>,
-    pub(crate) readable: bool,
-    pub(crate) writable: bool,
+impl AsFd for Wake {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.read.as_fd()
+    }
 }
 
 /// Sleeps until `interest` or the bell is ready, or `timeout` has passed.
@@ -78,7 +66,7 @@ pub(crate) fn wait(interest: Interest<'_>, wake: &Wake, timeout: Option<Duration
     let mut flags = PollFlags::empty();
     flags.set(PollFlags::IN, interest.readable);
     flags.set(PollFlags::OUT, interest.writable);
-    let mut fds = [PollFd::new(&wake.read, PollFlags::IN), PollFd::from_borrowed_fd(interest.fd, flags)];
+    let mut fds = [PollFd::new(wake, PollFlags::IN), PollFd::from_borrowed_fd(interest.fd, flags)];
     let watched = if flags.is_empty() { 1 } else { 2 };
     poll(&mut fds[..watched], timeout)?;
     let seen = if flags.is_empty() { PollFlags::empty() } else { fds[1].revents() };
@@ -88,26 +76,4 @@ pub(crate) fn wait(interest: Interest<'_>, wake: &Wake, timeout: Option<Duration
         writable: interest.writable && (broken || seen.contains(PollFlags::OUT)),
         rung: !fds[0].revents().is_empty(),
     })
-}
-
-/// Sleeps until one of `sources` is readable, the bell rang, or `timeout` has passed; the first that is
-/// readable.
-pub(crate) fn wait_any(
-    sources: &[impl AsFd],
-    wake: &Wake,
-    timeout: Option<Duration>,
-) -> io::Result<Option<usize>> {
-    let mut fds = vec![PollFd::new(&wake.read, PollFlags::IN)];
-    fds.extend(sources.iter().map(|source| PollFd::new(source, PollFlags::IN)));
-    poll(&mut fds, timeout)?;
-    Ok(fds[1..].iter().position(|fd| !fd.revents().is_empty()))
-}
-
-fn poll(fds: &mut [PollFd<'_>], timeout: Option<Duration>) -> io::Result<()> {
-    // A time too long for the system is one that nobody will see the end of.
-    let timeout = timeout.and_then(|timeout| Timespec::try_from(timeout).ok());
-    match rustix::event::poll(fds, timeout.as_ref()) {
-        Ok(_) | Err(Errno::INTR | Errno::AGAIN) => Ok(()),
-        Err(error) => Err(error.into()),
-    }
 }

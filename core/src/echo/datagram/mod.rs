@@ -1,0 +1,18 @@
+//! The echo over datagrams (RFC 862, the half over UDP): the server sends each one back to where it came from; the
+//! client sends numbered ones and tells what became of each.
+
+mod client;
+mod config;
+mod flights;
+mod guard;
+mod rate;
+mod server;
+
+pub use client::{DatagramClient, DatagramCounts, DatagramOutcome, DatagramVerdict};
+pub use config::{
+    DatagramClientConfig, DatagramClientConfigBuilder, DatagramEchoConfig, DatagramEchoConfigBuilder,
+};
+pub use server::{DatagramEcho, DatagramEchoOutcome, Unanswered, UnansweredCause, WELL_KNOWN_PORTS};
+
+/// Datagrams that are read at one go: enough to spare calls, and little to hold.
+const BATCH: usize = 16;

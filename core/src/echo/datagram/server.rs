@@ -1,0 +1,208 @@
+//! The server: each datagram goes back to where it came from, unless that would do harm.
+
+use alloc::collections::VecDeque;
+use alloc::sync::Arc;
+use core::ops::RangeInclusive;
+
+use super::super::server::End;
+use super::BATCH;
+use super::config::DatagramEchoConfig;
+use super::guard::Guard;
+use super::rate::Rate;
+use crate::Time;
+use crate::datagram::{Address, Datagram, DatagramAction, DatagramInput, DatagramMachine, DatagramWait};
+
+/// Ports of services that answer whatever they get, which an echo would talk to for ever: the system ports (RFC 6335
+/// section 6; CVE-2024-2169).
+pub const WELL_KNOWN_PORTS: RangeInclusive<u16> = 0..=1023;
+
+/// An echo server over datagrams (RFC 862): one machine for all its peers.
+///
+/// UDP says of a datagram where it comes from, and anybody can say anything. So a source is not answered if it is a
+/// [well-known port](WELL_KNOWN_PORTS), the server's own one, or no single socket; and [one of so many equal
+/// datagrams](super::DatagramEchoConfig) is dropped, so that what goes round between two servers ends. What is not
+/// answered is an [event](Unanswered), and counted.
+///
+/// After a stop it goes on until nothing comes for a while.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct DatagramEcho<A> {
+    config: Arc<DatagramEchoConfig>,
+    own_port: Option<u16>,
+    rate: Rate,
+    guard: Option<Guard>,
+    replies: VecDeque<Datagram<A>>,
+    unanswered: VecDeque<Unanswered<A>>,
+    /// Since when it is stopping.
+    stopped: Option<Time>,
+    /// When the last one came.
+    latest: Time,
+    counts: Counts,
+    end: Option<End>,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+struct Counts {
+    received: u64,
+    echoed: u64,
+    unanswered: u64,
+    unsent: u64,
+}
+
+/// A datagram that was not answered.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Unanswered<A> {
+    /// Where it says that it came from.
+    pub from: A,
+    /// Why it was not.
+    pub cause: UnansweredCause,
+}
+
+/// Why a datagram was not answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum UnansweredCause {
+    /// It came from a [well-known port](WELL_KNOWN_PORTS).
+    WellKnownPort,
+    /// It came from a port of the server's own number: another server of its kind.
+    OwnPort,
+    /// It came from no single socket.
+    NoSender,
+    /// It came so often that it must be going round.
+    Loop,
+    /// It was longer than the driver could take.
+    TooLong,
+}
+
+/// What came of a datagram server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct DatagramEchoOutcome {
+    /// How it ended: [`Stopped`](End::Stopped), [`Aborted`](End::Aborted) or [`Failed`](End::Failed).
+    pub end: End,
+    /// Datagrams that came.
+    pub received: u64,
+    /// Datagrams that were sent back.
+    pub echoed: u64,
+    /// Datagrams that were not to be answered.
+    pub unanswered: u64,
+    /// Answers that the transport did not take, or that an abort dropped.
+    pub unsent: u64,
+}
+
+impl<A: Address> DatagramEcho<A> {
+    /// A server on this port, if the transport has ports, that begins at `now`.
+    pub fn new(config: Arc<DatagramEchoConfig>, own_port: Option<u16>, now: Time) -> Self {
+        Self {
+            own_port,
+            rate: Rate::new(config.rate, now),
+            guard: config.repeats.map(Guard::new),
+            replies: VecDeque::new(),
+            unanswered: VecDeque::new(),
+            stopped: None,
+            latest: now,
+            counts: Counts::default(),
+            end: None,
+            config,
+        }
+    }
+
+    fn receive(&mut self, now: Time, datagram: Datagram<A>) {
+        self.count_one(now);
+        match self.forbids(&datagram) {
+            Some(cause) => self.leave(datagram.peer, cause),
+            None => self.replies.push_back(datagram),
+        }
+    }
+
+    fn count_one(&mut self, now: Time) {
+        self.rate.spend(now);
+        self.counts.received += 1;
+        self.latest = now;
+    }
+
+    fn leave(&mut self, from: A, cause: UnansweredCause) {
+        self.counts.unanswered += 1;
+        self.unanswered.push_back(Unanswered { from, cause });
+    }
+
+    fn forbids(&mut self, datagram: &Datagram<A>) -> Option<UnansweredCause> {
+        let port = datagram.peer.port();
+        if port.is_some_and(|port| WELL_KNOWN_PORTS.contains(&port)) {
+            Some(UnansweredCause::WellKnownPort)
+        } else if port.is_some() && port == self.own_port {
+            Some(UnansweredCause::OwnPort)
+        } else if !datagram.peer.is_answerable() {
+            Some(UnansweredCause::NoSender)
+        } else {
+            let guard = self.guard.as_mut()?;
+            guard.drops(&datagram.peer, &datagram.payload).then_some(UnansweredCause::Loop)
+        }
+    }
+
+    fn finish(&mut self, end: End) {
+        self.counts.unsent += self.replies.len() as u64;
+        self.replies.clear();
+        self.end.get_or_insert(end);
+    }
+
+    /// When a stop takes effect.
+    fn stops_at(&self) -> Option<Time> {
+        let since = self.stopped?;
+        let quiet = since.max(self.latest).after(self.config.quiet);
+        Some(quiet.min(since.after(self.config.drain)))
+    }
+}
+
+impl<A: Address> DatagramMachine for DatagramEcho<A> {
+    type Address = A;
+    type Event = Unanswered<A>;
+    type Outcome = DatagramEchoOutcome;
+
+    fn handle(&mut self, now: Time, input: DatagramInput<A>) {
+        if self.end.is_some() {
+            return;
+        }
+        match input {
+            // Beyond the credit: a datagram may be dropped.
+            DatagramInput::Received(_) | DatagramInput::TooLong { .. }
+                if self.replies.len() + self.unanswered.len() >= BATCH => {}
+            DatagramInput::Received(datagram) => self.receive(now, datagram),
+            DatagramInput::TooLong { from } => {
+                self.count_one(now);
+                self.leave(from, UnansweredCause::TooLong);
+            }
+            DatagramInput::Unsent(_) => {
+                self.counts.echoed = self.counts.echoed.saturating_sub(1);
+                self.counts.unsent += 1;
+            }
+            DatagramInput::Stop => {
+                self.stopped.get_or_insert(now);
+            }
+            DatagramInput::Abort => self.finish(End::Aborted),
+            DatagramInput::Failed(failure) => self.finish(End::Failed(failure)),
+        }
+    }
+
+    fn poll(&mut self, now: Time) -> DatagramAction<A, Unanswered<A>, DatagramEchoOutcome> {
+        if let Some(reply) = self.replies.pop_front() {
+            self.counts.echoed += 1;
+            return DatagramAction::Send(reply);
+        }
+        if let Some(unanswered) = self.unanswered.pop_front() {
+            return DatagramAction::Event(unanswered);
+        }
+        let stops_at = self.stops_at();
+        if stops_at.is_some_and(|at| at <= now) {
+            self.finish(End::Stopped);
+        }
+        if let Some(end) = self.end {
+            let Counts { received, echoed, unanswered, unsent } = self.counts;
+            return DatagramAction::Close(DatagramEchoOutcome { end, received, echoed, unanswered, unsent });
+        }
+        let next = self.rate.next(now);
+        let deadline = match (stops_at, next) {
+            (Some(a), Some(b)) => Some(a.min(b)),
+            (at, None) | (None, at) => at,
+        };
+        DatagramAction::Wait(DatagramWait { read: self.rate.allows(now), deadline })
+    }
+}
