@@ -68,7 +68,7 @@ pub use roundtrip_net::{
     BindOptions, Call, CallFailed, Caller, Clients, Clock, ConnectOptions, Control, DatagramAddress,
     DatagramSocket, DatagramsEnded, Ended, Endpoint, EndpointError, Family, Listener, NetError, Peer,
     PostError, Received, Served, ServerHandle, Service, Source, Stage, Stream, SystemClock, bind,
-    bind_datagram, connect, connect_datagram,
+    bind_datagram, classify, connect, connect_datagram,
 };
 pub use server::{serve, serve_by, serve_hub};
 
