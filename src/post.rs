@@ -3,6 +3,7 @@
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io::{self, BufRead, Read};
 use std::num::NonZeroU64;
+use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
@@ -26,8 +27,8 @@ const APART: Duration = Duration::from_millis(50);
 const PATIENCE: Duration = Duration::from_secs(5);
 /// Until it is tried again.
 const PAUSE: Duration = Duration::from_millis(1);
-/// The names that a run may take for itself: six letters.
-const NAMES: u64 = 36_u64.pow(6);
+/// The names that a run may take for itself: those of six letters, by number.
+const NAMES: Range<u64> = 36_u64.pow(5)..36_u64.pow(6);
 /// What a message says if nothing is said of it: the tutorial's text.
 const TEXT: &str = "this is a test";
 
@@ -69,7 +70,7 @@ Exit codes: 0 posted, which is no promise that it came, 2 usage, 3 interrupted, 
 pub(crate) fn run(args: &PostArgs) -> Result<Exit, Problem> {
     let endpoint = messages::endpoint(&args.endpoint)?;
     let numbers = args.number || args.count.is_some();
-    let sender = numbers.then(|| Sender::with_number(RandomState::new().build_hasher().finish() % NAMES));
+    let sender = numbers.then(random_name);
     let longest = messages::longest(&endpoint);
     let form = Form { name: args.endpoint.clone(), sender, size: args.size, longest };
     // Before anything is sent.
@@ -109,6 +110,11 @@ pub(crate) fn run(args: &PostArgs) -> Result<Exit, Problem> {
         sender.map_or_else(|| format!("posted {posted}"), |sender| format!("posted {posted} as {sender}")),
     )?;
     Ok(Exit::Ok)
+}
+
+fn random_name() -> Sender {
+    let random = RandomState::new().build_hasher().finish();
+    Sender::with_number(NAMES.start + random % (NAMES.end - NAMES.start))
 }
 
 /// What is to be posted.

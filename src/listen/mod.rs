@@ -51,9 +51,9 @@ const LISTEN_EXAMPLES: &str = "\
 Examples:
   roundtrip listen udp:239.1.2.3:7007,if=192.0.2.1       what is posted to the group on that network
   roundtrip listen udp:0.0.0.0:7007,broadcast            and what is posted to every host
-  roundtrip listen udp:[ff15::7]:7007,if=2001:db8::1
+  roundtrip listen udp:[ff15::7]:7007,if=2001:db8::1     a group of IPv6
   roundtrip listen unix-dgram:/run/news.sock,mode=0622   what anybody on this machine posts there
-  roundtrip listen udp:[::]:7007 --once --for 60s        from one `roundtrip post --number`: did all come?
+  roundtrip listen udp:[::]:7007 --once --for 60s        did all of a `post --number` come?
 
 Exit codes: 0 ok, 1 messages are missing, or came twice or late, 2 usage, 3 interrupted or the time
 was over before the end mark or the count that was asked for, 4 cannot bind, 5 internal";

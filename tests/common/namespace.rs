@@ -34,7 +34,7 @@ impl Namespace {
         Some(made)
     }
 
-    /// A wire to another namespace: 192.0.2.1 and 2001:db8::1 at this end of it, 192.0.2.2 and 2001:db8::2 at the other,
+    /// A wire to another namespace: 192.0.2.1 and `2001:db8::1` at this end of it, 192.0.2.2 and `2001:db8::2` at the other,
     /// with 192.0.2.255 for both. Comes back when it carries.
     pub(crate) fn wire_to(&self, other: &Self) {
         let ip = |namespace: &Self, args: &str| {
