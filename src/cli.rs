@@ -15,8 +15,10 @@ use roundtrip_core::echo::ClientConfig;
 use roundtrip_std::{Endpoint, Family};
 
 use crate::check::CheckArgs;
+use crate::listen::ListenArgs;
 use crate::load::LoadArgs;
 use crate::out;
+use crate::post::PostArgs;
 use crate::problem::Problem;
 use crate::replay::ReplayArgs;
 use crate::sim::SimVerb;
@@ -41,6 +43,7 @@ Examples:
   roundtrip check HOST:7007 --bytes 10MB    is every byte of 10 MB back, in order, with a clean end?
   roundtrip load HOST:7007 --rate 20k       how long does each of 20,000 messages a second take?
   roundtrip send localhost                  the tutorial's client: send a text, read it back
+  roundtrip listen udp:239.1.2.3:7007       hear what `roundtrip post` says to that group
   roundtrip sim run echo --seeds 0..100000  a hundred thousand hostile schedules, each from its seed
 
 Exit codes: 0 ok, 1 verification failed, 2 usage, 3 incomplete, 4 cannot connect or bind,
@@ -58,6 +61,10 @@ pub(crate) enum Verb {
     Check(CheckArgs),
     /// Send message after message on many connections, verify every byte, and time each
     Load(LoadArgs),
+    /// Post messages to a port, a group, every host of a network, or a Unix socket
+    Post(PostArgs),
+    /// Print messages that are posted, and which of those that carry numbers are missing
+    Listen(ListenArgs),
     /// Run recorded sessions again, without a socket, and compare every action
     Replay(ReplayArgs),
     /// Run the sessions through a hostile network in virtual time
@@ -231,7 +238,7 @@ pub(crate) struct ClientArgs {
 }
 
 #[derive(Debug, Args)]
-struct FamilyArgs {
+pub(crate) struct FamilyArgs {
     /// Use IPv4 only
     #[arg(short = '4', conflicts_with = "v6")]
     v4: bool,
@@ -241,7 +248,7 @@ struct FamilyArgs {
 }
 
 impl FamilyArgs {
-    const fn family(&self) -> Family {
+    pub(crate) const fn family(&self) -> Family {
         match (self.v4, self.v6) {
             (true, _) => Family::V4,
             (_, true) => Family::V6,

@@ -7,7 +7,7 @@ use std::time::Duration;
 use roundtrip_core::admission::Limits;
 #[cfg(unix)]
 use roundtrip_reactor::ReactorOptions;
-use roundtrip_std::{Clients, Listener, Served, ServerHandle, Service, Stream, SystemClock};
+use roundtrip_std::{Clients, Endpoint, Listener, Served, ServerHandle, Service, Stream, SystemClock};
 
 use crate::cli;
 use crate::platform;
@@ -88,6 +88,22 @@ impl Driver {
     #[cfg(not(target_os = "linux"))]
     fn uring(_threads: NonZeroUsize) -> Result<Self, Problem> {
         Err(Problem::usage("no --driver uring: only Linux has io_uring", INSTEAD))
+    }
+
+    /// Whether it drives connections of this kind.
+    pub(crate) fn takes(self, endpoint: &Endpoint) -> Result<(), Problem> {
+        #[cfg(target_os = "linux")]
+        if let (
+            Self::Uring { .. },
+            Endpoint::Unix { seqpacket: true, .. } | Endpoint::Abstract { seqpacket: true, .. },
+        ) = (self, endpoint)
+        {
+            let cause =
+                format!("no {endpoint} with --driver uring: a ring cannot receive packets piece by piece");
+            return Err(Problem::usage(cause, INSTEAD));
+        }
+        let _ = endpoint;
+        Ok(())
     }
 
     /// Descriptors that a connection takes: its socket, and with threads that block its wake-up.

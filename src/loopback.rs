@@ -20,7 +20,11 @@ pub(crate) fn reach(
     work: impl FnOnce(&str, Endpoint) -> Result<Exit, Problem>,
 ) -> Result<Exit, Problem> {
     match endpoint {
-        Some(text) => work(text, cli::endpoint(text)?),
+        Some(text) => {
+            let endpoint = cli::endpoint(text)?;
+            driver.takes(&endpoint)?;
+            work(text, endpoint)
+        }
         None => serve_during(driver, family, |endpoint| work(&endpoint.to_string(), endpoint)),
     }
 }

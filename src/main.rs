@@ -8,11 +8,14 @@ mod datagrams;
 mod driver;
 mod file;
 mod json;
+mod listen;
 mod load;
 mod loopback;
 mod man;
+mod messages;
 mod out;
 mod platform;
+mod post;
 mod problem;
 mod record;
 mod replay;
@@ -37,6 +40,8 @@ fn main() -> ExitCode {
         Ok(cli::Verb::Send(args)) => send::run(&args),
         Ok(cli::Verb::Check(args)) => check::run(&args),
         Ok(cli::Verb::Load(args)) => load::run(&args),
+        Ok(cli::Verb::Post(args)) => post::run(&args),
+        Ok(cli::Verb::Listen(args)) => listen::run(&args),
         Ok(cli::Verb::Replay(args)) => replay::run(&args),
         Ok(cli::Verb::Sim(verb)) => sim::run(&verb),
         Ok(cli::Verb::Completions(args)) => completions::run(&args),

@@ -20,14 +20,23 @@ pub(crate) fn say(line: impl Display) -> Result<(), Problem> {
 
 /// What [`say`] does, for a result: if nobody takes it, nobody knows it.
 pub(crate) fn deliver(result: impl Display) -> Result<(), Problem> {
-    write(result).map_err(|error| {
-        if error.kind() == ErrorKind::BrokenPipe {
-            let cause = "nobody reads standard output any more: the result is not delivered";
-            Problem::new(Exit::Incomplete, cause, "keep the reader until the end, or write to a file")
-        } else {
-            no_room(&error)
-        }
-    })
+    write(result).map_err(|error| undelivered(&error))
+}
+
+/// What [`deliver`] does, for a line that may be no text.
+pub(crate) fn deliver_bytes(line: &[u8]) -> Result<(), Problem> {
+    let mut out = io::stdout().lock();
+    let written = out.write_all(line).and_then(|()| out.write_all(b"\n")).and_then(|()| out.flush());
+    written.map_err(|error| undelivered(&error))
+}
+
+fn undelivered(error: &io::Error) -> Problem {
+    if error.kind() == ErrorKind::BrokenPipe {
+        let cause = "nobody reads standard output any more: the result is not delivered";
+        Problem::new(Exit::Incomplete, cause, "keep the reader until the end, or write to a file")
+    } else {
+        no_room(error)
+    }
 }
 
 fn write(line: impl Display) -> io::Result<()> {

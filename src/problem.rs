@@ -61,7 +61,7 @@ impl Problem {
             AddrInUse, AddrNotAvailable, ConnectionRefused, NotFound, PermissionDenied, TimedOut, Unsupported,
         };
         // A known scheme wins over a host of that name.
-        let is_file = endpoint.starts_with("unix:");
+        let is_file = endpoint.starts_with("unix:") || endpoint.starts_with("unix-dgram:");
         let (verb, advice) = match (error.stage, error.source.kind()) {
             (Stage::Bind, Unsupported) => ("listen on", &*format!("listen on {ENDPOINTS}")),
             (Stage::Connect, Unsupported) => ("connect to", &*format!("connect to {ENDPOINTS}")),

@@ -51,6 +51,7 @@ pub(crate) fn run(args: &ServeArgs) -> Result<Exit, Problem> {
         drain: args.drain,
     };
     let endpoints = endpoints(args)?;
+    endpoints.iter().try_for_each(|endpoint| driver.takes(endpoint))?;
     let acceptor = args.tls.acceptor()?;
     // Before anything is bound: a file that cannot be written should not cost a session.
     let file = args.record.as_deref().map(file::create_private).transpose()?;

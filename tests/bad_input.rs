@@ -110,6 +110,64 @@ fn endpoints_that_cannot_be_used() {
 }
 
 #[test]
+fn messages_that_cannot_be_posted_or_heard() {
+    table(&[
+        (&["post"], USAGE, "<ENDPOINT>", "--help"),
+        (&["post", "239.1.2.3:7", "x"], USAGE, "carries a stream of bytes", "udp:239.1.2.3:7"),
+        (&["listen", "tcp:localhost:7"], USAGE, "carries a stream of bytes", "udp:localhost:7"),
+        (&["post", "unix:/tmp/x", "x"], USAGE, "carries a stream of bytes", "udp:HOST:PORT"),
+        (&["listen", "stdio:"], USAGE, "carries a stream of bytes", "udp:HOST:PORT"),
+        (&["post", "udp:127.0.0.1:0", "x"], UNREACHABLE, "port 0", "give a port"),
+        (&["post", "udp:127.0.0.1:7,if=127.0.0.1", "x"], UNREACHABLE, "one host's", "only for a group"),
+        (&["listen", "udp:127.0.0.1:7,if=127.0.0.1"], UNREACHABLE, "one host's", "only for a group"),
+        (&["listen", "udp:239.1.2.3:7,if=::1"], UNREACHABLE, "other family", "same family"),
+        (&["listen", "udp:192.0.2.1:7"], UNREACHABLE, "assign requested address", "ip address"),
+        (&["listen", "udp:239.1.2.3:7,if=192.0.2.1"], UNREACHABLE, "No such device", "if="),
+        (&["post", "udp:255.255.255.255:7", "x"], UNREACHABLE, "Permission denied", ",broadcast"),
+        (
+            &["post", "udp:127.0.0.1:9,max=3", "x", "long"],
+            USAGE,
+            "message 2 has more than the 3 bytes",
+            "3 bytes of text",
+        ),
+        (
+            &["post", "udp:127.0.0.1:9,max=14", "--number", "hello"],
+            USAGE,
+            "with its number",
+            "4 bytes of text",
+        ),
+        (
+            &["post", "udp:127.0.0.1:9", "--count", "10", "--size", "3"],
+            USAGE,
+            "no room for the number",
+            "11 bytes or more",
+        ),
+        (
+            &["post", "udp:127.0.0.1:9", "--count", "1", "--size", "64KiB"],
+            USAGE,
+            "more than the 65,507 bytes",
+            "of text",
+        ),
+        (&["post", "udp:127.0.0.1:9", "--count", "3", "x", "y"], USAGE, "there are 2", "quote the text"),
+        (&["post", "udp:127.0.0.1:9", "--size", "3"], USAGE, "--count", "--help"),
+        (&["post", "udp:127.0.0.1:9", "--rate", "0"], USAGE, "must not be 0", ""),
+        (&["post", "unix-dgram:/no/such", "x"], UNREACHABLE, "No such file", "roundtrip listen"),
+        (
+            &["listen", "unix-dgram:/no/such/socket"],
+            UNREACHABLE,
+            "No such file",
+            "a folder that you may write to",
+        ),
+        (&["listen", "unix-dgram:/dev/null"], UNREACHABLE, "in use", "choose another path"),
+        (&["listen", "mailslot:x"], UNREACHABLE, "no such thing", "udp:HOST:PORT"),
+        (&["post", "mailslot:x", "y"], UNREACHABLE, "no such thing", "udp:HOST:PORT"),
+        (&["listen", "udp:localhost:x"], USAGE, "`x` is no port", "0 to 65535"),
+    ]);
+    let nobody = format!("udp:{}", nobody());
+    table(&[(&["post", &nobody, "x"], UNREACHABLE, "refused", "roundtrip listen")]);
+}
+
+#[test]
 fn endpoints_that_are_none() {
     for verb in ["serve", "send", "check"] {
         table(&[

@@ -60,6 +60,7 @@ with_every_driver! {
     a_path_is_served_checked_and_left_clean
     a_server_that_was_killed_leaves_a_path_that_the_next_one_takes
     tcp_a_path_and_a_name_are_served_at_once
+    packets_are_served_and_checked_like_a_stream
     users_are_sources
     a_listener_that_was_passed_on_is_served
 }
@@ -115,6 +116,42 @@ fn tcp_a_path_and_a_name_are_served_at_once(driver: &str) {
         assert_verified(&line.strip_prefix("listening ").unwrap().replacen(' ', ":", 1));
     }
     assert_drained(running);
+}
+
+/// However a stream is cut into packets, and however they are read.
+fn packets_are_served_and_checked_like_a_stream(driver: &str) {
+    let path = SocketPath::new(&format!("{driver}-{}", "packets"));
+    let name = format!("unix:@roundtrip-{}-{driver}-packets,type=seqpacket", std::process::id());
+    let endpoint = format!("{},mode=0600,type=seqpacket", path.endpoint());
+    let mut command = serve(driver, &[&endpoint, &name]);
+    if driver == "uring" {
+        let refused = run(&mut command);
+        assert_eq!((refused.code, &*refused.stdout), (Some(2), ""), "{}", refused.stderr);
+        assert!(refused.stderr.ends_with("receive packets piece by piece\n  try: choose --driver reactor\n"));
+        return;
+    }
+    let mut running = Running::start(&mut command);
+    assert_eq!(running.line(), format!("listening unix {},type=seqpacket", path.0.display()));
+    running.line();
+    let small = ["--bytes", "3001"];
+    for options in [
+        &["--bytes", "10MB"][..],
+        &["--bytes", "1MB", "-c", "4", "--socket-buffer", "1"],
+        &["--bytes", "1MB", "--window", "1MB", "--write", "1MB", "--read", "4099"],
+        &["--bytes", "100kB", "--window", "100kB", "--write", "65537", "--read", "7"],
+        &[small, ["--write", "1"], ["--read", "7"]].concat(),
+        &[small, ["--write", "701"], ["--read", "1"]].concat(),
+        &[small, ["--half-close", "off"]].concat(),
+        &["--bytes", "1"],
+    ] {
+        for endpoint in [&endpoint, &name] {
+            let args = ["check", endpoint, "--driver", driver];
+            let Finished { code, stdout, stderr, .. } = run(&mut roundtrip(args.iter().chain(options)));
+            assert_eq!((code, &*stderr), (Some(0), ""), "{options:?}: {stdout}");
+        }
+    }
+    assert_drained(running);
+    assert!(!path.0.exists());
 }
 
 fn users_are_sources(driver: &str) {

@@ -10,7 +10,7 @@ use std::ffi::OsStr;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::thread;
 use std::time::Duration;
@@ -86,6 +86,13 @@ impl Running {
     fn spawn(command: &mut Command) -> Self {
         let child = command.stderr(Stdio::piped()).spawn();
         Self::of(child.unwrap_or_else(|error| panic!("{command:?}: {error}")))
+    }
+
+    /// Starts `command`, with its standard input for us to write to.
+    pub(crate) fn start_to_feed(command: &mut Command) -> (Self, ChildStdin) {
+        let mut running = Self::spawn(command.stdin(Stdio::piped()).stdout(Stdio::piped()));
+        let input = running.child.stdin.take().unwrap();
+        (running, input)
     }
 
     /// Watches a program that was started.

@@ -9,6 +9,7 @@ use crate::common::Finished;
 
 const CHECK: &str = include_str!("../../docs/schema/check.json");
 const LOAD: &str = include_str!("../../docs/schema/load.json");
+const LISTEN: &str = include_str!("../../docs/schema/listen.json");
 const ERROR: &str = include_str!("../../docs/schema/error.json");
 
 /// What `check` may print.
@@ -21,8 +22,13 @@ pub(crate) fn load() -> Validator {
     validator(LOAD)
 }
 
+/// What `listen` may print.
+pub(crate) fn listen() -> Validator {
+    validator(LISTEN)
+}
+
 fn validator(schema: &str) -> Validator {
-    let registry = [ERROR, CHECK, LOAD].into_iter().fold(Registry::new(), |registry, text| {
+    let registry = [ERROR, CHECK, LOAD, LISTEN].into_iter().fold(Registry::new(), |registry, text| {
         let schema: Value = serde_json::from_str(text).unwrap();
         assert!(jsonschema::meta::is_valid(&schema));
         let name = schema["$id"].as_str().unwrap().to_owned();

@@ -36,6 +36,7 @@
 //! ```
 
 mod driven;
+pub mod numbered;
 
 use core::fmt::Debug;
 use core::hash::Hash;

@@ -95,6 +95,27 @@ fn every_script_comes_to_its_end_on_the_driver_of_completions() {
     });
 }
 
+/// What a Unix socket of packets can do of the scripts. The driver of completions does not take one.
+#[cfg(target_os = "linux")]
+#[test]
+fn packets_do_not_show() {
+    use roundtrip_conformance::Step;
+    let ran = AtomicUsize::new(0);
+    on_every_script(64, |script| {
+        let steps = || script.clients().iter().flat_map(roundtrip_conformance::Client::steps);
+        let is_reset = |step: &Step| matches!(step, Step::Reset | Step::ExpectReset { .. });
+        if script.is_together() || steps().any(is_reset) {
+            return Ok(());
+        }
+        ran.fetch_add(1, Ordering::Relaxed);
+        check(&blocking::Packets { session: shipped }, script).map_err(|failure| failure.to_string())?;
+        check(&smol::Packets { session: shipped }, script).map_err(|failure| failure.to_string())?;
+        check(&reactor::Packets { session: shipped }, script).map_err(|failure| failure.to_string())?;
+        Ok(())
+    });
+    assert!(ran.into_inner() > 15);
+}
+
 #[test]
 fn every_script_comes_to_its_end_in_the_simulator() {
     on_every_script(2, |script| {

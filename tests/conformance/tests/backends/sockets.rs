@@ -1,4 +1,4 @@
-//! A socket driver over loopback TCP: the module around this one says which.
+//! A socket driver over loopback TCP, or over Unix sockets of packets: the module around this one says which driver.
 
 use std::collections::BTreeMap;
 use std::error::Error;
@@ -6,6 +6,7 @@ use std::fmt;
 use std::io;
 use std::net::{SocketAddr, TcpStream};
 use std::os::fd::AsFd;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
@@ -27,6 +28,12 @@ const WATCHDOG: Duration = Duration::from_mins(2);
 
 /// Runs scripts on loopback TCP.
 pub(crate) struct Sockets<W> {
+    pub(crate) session: W,
+}
+
+/// Runs scripts on Unix sockets of packets: those in which one client is served after the other, and none is reset. That
+/// is told of a Unix socket only if something was left unread.
+pub(crate) struct Packets<W> {
     pub(crate) session: W,
 }
 
@@ -70,41 +77,60 @@ impl<M: Session, W: Fn(EchoServer) -> M + Clone + Send + Sync + 'static> Backend
     type Error = Broken;
 
     fn run(&self, script: &Script) -> Result<Observed, Broken> {
-        let listener =
-            driver::bind(&"127.0.0.1:0".parse().map_err(io::Error::other)?, &BindOptions::default())?;
-        let endpoint = listener.local_address()?.to_string().parse().map_err(io::Error::other)?;
-        let handle = ServerHandle::new();
-        let stage = Stage::new(script, handle.clone());
-        let house =
-            House { stage: Arc::clone(&stage), config: script.config(), session: self.session.clone() };
-        let limits = script.limits();
-        let served = spawn({
-            let handle = handle.clone();
-            move || driver::serve_by(&*house.stage, vec![listener], limits, &handle, &house)
-        });
-        let mut server = Server { served, result: None };
-        if script.is_together() {
-            stage.play_together(&endpoint)?;
-        } else {
-            stage.play_in_turn(&endpoint, &mut server)?;
-        }
-        handle.stop();
-        let Served { tally, panicked } = server.wait()?;
-        if panicked > 0 || tally.failed > 0 || tally.live > 0 {
-            return Err(Broken::Served(Served { tally, panicked }));
-        }
-        let seen = stage.seen();
-        Ok(Observed {
-            clients: seen.clients.iter().map(|seen| seen.unwrap_or(ClientSeen::REFUSED)).collect(),
-            sessions: seen
-                .addresses
-                .iter()
-                .map(|address| seen.sessions.get(address.as_ref()?).copied())
-                .collect(),
-            admitted: tally.admitted,
-            refused: tally.refused,
-        })
+        run(script, "127.0.0.1:0", &self.session)
     }
+}
+
+impl<M: Session, W: Fn(EchoServer) -> M + Clone + Send + Sync + 'static> Backend for Packets<W> {
+    type Error = Broken;
+
+    fn run(&self, script: &Script) -> Result<Observed, Broken> {
+        static RUN: AtomicUsize = AtomicUsize::new(0);
+        let number = RUN.fetch_add(1, Ordering::Relaxed);
+        let driver = module_path!().replace("::", "-");
+        let name = format!("unix:@{driver}-{}-{number},type=seqpacket", std::process::id());
+        run(script, &name, &self.session)
+    }
+}
+
+/// Runs a script on a listener at this endpoint.
+fn run<M: Session, W: Fn(EchoServer) -> M + Clone + Send + Sync + 'static>(
+    script: &Script,
+    endpoint: &str,
+    session: &W,
+) -> Result<Observed, Broken> {
+    let listener = driver::bind(&endpoint.parse().map_err(io::Error::other)?, &BindOptions::default())?;
+    let endpoint = listener.local_endpoint()?;
+    let handle = ServerHandle::new();
+    let stage = Stage::new(script, handle.clone());
+    let house = House { stage: Arc::clone(&stage), config: script.config(), session: session.clone() };
+    let limits = script.limits();
+    let served = spawn({
+        let handle = handle.clone();
+        move || driver::serve_by(&*house.stage, vec![listener], limits, &handle, &house)
+    });
+    let mut server = Server { served, result: None };
+    if script.is_together() {
+        stage.play_together(&endpoint)?;
+    } else {
+        stage.play_in_turn(&endpoint, &mut server)?;
+    }
+    handle.stop();
+    let Served { tally, panicked } = server.wait()?;
+    if panicked > 0 || tally.failed > 0 || tally.live > 0 {
+        return Err(Broken::Served(Served { tally, panicked }));
+    }
+    let seen = stage.seen();
+    Ok(Observed {
+        clients: seen.clients.iter().map(|seen| seen.unwrap_or(ClientSeen::REFUSED)).collect(),
+        sessions: seen
+            .connected
+            .iter()
+            .map(|connected| seen.sessions.get(connected.as_ref()?).copied())
+            .collect(),
+        admitted: tally.admitted,
+        refused: tally.refused,
+    })
 }
 
 /// The server's thread.
@@ -137,11 +163,20 @@ struct Stage {
 
 struct Seen {
     clients: Vec<Option<ClientSeen>>,
-    addresses: Vec<Option<SocketAddr>>,
-    sessions: BTreeMap<SocketAddr, ServerOutcome>,
+    connected: Vec<Option<Connection>>,
+    sessions: BTreeMap<Connection, ServerOutcome>,
     meeting: Meeting,
     controls: BTreeMap<usize, Control<Go>>,
     stopped: bool,
+}
+
+/// What a connection is told from others by, at both ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Connection {
+    /// By the client's address.
+    From(SocketAddr),
+    /// It has none, and is the only one at its time: it is the client's with this number.
+    Of(usize),
 }
 
 /// The script's time: see [`Pace`].
@@ -156,7 +191,7 @@ impl Stage {
         let clients = script.clients().len();
         let seen = Seen {
             clients: vec![None; clients],
-            addresses: vec![None; clients],
+            connected: vec![None; clients],
             sessions: BTreeMap::new(),
             meeting: Meeting::of(0..clients),
             controls: BTreeMap::new(),
@@ -228,9 +263,9 @@ impl Stage {
                 return if refused { Ok(None) } else { Err(error.into()) };
             }
         };
-        let address = TcpStream::from(stream.as_fd().try_clone_to_owned()?).local_addr()?;
+        let address = TcpStream::from(stream.as_fd().try_clone_to_owned()?).local_addr();
         let mut seen = self.seen();
-        seen.addresses[number] = Some(address);
+        seen.connected[number] = Some(address.map_or(Connection::Of(number), Connection::From));
         seen.controls.insert(number, driver.control());
         drop(seen);
         Ok(Some(Connected { number, stream, driver }))
@@ -278,7 +313,7 @@ impl Stage {
         }
         let seen = self.seen();
         let waits = |seen: &mut Seen| {
-            seen.addresses[number].is_some_and(|address| !seen.sessions.contains_key(&address))
+            seen.connected[number].is_some_and(|connected| !seen.sessions.contains_key(&connected))
         };
         let waited = self.session_ended.wait_timeout_while(seen, WATCHDOG, waits);
         let waited = waited.unwrap_or_else(PoisonError::into_inner);
@@ -325,7 +360,13 @@ impl<M: Session, W: Fn(EchoServer) -> M + Send + Sync> Service for House<W> {
     }
 
     fn ended(&self, caller: &Caller, ended: Ended<ServerOutcome>) {
-        self.stage.seen().sessions.extend(caller.peer.address().map(|address| (address, ended.outcome)));
+        let mut seen = self.stage.seen();
+        let connection = match caller.peer.address() {
+            Some(address) => Some(Connection::From(address)),
+            None => seen.connected.iter().rev().find_map(|connected| *connected),
+        };
+        seen.sessions.extend(connection.map(|connection| (connection, ended.outcome)));
+        drop(seen);
         self.stage.session_ended.notify_all();
     }
 }

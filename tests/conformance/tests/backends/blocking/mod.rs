@@ -4,6 +4,8 @@
 mod sockets;
 
 use roundtrip_std as driver;
+#[allow(unused_imports, reason = "each test binary uses its part")]
+pub(crate) use sockets::Packets;
 pub(crate) use sockets::Sockets;
 
 /// A connection is driven when the call returns.

@@ -1,0 +1,104 @@
+//! What the verbs that post and hear messages have in common: where they go, and how much each carries.
+
+use std::io::{self, ErrorKind};
+
+use roundtrip_core::datagram::MAX_PAYLOAD;
+use roundtrip_std::{
+    BindOptions, ConnectOptions, DatagramSocket, Endpoint, Family, NetError, Stage, bind_datagram,
+    connect_datagram,
+};
+
+use crate::cli;
+use crate::problem::{Exit, Problem, plain};
+
+/// Where messages go, as it was written on the command line.
+pub(crate) fn endpoint(name: &str) -> Result<Endpoint, Problem> {
+    let endpoint = cli::endpoint(name)?;
+    if endpoint.is_datagram() {
+        return Ok(endpoint);
+    }
+    let address = name.trim_start_matches("tcp:").trim_start_matches("//");
+    let is_tcp = matches!(endpoint, Endpoint::Tcp { .. });
+    let advice = if is_tcp { format!("write udp:{address}") } else { "write udp:HOST:PORT".to_owned() };
+    Err(Problem::usage(format!("{endpoint} carries a stream of bytes, and no messages"), advice))
+}
+
+/// The longest message that goes there, bytes.
+pub(crate) fn longest(endpoint: &Endpoint) -> usize {
+    if let Endpoint::Udp { max: Some(max), .. } | Endpoint::Mailslot { max: Some(max), .. } = endpoint {
+        usize::from(*max)
+    } else {
+        MAX_PAYLOAD
+    }
+}
+
+/// Opens the way there.
+pub(crate) fn open_to_post(
+    name: &str,
+    endpoint: &Endpoint,
+    family: Family,
+) -> Result<DatagramSocket, Problem> {
+    let options = ConnectOptions { family, ..ConnectOptions::default() };
+    connect_datagram(endpoint, &options).map_err(|error| problem(name, &error))
+}
+
+/// Opens what hears what is posted there.
+pub(crate) fn open_to_listen(
+    name: &str,
+    endpoint: &Endpoint,
+    options: &BindOptions,
+) -> Result<DatagramSocket, Problem> {
+    bind_datagram(endpoint, options).map_err(|error| problem(name, &error))
+}
+
+/// Nobody is there to take what is posted to `name`.
+pub(crate) fn nobody(name: &str, error: &io::Error) -> Problem {
+    let cause = format!("cannot post to {name}: {}", plain(error));
+    Problem::new(Exit::Unreachable, cause, "start somebody who hears it first, with `roundtrip listen`")
+}
+
+fn problem(name: &str, error: &NetError) -> Problem {
+    let (stage, kind) = (error.stage, error.source.kind());
+    if stage == Stage::Connect && matches!(kind, ErrorKind::ConnectionRefused | ErrorKind::NotFound) {
+        return nobody(name, &error.source);
+    }
+    let is_bound = stage == Stage::Bind;
+    if kind == ErrorKind::Unsupported {
+        let verb = if is_bound { "listen on" } else { "post to" };
+        let cause = format!("cannot {verb} {name}: this platform has no such thing");
+        return Problem::new(Exit::Unreachable, cause, "choose udp:HOST:PORT or unix-dgram:PATH");
+    }
+    let told = TOLD.iter().find(|told| told.0 == kind).map(|told| told.1);
+    // No such device: no kind says so.
+    let no_device = error.source.raw_os_error() == Some(NO_DEVICE);
+    let advice =
+        told.or_else(|| no_device.then_some("no interface leads there: name one by its address, with if="));
+    match advice.filter(|_| name.starts_with("udp:") && (is_bound || stage == Stage::Connect)) {
+        None => Problem::net(name, error),
+        Some(advice) => {
+            let verb = if is_bound { "listen on" } else { "post to" };
+            Problem::new(Exit::Unreachable, format!("cannot {verb} {name}: {}", plain(&error.source)), advice)
+        }
+    }
+}
+
+/// What helps where UDP cannot be had.
+const TOLD: [(ErrorKind, &str); 5] = [
+    (
+        ErrorKind::InvalidInput,
+        "give a port; if= is of the same family, and only for a group or with broadcast",
+    ),
+    (ErrorKind::AddrNotAvailable, "give an address of this machine, as `ip address` shows them"),
+    (ErrorKind::PermissionDenied, "write ,broadcast behind a broadcast address, and ports from 1024 on"),
+    (
+        ErrorKind::NetworkUnreachable,
+        "no route leads there: for a group name an interface by its address, with if=",
+    ),
+    (
+        ErrorKind::HostUnreachable,
+        "no route leads there: for a group name an interface by its address, with if=",
+    ),
+];
+
+/// `ENODEV` of Linux.
+const NO_DEVICE: i32 = 19;
