@@ -5,7 +5,7 @@ use std::thread;
 
 use roundtrip_core::Time;
 use roundtrip_core::echo::{DatagramClient, DatagramClientConfig, DatagramOutcome, Schedule};
-use roundtrip_std::{Clock, DatagramSocket, DatagramsEnded, Endpoint, SystemClock, connect_datagram};
+use roundtrip_std::{DatagramSocket, DatagramsEnded, Endpoint, SystemClock, connect_datagram};
 use serde::Serialize;
 
 use super::CheckArgs;
