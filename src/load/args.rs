@@ -62,7 +62,7 @@ Examples:
   roundtrip load HOST:7007 -c 100 --rate 20k -d 30s  how long do messages take at 20,000 a second?
   roundtrip load HOST:7007 -c 1000 --ramp 10s        a thousand connections, 100 more each second
   roundtrip load HOST:7007 --size 16KiB --in-flight 8 --count 1M
-  roundtrip load udp:HOST:7007 --rate 1k             over datagrams: what is lost, and how long the rest takes
+  roundtrip load udp:HOST:7007 --rate 1k             over datagrams
   roundtrip load HOST:7007 --rate 5k --svg load.svg --hgrm load.hgrm
 
 Exit codes: 0 ok, 1 verification failed, 2 usage, 3 timed out, interrupted, or not all was sent or
