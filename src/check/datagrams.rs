@@ -13,7 +13,7 @@ use crate::client::{self, Signals, Stop};
 use crate::datagrams::{self, Driver};
 use crate::problem::{Exit, Problem, plain};
 use crate::units::{self, duration};
-use crate::verdict::datagrams::{Checked, Findings, Judged};
+use crate::verdict::datagrams::{Checked, Fault, Findings, Judged};
 use crate::{cli, driver, json, out};
 
 /// Bytes sent and not yet back, at the most, and datagrams: what the kernel's queue of the receiver has room for by default
@@ -226,13 +226,6 @@ struct Check {
     again: String,
 }
 
-#[derive(Serialize)]
-struct Fault {
-    kind: &'static str,
-    summary: String,
-    likely: Option<String>,
-}
-
 impl Check {
     fn of(checked: &Checked, judged: &Judged, round: u64) -> Self {
         Self {
@@ -247,11 +240,7 @@ impl Check {
             connections_ok: judged.verified,
             connections_failed: judged.failed,
             findings: judged.findings,
-            fault: judged.found.as_ref().map(|found| Fault {
-                kind: found.kind.name(),
-                summary: found.what.clone(),
-                likely: found.likely.clone(),
-            }),
+            fault: judged.found.as_ref().map(Fault::of),
             again: checked.again.clone(),
         }
     }

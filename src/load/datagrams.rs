@@ -14,7 +14,7 @@ use roundtrip_std::{
 };
 use serde::Serialize;
 
-use super::document::{Course, latency_of};
+use super::document::{Course, Late, latency_of};
 use super::plan::Plan;
 use super::record::Record;
 use super::report::{latency_line, pace};
@@ -23,7 +23,7 @@ use crate::client::{self, Signals, Stop};
 use crate::datagrams::{self, Driver};
 use crate::problem::{Exit, Problem, plain};
 use crate::units::{self, bytes, grouped, latency, many, rate};
-use crate::verdict::datagrams::{Checked, Findings, Judged};
+use crate::verdict::datagrams::{Checked, Fault, Findings, Judged};
 use crate::{cli, driver, json, out};
 
 /// Descriptors of a socket and its driver's wake-up.
@@ -369,12 +369,10 @@ impl Report<'_> {
             seconds: self.took.as_secs_f64(),
             scheduled: (scheduled < u64::MAX / 2).then_some(scheduled),
             findings: self.judged.findings,
-            late_starts: args.rate.map(|_| self.record.late),
-            latest_start_seconds: args.rate.map(|_| self.record.latest.as_secs_f64()),
+            late_starts: args.rate.map(|_| Late::of(&self.record)),
             latency_seconds: latency_of(&self.record),
             datagrams_per_second: self.per_second(self.judged.findings.back),
-            fault: self.judged.found.as_ref().map(|found| found.what.as_str()),
-            kind: self.judged.found.as_ref().map(|found| found.kind.name()),
+            fault: self.judged.found.as_ref().map(Fault::of),
             course: Course::of(&self.record),
             again: &self.checked.again,
         }
@@ -399,12 +397,10 @@ struct Document<'a> {
     seconds: f64,
     scheduled: Option<u64>,
     findings: Findings,
-    late_starts: Option<u64>,
-    latest_start_seconds: Option<f64>,
+    late_starts: Option<Late>,
     latency_seconds: Option<std::collections::BTreeMap<&'static str, f64>>,
     datagrams_per_second: f64,
-    kind: Option<&'static str>,
-    fault: Option<&'a str>,
+    fault: Option<Fault>,
     course: Course,
     again: &'a str,
 }

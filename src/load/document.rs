@@ -50,9 +50,15 @@ struct Messages {
 }
 
 #[derive(Serialize)]
-struct Late {
+pub(super) struct Late {
     count: u64,
     latest_seconds: f64,
+}
+
+impl Late {
+    pub(super) const fn of(record: &Record) -> Self {
+        Self { count: record.late, latest_seconds: record.latest.as_secs_f64() }
+    }
 }
 
 #[derive(Serialize)]
@@ -122,9 +128,7 @@ impl<'a> Document<'a> {
                 wrong: report.wrong(),
                 unanswered: report.unanswered(),
             },
-            late_starts: args
-                .rate
-                .map(|_| Late { count: record.late, latest_seconds: record.latest.as_secs_f64() }),
+            late_starts: args.rate.map(|_| Late::of(record)),
             latency_seconds: latency_of(record),
             throughput: Throughput {
                 messages_per_second: report.per_second(report.ok()),

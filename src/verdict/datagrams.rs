@@ -65,15 +65,29 @@ pub(crate) struct Judged {
 
 /// The worst of what was found.
 pub(crate) struct Found {
-    pub(crate) kind: Kind,
+    kind: Kind,
     pub(crate) what: String,
     /// The cause that a person should look for first.
     pub(crate) likely: Option<String>,
 }
 
+/// The same in documents: `docs/schema/check.json`.
+#[derive(Serialize)]
+pub(crate) struct Fault {
+    kind: &'static str,
+    summary: String,
+    likely: Option<String>,
+}
+
+impl Fault {
+    pub(crate) fn of(found: &Found) -> Self {
+        Self { kind: found.kind.name(), summary: found.what.clone(), likely: found.likely.clone() }
+    }
+}
+
 /// The kinds of what can be found, the worst first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Kind {
+enum Kind {
     TooLong,
     Gone,
     Failed,
@@ -88,7 +102,7 @@ pub(crate) enum Kind {
 
 impl Kind {
     /// As documents have it.
-    pub(crate) const fn name(self) -> &'static str {
+    const fn name(self) -> &'static str {
         match self {
             Self::TooLong => "too_long",
             Self::Gone => "gone",
