@@ -5,8 +5,10 @@
 
 mod backends;
 
+#[cfg(unix)]
+use backends::reactor;
 use backends::simulated::Simulated;
-use backends::{blocking, reactor, shipped, smol};
+use backends::{blocking, shipped, smol};
 use roundtrip_conformance::{Script, check};
 use roundtrip_sim::choose::Faults;
 
@@ -31,6 +33,7 @@ fn a_closed_listener_resets_its_backlog() {
     .unwrap();
     check(&blocking::Sockets { session: shipped }, &script).unwrap();
     check(&smol::Sockets { session: shipped }, &script).unwrap();
+    #[cfg(unix)]
     check(&reactor::Sockets { session: shipped }, &script).unwrap();
     #[cfg(target_os = "linux")]
     check(&backends::uring::Sockets { session: shipped }, &script).unwrap();

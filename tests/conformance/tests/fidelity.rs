@@ -9,10 +9,12 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
+#[cfg(unix)]
+use backends::reactor;
 use backends::simulated::Simulated;
 #[cfg(target_os = "linux")]
 use backends::uring;
-use backends::{Shipped, blocking, reactor, shipped, smol};
+use backends::{Shipped, blocking, shipped, smol};
 use roundtrip_conformance::{Script, Server, check, scripts};
 use roundtrip_sim::choose::{Family, Faults};
 
@@ -80,6 +82,7 @@ fn every_script_comes_to_its_end_on_the_smol_driver() {
     });
 }
 
+#[cfg(unix)]
 #[test]
 fn every_script_comes_to_its_end_on_the_reactor() {
     on_every_script(64, |script| {

@@ -5,10 +5,12 @@
 mod backends;
 
 use backends::planted::{Bug, Falsified};
+#[cfg(unix)]
+use backends::reactor;
 use backends::simulated::Simulated;
 #[cfg(target_os = "linux")]
 use backends::uring;
-use backends::{blocking, reactor, smol};
+use backends::{blocking, smol};
 use roundtrip_conformance::{Backend, Disagreement, Failure, Script, check, scripts};
 use roundtrip_sim::choose::Faults;
 
@@ -39,8 +41,12 @@ fn noticed(bug: Bug, names: &[&str], observed: &str) {
         assert_eq!(on_std.observed, observed, "on the blocking driver");
         let on_smol = disagreement(&smol::Sockets { session }, names[0]);
         assert_eq!(on_smol.observed, observed, "on the smol driver");
-        let on_reactor = disagreement(&reactor::Sockets { session }, names[0]);
-        assert_eq!(on_reactor.observed, observed, "on the reactor");
+        #[cfg(unix)]
+        assert_eq!(
+            disagreement(&reactor::Sockets { session }, names[0]).observed,
+            observed,
+            "on the reactor"
+        );
         #[cfg(target_os = "linux")]
         assert_eq!(
             disagreement(&uring::Sockets { session }, names[0]).observed,

@@ -5,6 +5,7 @@
 
 pub(crate) mod blocking;
 pub(crate) mod planted;
+#[cfg(unix)]
 pub(crate) mod reactor;
 pub(crate) mod simulated;
 pub(crate) mod smol;
