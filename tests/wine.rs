@@ -6,7 +6,7 @@
 //! tutorial's programs hard-code port 27015, and wine makes a Ctrl-C of SIGINT.
 
 #![cfg(target_os = "linux")]
-#![allow(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking")]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests fail by panicking")]
 
 mod common;
 
@@ -214,7 +214,12 @@ fn both_clients_say_the_same_where_nobody_listens_or_nothing_is_given() {
     let stage = Stage::new("nobody");
     for by in [Tutorial, Us] {
         let alone = run(stage.client(by).arg("server-name"));
-        assert_eq!(lines(&alone), (Some(1), vec!["Unable to connect to server!"]), "{by:?}: {}", alone.stderr);
+        assert_eq!(
+            lines(&alone),
+            (Some(1), vec!["Unable to connect to server!"]),
+            "{by:?}: {}",
+            alone.stderr
+        );
         let mute = run(&mut stage.client(by));
         let program = match by {
             Tutorial => &programs().client,
@@ -239,8 +244,7 @@ fn every_byte_comes_back_between_windows_and_linux() {
         assert_eq!(theirs.running.wait().code, Some(0));
         let ours = Server::start(&[]);
         let address = ours.address.to_string();
-        let there =
-            run(&mut wine.ours(["check", &address, "--driver", driver, "-c", "5", "--bytes", "1MB"]));
+        let there = run(&mut wine.ours(["check", &address, "--driver", driver, "-c", "5", "--bytes", "1MB"]));
         assert_eq!(there.code, Some(0), "{driver}: {there:?}");
         assert_eq!(ours.stop().code, Some(0));
     }
