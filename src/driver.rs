@@ -18,6 +18,14 @@ use crate::problem::{Exit, plain};
 /// Descriptors that are not connections': standard streams, listeners, the wake-ups of waiting threads.
 const RESERVED_DESCRIPTORS: u64 = 32;
 
+/// The drivers that there are on this platform.
+const HERE: &[&str] = if cfg!(target_os = "linux") {
+    &["std", "smol", "reactor", "uring"]
+} else if cfg!(unix) {
+    &["std", "smol", "reactor"]
+} else {
+    &["std", "smol"]
+};
 /// What there is everywhere else, and as the default.
 const INSTEAD: &str = if cfg!(unix) { "choose --driver reactor" } else { "choose --driver smol" };
 
@@ -41,20 +49,26 @@ pub(crate) enum Driver {
 impl Driver {
     /// What the command line asks for.
     pub(crate) fn new(args: &cli::DriverArgs) -> Result<Self, Problem> {
-        let pointless = |option: &str, why: &str, choose: &str| {
+        let pointless = |option: &str, why: &str, choose: &[&str]| {
             let name = args.of_streams().name();
+            let there: Vec<_> = choose.iter().copied().filter(|name| HERE.contains(name)).collect();
+            let choose = match there.split_last() {
+                None => String::new(),
+                Some((last, [])) => format!("choose --driver {last}, or "),
+                Some((last, others)) => format!("choose --driver {} or {last}, or ", others.join(", ")),
+            };
             Err(Problem::usage(
                 format!("{option} makes no sense with --driver {name}, which {why}"),
-                format!("choose --driver {choose}, or leave out {option}"),
+                format!("{choose}leave out {option}"),
             ))
         };
         let threads = args.threads.unwrap_or(NonZeroUsize::MIN);
         match args.of_streams() {
             cli::Driver::Std if args.threads.is_some() => {
-                pointless("--threads", "has one thread for each connection", "smol, reactor or uring")
+                pointless("--threads", "has one thread for each connection", &["smol", "reactor", "uring"])
             }
             cli::Driver::Std | cli::Driver::Smol | cli::Driver::Uring if args.spin.is_some() => {
-                pointless("--spin", "sleeps where it waits", "reactor")
+                pointless("--spin", "sleeps where it waits", &["reactor"])
             }
             cli::Driver::Std => Ok(Self::Std),
             cli::Driver::Smol => Ok(Self::Smol { threads }),

@@ -19,7 +19,7 @@ pub(crate) fn create_private(path: &str) -> Result<File, Problem> {
 
 fn open(options: &mut OpenOptions, path: &str) -> Result<File, Problem> {
     options.write(true).create(true).truncate(false).open(path).map_err(|error| {
-        let cause = format!("cannot write {}: {}", path.escape_debug(), plain(&error));
+        let cause = format!("cannot write {}: {}", platform::shown(path), plain(&error));
         Problem::usage(cause, "name a file in a folder that can be written to")
     })
 }
@@ -36,7 +36,7 @@ pub(crate) fn sync(file: &File) -> io::Result<()> {
 
 /// What was written is not all.
 pub(crate) fn incomplete(path: &str, error: &io::Error) -> Problem {
-    let cause = format!("cannot write {}: {}", path.escape_debug(), plain(error));
+    let cause = format!("cannot write {}: {}", platform::shown(path), plain(error));
     Problem::new(Exit::Incomplete, cause, "name a file where there is room for it")
 }
 

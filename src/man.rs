@@ -9,6 +9,7 @@ use roff::{Roff, bold, roman};
 
 use crate::cli::{self, ManArgs};
 use crate::out;
+use crate::platform;
 use crate::problem::{Exit, Problem, plain};
 use crate::units::grouped;
 
@@ -22,7 +23,7 @@ pub(crate) fn run(args: &ManArgs) -> Result<Exit, Problem> {
         .and_then(|()| pages.iter().try_for_each(|(name, page)| std::fs::write(folder.join(name), page)));
     written.map_err(|error| {
         let cause =
-            format!("cannot write to {}: {}", folder.display().to_string().escape_debug(), plain(&error));
+            format!("cannot write to {}: {}", platform::shown(&folder.display().to_string()), plain(&error));
         Problem::usage(cause, "name a folder that can be written to")
     })?;
     out::say(format!("{} pages written, the first is {}", grouped(pages.len() as u64), pages[0].0))?;

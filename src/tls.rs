@@ -20,6 +20,7 @@ use roundtrip_tls::{
     TlsFault,
 };
 
+use crate::platform;
 use crate::problem::{Exit, Problem, plain};
 use crate::service::Echo;
 use crate::units;
@@ -148,7 +149,7 @@ fn read(path: &str) -> Result<Vec<u8>, Problem> {
         read => read,
     }
     .map_err(|error| {
-        let cause = format!("cannot read {}: {}", path.escape_debug(), plain(&error));
+        let cause = format!("cannot read {}: {}", platform::shown(path), plain(&error));
         Problem::usage(cause, "name a file in PEM form")
     })?;
     Ok(pem)
@@ -163,7 +164,7 @@ fn bad(error: &BadConfig, cert: &str, key: &str, roots: &str) -> Problem {
         BadConfig::Roots(_) => (roots, "name a file with sections BEGIN CERTIFICATE"),
         _ => (cert, "name a file with sections BEGIN CERTIFICATE"),
     };
-    Problem::usage(format!("{}: {error}", path.escape_debug()), advice)
+    Problem::usage(format!("{}: {error}", platform::shown(path)), advice)
 }
 
 /// The echo behind TLS.

@@ -29,13 +29,20 @@ pub(crate) fn many(number: u64, noun: &str) -> String {
     format!("{} {noun}{}", grouped(number), if number == 1 { "" } else { "s" })
 }
 
+/// What no shell makes anything of, besides letters and digits.
+const PLAIN: &[u8] = if cfg!(windows) { br"-_./:,@+=[]\" } else { b"-_./:,@%+=[]" };
+
 /// As a word that a shell takes for one.
 pub(crate) fn quoted(word: &str) -> String {
-    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_./:,@%+=[]".contains(&byte);
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || PLAIN.contains(&byte);
     if !word.is_empty() && word.bytes().all(is_plain) {
         return word.to_owned();
     }
-    format!("'{}'", word.replace('\'', r"'\''"))
+    if cfg!(windows) {
+        format!("\"{}\"", word.replace('"', r#"\""#))
+    } else {
+        format!("'{}'", word.replace('\'', r"'\''"))
+    }
 }
 
 /// `30s`, `1m30s`: as one word, so that it can be given to an option again.
@@ -187,9 +194,15 @@ mod tests {
         for plain in ["127.0.0.1:7", "[::1]:7", "unix:/run/echo.sock,mode=0660", "unix:@name"] {
             assert_eq!(quoted(plain), plain);
         }
-        assert_eq!(quoted("unix:/a b"), "'unix:/a b'");
-        assert_eq!(quoted("it's"), r"'it'\''s'");
-        assert_eq!(quoted(""), "''");
+        if cfg!(windows) {
+            assert_eq!(quoted(r"C:\a.record"), r"C:\a.record");
+            assert_eq!(quoted(r"C:\a b"), r#""C:\a b""#);
+            assert_eq!(quoted(""), r#""""#);
+        } else {
+            assert_eq!(quoted("unix:/a b"), "'unix:/a b'");
+            assert_eq!(quoted("it's"), r"'it'\''s'");
+            assert_eq!(quoted(""), "''");
+        }
     }
 
     #[test]

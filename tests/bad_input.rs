@@ -5,15 +5,24 @@
 
 mod common;
 
+#[cfg(unix)]
 use std::ffi::OsStr;
 use std::net::TcpListener;
+#[cfg(unix)]
 use std::os::unix::ffi::OsStrExt;
+#[cfg(unix)]
 use std::process::Command;
 
-use common::namespace::Namespace;
-use common::{Finished, ROUNDTRIP, Server, after, have, nobody, roundtrip, run, run_into, skip};
+use common::{Finished, Server, nobody, roundtrip, run, run_into};
+#[cfg(unix)]
+use common::{ROUNDTRIP, after, have, namespace::Namespace, skip};
+
+/// What is advised where it would help, and is there.
+const REACTOR: &str =
+    if cfg!(unix) { "choose --driver reactor, or leave out --spin" } else { "leave out --spin" };
 
 const USAGE: i32 = 2;
+#[cfg(unix)]
 const INCOMPLETE: i32 = 3;
 const UNREACHABLE: i32 = 4;
 
@@ -70,13 +79,13 @@ fn verbs_and_options_that_do_not_exist() {
             &["serve", "--driver", "smol", "--spin", "50us"],
             USAGE,
             "--spin makes no sense with --driver smol",
-            "--driver reactor",
+            REACTOR,
         ),
         (
             &["load", "--driver", "std", "--spin", "50us"],
             USAGE,
             "--spin makes no sense with --driver std",
-            "--driver reactor",
+            REACTOR,
         ),
         (&["serve", "--spin", "1s"], USAGE, "longer than 10ms", "100us"),
         (&["serve", "--driver", "smol", "--threads", "0"], USAGE, "must not be 0", "leave the option out"),
@@ -88,6 +97,18 @@ fn verbs_and_options_that_do_not_exist() {
 
 #[test]
 fn endpoints_that_cannot_be_used() {
+    table(&[
+        (&["check", "stdio:"], UNREACHABLE, "stdio: cannot be connected to", "HOST:PORT"),
+        (&["check", "systemd:"], UNREACHABLE, "systemd: cannot be connected to", "HOST:PORT"),
+        (&["serve", "stdio:", "127.0.0.1:0"], USAGE, "stdio: is one connection", "leave out"),
+        (&["serve", "stdio:", "--once", "--transcript"], USAGE, "stdio: is one connection", "leave out"),
+        (&["serve", "systemd:", "systemd:"], USAGE, "all sockets that were passed", "once"),
+    ]);
+}
+
+#[cfg(unix)]
+#[test]
+fn paths_that_cannot_be_used() {
     let long = format!("unix:{}", "a".repeat(200));
     table(&[
         (
@@ -101,11 +122,27 @@ fn endpoints_that_cannot_be_used() {
         (&["check", &long], UNREACHABLE, "path", "check the path"),
         (&["check", "unix:/no/such/socket"], UNREACHABLE, "No such file", "nobody listens"),
         (&["check", "unix:/dev/null"], UNREACHABLE, "refused", "nobody listens"),
-        (&["check", "stdio:"], UNREACHABLE, "stdio: cannot be connected to", "HOST:PORT"),
-        (&["check", "systemd:"], UNREACHABLE, "systemd: cannot be connected to", "HOST:PORT"),
-        (&["serve", "stdio:", "127.0.0.1:0"], USAGE, "stdio: is one connection", "leave out"),
-        (&["serve", "stdio:", "--once", "--transcript"], USAGE, "stdio: is one connection", "leave out"),
-        (&["serve", "systemd:", "systemd:"], USAGE, "all sockets that were passed", "once"),
+    ]);
+}
+
+/// Every scheme is read on every platform, and what the platform lacks is refused by its name.
+#[cfg(windows)]
+#[test]
+fn what_only_other_systems_have() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let taken = &*listener.local_addr().unwrap().to_string();
+    let empty = &*nobody().to_string();
+    table(&[
+        (&["serve", "unix:C:/echo.sock"], UNREACHABLE, "unix:C:/echo.sock", "listen on HOST:PORT"),
+        (&["serve", "unix:@echo"], UNREACHABLE, "unix:@echo cannot be listened on", "listen on HOST:PORT"),
+        (&["serve", "systemd:"], UNREACHABLE, "systemd: cannot be listened on", "listen on HOST:PORT"),
+        (&["check", "unix:C:/echo.sock"], UNREACHABLE, "unix:C:/echo.sock", "connect to HOST:PORT"),
+        (&["serve", "--driver", "reactor"], USAGE, "no --driver reactor", "--driver smol"),
+        (&["check", "--driver", "uring"], USAGE, "no --driver uring: only Linux", "--driver smol"),
+        (&["serve", taken], UNREACHABLE, taken, "another program"),
+        (&["check", empty], UNREACHABLE, empty, "roundtrip serve"),
+        (&["check", "-6", "127.0.0.1:7"], UNREACHABLE, "family", "-4 and -6"),
+        (&["check", "--record", "C:/no/such/folder/x"], USAGE, "cannot write C:/no/such/folder/x", "folder"),
     ]);
 }
 
@@ -267,19 +304,27 @@ fn loads_that_make_no_sense() {
         (&["load", "--in-flight", "2M"], USAGE, "too much for messages of 64 bytes", "1048576"),
         (&["load", "--in-flight", "2k", "--size", "1MiB"], USAGE, "too much for", "1024"),
         (&["load", "-c", "0"], USAGE, "must not be 0", "default"),
-        (&["load", "-c", "1G"], USAGE, "file descriptors", "ulimit -n"),
         (&["load", "--driver", "std", "--threads", "2"], USAGE, "--threads makes no sense", "--driver smol"),
         (&["load", "--half-close", "maybe"], USAGE, "neither on nor off", "on or off"),
         (&["load", "--svg"], USAGE, "--svg", ""),
-        (&["load", "--svg", "/dev/null", "--hgrm", "/dev/null"], USAGE, "the same file", "two"),
         (&["load", "--size", "200MB", "-c", "10"], USAGE, "too much memory", "--size 107374182"),
-        (&["load", "--svg", "/no/such/folder/x.svg"], USAGE, "cannot write /no/such/folder/x.svg", "folder"),
-        (&["load", "--hgrm", "/"], USAGE, "cannot write /", "folder"),
         (&["load", "stdio:"], UNREACHABLE, "stdio: cannot be connected to", "HOST:PORT"),
         (&["load", "tcp::"], USAGE, "port", "number from 0 to 65535"),
     ]);
 }
 
+#[cfg(unix)]
+#[test]
+fn loads_that_the_system_has_no_room_for() {
+    table(&[
+        (&["load", "-c", "1G"], USAGE, "file descriptors", "ulimit -n"),
+        (&["load", "--svg", "/dev/null", "--hgrm", "/dev/null"], USAGE, "the same file", "two"),
+        (&["load", "--svg", "/no/such/folder/x.svg"], USAGE, "cannot write /no/such/folder/x.svg", "folder"),
+        (&["load", "--hgrm", "/"], USAGE, "cannot write /", "folder"),
+    ]);
+}
+
+#[cfg(unix)]
 #[test]
 fn records_that_cannot_be_written_or_read() {
     table(&[
@@ -297,6 +342,7 @@ fn records_that_cannot_be_written_or_read() {
     ]);
 }
 
+#[cfg(unix)]
 #[test]
 fn certificates_and_keys_that_are_none() {
     let key = "-----BEGIN PRIVATE KEY-----\nAA==\n-----END PRIVATE KEY-----\n";
@@ -363,6 +409,7 @@ fn options_that_exclude_or_need_each_other() {
     ]);
 }
 
+#[cfg(unix)]
 #[test]
 fn addresses_that_cannot_be_had() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -381,6 +428,7 @@ fn addresses_that_cannot_be_had() {
     ]);
 }
 
+#[cfg(unix)]
 #[test]
 fn arguments_that_are_not_utf8() {
     let bad = OsStr::from_bytes(b"local\xffhost");
@@ -391,6 +439,7 @@ fn arguments_that_are_not_utf8() {
     }
 }
 
+#[cfg(unix)]
 #[test]
 fn more_connections_than_descriptors() {
     let finished = run(&mut after("ulimit -n 64;", &["serve", "127.0.0.1:0", "--max-conns", "100"], ""));
@@ -404,6 +453,7 @@ fn more_connections_than_descriptors() {
 }
 
 /// A server of its own takes as many descriptors as the clients do.
+#[cfg(unix)]
 #[test]
 fn more_connections_to_check_than_descriptors() {
     let good = Server::start(&[]);
@@ -434,6 +484,7 @@ fn more_connections_to_check_than_descriptors() {
 }
 
 /// In a namespace, where no setting of the machine gives the lower ports away.
+#[cfg(unix)]
 #[test]
 fn a_privileged_port_as_nobody() {
     const AS_NOBODY: [&str; 3] = ["--reuid=65534", "--regid=65534", "--clear-groups"];
@@ -452,6 +503,7 @@ fn a_privileged_port_as_nobody() {
 }
 
 /// Where nothing can be printed: no panic, and the exit code still tells.
+#[cfg(unix)]
 #[test]
 fn a_closed_standard_output() {
     for (args, code) in
@@ -463,6 +515,7 @@ fn a_closed_standard_output() {
     }
 }
 
+#[cfg(unix)]
 #[test]
 fn a_standard_output_without_room() {
     for args in [&["check", "--bytes", "1000"][..], &["--help"], &["--version"], &["serve", "127.0.0.1:0"]] {
@@ -484,6 +537,7 @@ fn a_standard_output_that_nobody_reads_any_more() {
 }
 
 /// A result that nobody took is no success. That no line follows says that the rounds ended with it.
+#[cfg(unix)]
 #[test]
 fn a_result_that_nobody_reads() {
     for args in [
@@ -503,6 +557,7 @@ fn a_result_that_nobody_reads() {
     }
 }
 
+#[cfg(unix)]
 #[test]
 fn a_standard_error_that_takes_nothing() {
     for redirection in ["2>&-", "2>/dev/full", ">&- 2>&-", "<&- >&- 2>&-"] {

@@ -3,6 +3,7 @@
 //! A block marked `console` is run; `[..]` in its output stands for what differs from run to run, and a line of `...` for
 //! any lines. One marked `console,ignore` is not: it needs other hosts, stays, or is another program's.
 
+#![cfg(unix)]
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking")]
 
 mod common;

@@ -67,7 +67,16 @@ fn the_help_is_as_it_was() {
     for verb in verbs().into_iter().chain([Vec::new()]) {
         let words: Vec<_> = verb.iter().map(String::as_str).collect();
         let name = [&["roundtrip"], &*words].concat().join("-") + ".txt";
-        assert.eq(help(&words), Data::read_from(&folder.join(&name), None).raw());
+        let help = help(&words);
+        // All that differs from system to system.
+        let help = if cfg!(windows) {
+            help.replace("[default: smol]", "[default: reactor]")
+                .replace("--driver           smol   ", "--driver           reactor")
+                .replace("roundtrip.exe", "roundtrip")
+        } else {
+            help
+        };
+        assert.eq(help, Data::read_from(&folder.join(&name), None).raw());
         files.insert(name);
     }
     let there = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());

@@ -1,6 +1,7 @@
 //! docs/guide.md, followed word by word in a fresh folder: its files are made, its commands are run, and they print what
 //! stands there. `[..]` and a line of `...` stand for what differs.
 
+#![cfg(unix)]
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking")]
 
 mod common;

@@ -7,10 +7,14 @@ mod common;
 #[path = "common/schema.rs"]
 mod schema;
 
+#[cfg(unix)]
 use std::ffi::OsStr;
+#[cfg(unix)]
 use std::os::unix::ffi::OsStrExt;
 
-use common::{after, nobody, roundtrip, run};
+#[cfg(unix)]
+use common::after;
+use common::{nobody, roundtrip, run};
 use serde_json::{Value, json};
 
 /// The same two lines that are told without `--json`, and the same exit code.
@@ -40,9 +44,12 @@ fn bad_usage_is_a_document() {
         }
         assert_eq!((&document["result"], &document["exit"]), (&json!("error"), &json!(2)), "{args:?}");
     }
-    let not_utf8 = OsStr::from_bytes(b"local\xffhost");
-    let finished = run(&mut roundtrip([OsStr::new("check"), OsStr::new("--json"), not_utf8]));
-    assert_eq!(schema::document(&schema, &finished)["exit"], 2);
+    #[cfg(unix)]
+    {
+        let not_utf8 = OsStr::from_bytes(b"local\xffhost");
+        let finished = run(&mut roundtrip([OsStr::new("check"), OsStr::new("--json"), not_utf8]));
+        assert_eq!(schema::document(&schema, &finished)["exit"], 2);
+    }
 }
 
 /// What follows `--` is no option.
@@ -56,14 +63,18 @@ fn a_text_that_looks_like_the_option_is_none() {
 #[test]
 fn what_the_system_refuses_is_a_document() {
     let schema = schema::check();
-    let finished = run(&mut after("ulimit -n 64;", &["check", "-c", "1000", "--json"], ""));
-    let document = schema::document(&schema, &finished);
-    assert!(document["error"]["cause"].as_str().unwrap().contains("file descriptors"), "{document:#}");
+    #[cfg(unix)]
+    {
+        let finished = run(&mut after("ulimit -n 64;", &["check", "-c", "1000", "--json"], ""));
+        let document = schema::document(&schema, &finished);
+        assert!(document["error"]["cause"].as_str().unwrap().contains("file descriptors"), "{document:#}");
+    }
     let finished = run(&mut roundtrip(["check", &nobody().to_string(), "--json"]));
     assert_eq!(schema::document(&schema, &finished)["exit"], 4);
 }
 
 /// A document in a pipe that nobody reads is told where it still can be.
+#[cfg(unix)]
 #[test]
 fn a_document_that_cannot_be_delivered_is_a_problem_on_standard_error() {
     let finished = run(&mut after("", &["check", "--bytes", "1kB", "--json"], ">/dev/full"));

@@ -1,6 +1,7 @@
 //! Other people's tools as the other side: `nc`, `socat` and `ncat` as clients of `serve`, `socat` and `ncat`
 //! as servers for `send` and `check`.
 
+#![cfg(unix)]
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking")]
 
 mod common;

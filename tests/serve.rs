@@ -1,6 +1,7 @@
 //! `serve` with many clients, at its limits, and while it is stopped: nobody loses a byte for what another
 //! does.
 
+#![cfg(unix)]
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking")]
 
 mod common;

@@ -1,5 +1,6 @@
 //! `serve --tls-cert` and `check --tls-ca`, with each other and with `openssl` as the other side.
 
+#![cfg(unix)]
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking")]
 
 mod common;

@@ -3,6 +3,7 @@
 //!
 //! They hard-code port 27015, so each test has a network namespace of its own.
 
+#![cfg(unix)]
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking")]
 
 mod common;

@@ -16,7 +16,7 @@ use super::args::{MergeArgs, RunArgs};
 use super::{Task, read, virtual_time, write};
 use crate::problem::{Exit, Problem};
 use crate::units::grouped;
-use crate::{out, signals};
+use crate::{out, platform, signals};
 use roundtrip_core::Time;
 
 /// Runs a campaign.
@@ -144,7 +144,7 @@ pub(super) fn merge(args: &MergeArgs) -> Result<Exit, Problem> {
     let mut reports = Vec::new();
     for path in &args.reports {
         let report = Report::parse(&read(path)?).map_err(|error| {
-            let cause = format!("{} is no report: {error}", path.escape_debug());
+            let cause = format!("{} is no report: {error}", platform::shown(path));
             Problem::usage(cause, "give files that `roundtrip sim run --report` wrote")
         })?;
         reports.push(report);

@@ -12,6 +12,7 @@ use std::fs;
 use roundtrip_sim::scenarios::{Datagrams, Echo, Load, Server, Soak};
 use roundtrip_sim::{OverDatagrams, Simulation, Trace};
 
+use crate::platform;
 use crate::problem::{Exit, Problem, plain};
 use args::Name;
 
@@ -53,7 +54,7 @@ const MAX_FILE: u64 = 256 << 20;
 fn read(path: &str) -> Result<String, Problem> {
     let unreadable = |why: &str| {
         let advice = "give a file that `roundtrip sim` wrote";
-        Problem::usage(format!("cannot read {}: {why}", path.escape_debug()), advice)
+        Problem::usage(format!("cannot read {}: {why}", platform::shown(path)), advice)
     };
     match fs::metadata(path) {
         Ok(about) if about.len() > MAX_FILE => Err(unreadable("it is larger than 256 MiB")),
@@ -66,7 +67,7 @@ fn read(path: &str) -> Result<String, Problem> {
 fn read_trace(path: &str) -> Result<Trace, Problem> {
     Trace::parse(&read(path)?).map_err(|error| {
         let advice = "find it again with the command and the seed that its first line names";
-        Problem::usage(format!("{}, {error}", path.escape_debug()), advice)
+        Problem::usage(format!("{}, {error}", platform::shown(path)), advice)
     })
 }
 
@@ -74,7 +75,7 @@ fn write(path: &str, text: &str) -> Result<(), Problem> {
     let parent = std::path::Path::new(path).parent().filter(|parent| !parent.as_os_str().is_empty());
     let written = parent.map_or(Ok(()), fs::create_dir_all).and_then(|()| fs::write(path, text));
     written.map_err(|error| {
-        let cause = format!("cannot write {}: {}", path.escape_debug(), plain(&error));
+        let cause = format!("cannot write {}: {}", platform::shown(path), plain(&error));
         Problem::new(Exit::Internal, cause, "name a file in a folder that can be written to")
     })
 }

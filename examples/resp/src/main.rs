@@ -29,6 +29,7 @@ fn run(endpoint: &str, driver: &str) -> Result<(), Box<dyn std::error::Error>> {
     match driver {
         "std" => roundtrip_std::serve(vec![listener], Limits::default(), &handle, &service)?,
         "smol" => roundtrip_smol::serve(vec![listener], Limits::default(), &handle, &service)?,
+        #[cfg(unix)]
         "reactor" => roundtrip_reactor::serve(vec![listener], Limits::default(), &handle, &service)?,
         #[cfg(target_os = "linux")]
         "uring" => roundtrip_uring::serve(vec![listener], Limits::default(), &handle, &service)?,

@@ -37,7 +37,9 @@ impl Own {
             match driver {
                 "std" => roundtrip_std::serve(vec![listener], Limits::default(), &handle, &service),
                 "smol" => roundtrip_smol::serve(vec![listener], Limits::default(), &handle, &service),
-                _ => roundtrip_reactor::serve(vec![listener], Limits::default(), &handle, &service),
+                #[cfg(unix)]
+                "reactor" => roundtrip_reactor::serve(vec![listener], Limits::default(), &handle, &service),
+                other => panic!("no driver {other}"),
             }
         });
         own
@@ -169,6 +171,7 @@ fn threads_call_the_server_on_smol() {
     each_thread_gets_its_own_answers(&Own::start("smol").endpoint);
 }
 
+#[cfg(unix)]
 #[test]
 fn threads_call_the_server_on_the_reactor() {
     each_thread_gets_its_own_answers(&Own::start("reactor").endpoint);
@@ -191,6 +194,7 @@ fn futures_call_the_server_on_smol() {
     each_future_gets_its_own_answer(&Own::start("smol").endpoint);
 }
 
+#[cfg(unix)]
 #[test]
 fn futures_call_the_server_on_the_reactor() {
     each_future_gets_its_own_answer(&Own::start("reactor").endpoint);

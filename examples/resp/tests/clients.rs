@@ -69,6 +69,7 @@ macro_rules! on_every_driver {
     ($($test:ident)*) => {
         mod on_std { $(#[test] fn $test() { super::$test("std"); })* }
         mod on_smol { $(#[test] fn $test() { super::$test("smol"); })* }
+        #[cfg(unix)]
         mod on_reactor { $(#[test] fn $test() { super::$test("reactor"); })* }
         #[cfg(target_os = "linux")]
         mod on_uring { $(#[test] fn $test() { super::$test("uring"); })* }

@@ -34,6 +34,7 @@ fn run(endpoint: &str, driver: &str, slow: &str) -> Result<(), Box<dyn std::erro
     match driver {
         "std" => roundtrip_std::serve_hub(&clock, listeners, limits, &handle, room)?,
         "smol" => roundtrip_smol::serve_hub(&clock, listeners, limits, &handle, room)?,
+        #[cfg(unix)]
         "reactor" => roundtrip_reactor::serve_hub(&clock, listeners, limits, &handle, room)?,
         #[cfg(target_os = "linux")]
         "uring" => roundtrip_uring::serve_hub(&clock, listeners, limits, &handle, room)?,

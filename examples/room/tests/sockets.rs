@@ -64,7 +64,9 @@ impl Open {
                     "smol" => roundtrip_smol::serve_hub(&clock, vec![listener], limits, &handle, hub),
                     #[cfg(target_os = "linux")]
                     "uring" => roundtrip_uring::serve_hub(&clock, vec![listener], limits, &handle, hub),
-                    _ => roundtrip_reactor::serve_hub(&clock, vec![listener], limits, &handle, hub),
+                    #[cfg(unix)]
+                    "reactor" => roundtrip_reactor::serve_hub(&clock, vec![listener], limits, &handle, hub),
+                    other => panic!("no driver {other}"),
                 }
                 .unwrap();
                 sender.send(hub.room)
@@ -158,6 +160,7 @@ macro_rules! on_every_driver {
     ($($test:ident)*) => {
         mod on_std { $(#[test] fn $test() { super::$test("std"); })* }
         mod on_smol { $(#[test] fn $test() { super::$test("smol"); })* }
+        #[cfg(unix)]
         mod on_reactor { $(#[test] fn $test() { super::$test("reactor"); })* }
         #[cfg(target_os = "linux")]
         mod on_uring { $(#[test] fn $test() { super::$test("uring"); })* }

@@ -5,7 +5,6 @@ use std::error::Error;
 use std::fmt;
 use std::io;
 use std::net::{SocketAddr, TcpStream};
-use std::os::fd::AsFd;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -263,7 +262,7 @@ impl Stage {
                 return if refused { Ok(None) } else { Err(error.into()) };
             }
         };
-        let address = TcpStream::from(stream.as_fd().try_clone_to_owned()?).local_addr();
+        let address = local_address(&stream);
         let mut seen = self.seen();
         seen.connected[number] = Some(address.map_or(Connection::Of(number), Connection::From));
         seen.controls.insert(number, driver.control());
@@ -383,4 +382,16 @@ fn soon<T>(receiver: &Receiver<T>, what: &'static str) -> Result<T, Broken> {
         RecvTimeoutError::Timeout => Broken::Hung(what),
         RecvTimeoutError::Disconnected => Broken::Io(io::Error::other(format!("{what} panicked"))),
     })
+}
+
+#[cfg(unix)]
+fn local_address(stream: &Stream) -> io::Result<SocketAddr> {
+    use std::os::fd::AsFd;
+    TcpStream::from(stream.as_fd().try_clone_to_owned()?).local_addr()
+}
+
+#[cfg(windows)]
+fn local_address(stream: &Stream) -> io::Result<SocketAddr> {
+    use std::os::windows::io::AsSocket;
+    TcpStream::from(stream.as_socket().try_clone_to_owned()?).local_addr()
 }

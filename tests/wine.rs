@@ -1,0 +1,343 @@
+//! The program as it is built for Windows, from outside, under wine: the Winsock tutorial's own two programs against it, in
+//! every pairing; Linux on the other side of a connection; and Ctrl-C.
+//!
+//! `.ci/windows` builds what these tests run, and runs them: it alone has the program for Windows, as `ROUNDTRIP_EXE`, and a
+//! wine prefix that is made, as `WINEPREFIX`. They are tests of Linux, because networks of their own and signals are: the
+//! tutorial's programs hard-code port 27015, and wine makes a Ctrl-C of SIGINT.
+
+#![cfg(target_os = "linux")]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests fail by panicking")]
+
+mod common;
+#[path = "../layers/tls/tests/pki/mod.rs"]
+mod pki;
+
+use std::ffi::OsStr;
+use std::fs;
+use std::io::Write;
+use std::net::Shutdown;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::OnceLock;
+
+use common::namespace::Namespace;
+use common::{Finished, Running, Server, have, noise, ping, place, roundtrip, run, run_with};
+
+/// Where the tutorial's programs listen and connect.
+const PORT: u16 = 27015;
+
+/// Of the environment that `.ci/windows` sets.
+fn given(name: &str) -> PathBuf {
+    let value = std::env::var_os(name);
+    value.unwrap_or_else(|| panic!("{name} is not set: `.ci/windows` runs these tests")).into()
+}
+
+/// Whose program it is.
+#[derive(Clone, Copy, Debug)]
+enum By {
+    Tutorial,
+    Us,
+}
+
+use By::{Tutorial, Us};
+
+/// The programs for Windows.
+struct Programs {
+    server: PathBuf,
+    client: PathBuf,
+    ours: PathBuf,
+}
+
+fn programs() -> &'static Programs {
+    static PROGRAMS: OnceLock<Programs> = OnceLock::new();
+    PROGRAMS.get_or_init(|| {
+        let [server, client] = ["server", "client"].map(|name| {
+            let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/tutorial/winsock");
+            place(&format!("winsock-{name}.exe"), |file| {
+                let mut cc = Command::new("x86_64-w64-mingw32-gcc");
+                cc.args(["-O1", "-Wall", "-Wextra", "-Werror", "-o"]).arg(file);
+                let cc = run(cc.arg(folder.join(name).with_extension("c")).arg("-lws2_32"));
+                assert_eq!(cc.code, Some(0), "{}", cc.stderr);
+            })
+        });
+        Programs { server, client, ours: given("ROUNDTRIP_EXE") }
+    })
+}
+
+/// A wine of a test's own, with a server process of its own: that is what has the sockets, and whoever finds it running uses
+/// it, whatever network it is in. The drives are shared with the prefix that is given.
+struct Wine {
+    prefix: PathBuf,
+}
+
+impl Wine {
+    fn new(test: &str) -> Self {
+        let given = given("WINEPREFIX");
+        let name = format!("wine-{test}-{}", std::process::id());
+        let prefix = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+        fs::create_dir_all(&prefix).unwrap();
+        for shared in ["dosdevices", "drive_c"] {
+            std::os::unix::fs::symlink(given.join(shared), prefix.join(shared)).unwrap();
+        }
+        for own in ["system.reg", "user.reg", "userdef.reg", ".update-timestamp"] {
+            fs::copy(given.join(own), prefix.join(own)).unwrap();
+        }
+        Self { prefix }
+    }
+
+    /// The arguments that `env` starts such a program with.
+    fn env(&self, program: &Path) -> [String; 5] {
+        let prefix = format!("WINEPREFIX={}", self.prefix.display());
+        let program = program.display().to_string();
+        [prefix, "WINEDEBUG=-all".into(), "DISPLAY=".into(), "wine".into(), program]
+    }
+
+    /// Our program, with these arguments, in the network of this process.
+    fn ours<A: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = A>) -> Command {
+        let mut command = Command::new("env");
+        command.args(self.env(&programs().ours)).args(args);
+        command
+    }
+}
+
+impl Drop for Wine {
+    fn drop(&mut self) {
+        // All that runs in this prefix, and nothing else.
+        let _ = Command::new("wineserver").arg("-k").env("WINEPREFIX", &self.prefix).status();
+        let _ = fs::remove_dir_all(&self.prefix);
+    }
+}
+
+/// What a pairing needs: a wine in a network of its own.
+struct Stage {
+    wine: Wine,
+    namespace: Namespace,
+}
+
+impl Stage {
+    fn new(test: &str) -> Self {
+        // Only IPv4 listens: the tutorial's server asks for that family.
+        let namespace = Namespace::new(test, "::1 server-name\n127.0.0.1 server-name\n");
+        let namespace = namespace.expect("a network namespace: `.ci/windows` runs as root");
+        Self { wine: Wine::new(test), namespace }
+    }
+
+    fn command(&self, program: &Path) -> Command {
+        let mut command = self.namespace.command("env");
+        command.args(self.wine.env(program));
+        command
+    }
+
+    fn server(&self, by: By) -> Command {
+        match by {
+            Tutorial => self.command(&programs().server),
+            Us => {
+                let mut command = self.command(&programs().ours);
+                command.args(["serve", "--once", "--transcript"]);
+                command
+            }
+        }
+    }
+
+    fn client(&self, by: By) -> Command {
+        match by {
+            Tutorial => self.command(&programs().client),
+            Us => {
+                let mut command = self.command(&programs().ours);
+                command.args(["send", "--transcript"]);
+                command
+            }
+        }
+    }
+
+    /// A server that listens.
+    fn listening(&self, by: By) -> Running {
+        let server = Running::start(&mut self.server(by));
+        self.namespace.wait_for_listener(PORT);
+        server
+    }
+}
+
+fn lines(finished: &Finished) -> (Option<i32>, Vec<&str>) {
+    (finished.code, finished.stdout.lines().collect())
+}
+
+#[test]
+#[ignore = "needs wine: `.ci/windows` runs it"]
+fn every_pairing_of_server_and_client_prints_the_tutorials_lines() {
+    let stage = Stage::new("pairing");
+    for (server, client) in [(Tutorial, Tutorial), (Us, Tutorial), (Tutorial, Us), (Us, Us)] {
+        let served = stage.listening(server);
+        let sent = run(stage.client(client).arg("server-name"));
+        let served = served.wait();
+        let pair = format!("server by {server:?}, client by {client:?}");
+        let expected = vec!["Bytes received: 14", "Bytes sent: 14", "Connection closing..."];
+        assert_eq!(lines(&served), (Some(0), expected), "{pair}");
+        let expected = vec!["Bytes Sent: 14", "Bytes received: 14", "Connection closed"];
+        assert_eq!(lines(&sent), (Some(0), expected), "{pair}");
+    }
+}
+
+#[test]
+#[ignore = "needs wine: `.ci/windows` runs it"]
+fn both_servers_receive_2000_bytes_in_the_same_pieces() {
+    assert!(have(&["nc"]));
+    let bytes = noise(2000);
+    let stage = Stage::new("pieces");
+    let [theirs, ours] = [Tutorial, Us].map(|by| {
+        let server = stage.listening(by);
+        let client =
+            run_with(stage.namespace.command("nc").args(["-N", "127.0.0.1", "27015"]), bytes.clone());
+        assert!(client.bytes == bytes, "{} bytes came back from {by:?}", client.bytes.len());
+        server.wait()
+    });
+    assert_eq!(lines(&theirs), lines(&ours));
+    assert_eq!(lines(&ours).1.iter().filter(|line| line.ends_with(" 512")).count(), 6);
+}
+
+#[test]
+#[ignore = "needs wine: `.ci/windows` runs it"]
+fn both_servers_refuse_a_port_in_use_with_the_same_line() {
+    for first in [Tutorial, Us] {
+        // One for each: wine closes the sockets of a program that was killed some time later.
+        let stage = Stage::new("in-use");
+        let _taken = stage.listening(first);
+        for second in [Tutorial, Us] {
+            let refused = run(&mut stage.server(second));
+            let expected = (Some(1), vec!["bind failed with error: 10048"]);
+            assert_eq!(lines(&refused), expected, "{second:?} after {first:?}");
+        }
+    }
+}
+
+#[test]
+#[ignore = "needs wine: `.ci/windows` runs it"]
+fn both_clients_say_the_same_where_nobody_listens_or_nothing_is_given() {
+    let stage = Stage::new("nobody");
+    for by in [Tutorial, Us] {
+        let alone = run(stage.client(by).arg("server-name"));
+        assert_eq!(
+            lines(&alone),
+            (Some(1), vec!["Unable to connect to server!"]),
+            "{by:?}: {}",
+            alone.stderr
+        );
+        let mute = run(&mut stage.client(by));
+        let program = match by {
+            Tutorial => &programs().client,
+            Us => &programs().ours,
+        };
+        // As wine names a file of the system.
+        let program = format!("Z:{}", program.display()).replace('/', "\\");
+        assert_eq!(lines(&mute), (Some(1), vec![&*format!("usage: {program} server-name")]), "{by:?}");
+    }
+}
+
+#[test]
+#[ignore = "needs wine: `.ci/windows` runs it"]
+fn every_byte_comes_back_between_windows_and_linux() {
+    let wine = Wine::new("between");
+    for driver in ["std", "smol"] {
+        let theirs = Server::of(&mut wine.ours(["serve", "127.0.0.1:0", "--driver", driver]));
+        let address = theirs.address.to_string();
+        let here = run(&mut roundtrip(["check", &address, "-c", "5", "--bytes", "1MB"]));
+        assert_eq!(here.code, Some(0), "{driver}: {here:?}");
+        theirs.running.signal(common::Signal::INT);
+        assert_eq!(theirs.running.wait().code, Some(0));
+        let ours = Server::start(&[]);
+        let address = ours.address.to_string();
+        let there = run(&mut wine.ours(["check", &address, "--driver", driver, "-c", "5", "--bytes", "1MB"]));
+        assert_eq!(there.code, Some(0), "{driver}: {there:?}");
+        assert_eq!(ours.stop().code, Some(0));
+    }
+}
+
+#[test]
+#[ignore = "needs wine: `.ci/windows` runs it"]
+fn every_message_of_a_load_comes_back_to_windows() {
+    let wine = Wine::new("load");
+    let server = Server::start(&[]);
+    let address = server.address.to_string();
+    for driver in ["std", "smol"] {
+        let options = ["--count", "1000", "-c", "5", "--driver", driver];
+        let loaded = run(&mut wine.ours(["load", &address].iter().chain(&options)));
+        assert_eq!(loaded.code, Some(0), "{driver}: {loaded:?}");
+        assert!(loaded.stdout.starts_with("ok  1,000 messages of 64 bytes back in order"), "{loaded:?}");
+    }
+    assert_eq!(server.stop().code, Some(0));
+}
+
+#[test]
+#[ignore = "needs wine: `.ci/windows` runs it"]
+fn every_byte_comes_back_over_tls_between_windows_and_linux() {
+    let wine = Wine::new("tls");
+    let authority = pki::Authority::new();
+    let signed = authority.server();
+    let [ca, cert, key] =
+        [("ca", &authority.pem), ("cert", &signed.certificate), ("key", &signed.key)].map(|(name, pem)| {
+            let file = wine.prefix.join(name);
+            fs::write(&file, pem).unwrap();
+            file.into_os_string().into_string().unwrap()
+        });
+    let serve = ["serve", "127.0.0.1:0", "--tls-cert", &cert, "--tls-key", &key];
+    let check = |address: &str| ["check", address, "--bytes", "1MB", "--tls-ca", &ca].map(ToOwned::to_owned);
+
+    let theirs = Server::of(&mut wine.ours(serve));
+    let here = run(&mut roundtrip(check(&theirs.address.to_string())));
+    assert!(here.code == Some(0) && here.stdout.contains("back in order over TLS"), "{here:?}");
+    theirs.running.signal(common::Signal::INT);
+    assert_eq!(theirs.running.wait().code, Some(0));
+
+    let ours = Server::of(&mut roundtrip(serve));
+    let there = run(&mut wine.ours(check(&ours.address.to_string())));
+    assert!(there.code == Some(0) && there.stdout.contains("back in order over TLS"), "{there:?}");
+    assert_eq!(ours.stop().code, Some(0));
+}
+
+/// The clients go on for as long as they like after the Ctrl-C, and have every byte back.
+#[test]
+#[ignore = "needs wine: `.ci/windows` runs it"]
+fn ctrl_c_ends_a_server_when_its_clients_are_done() {
+    let wine = Wine::new("ctrl-c");
+    for driver in ["std", "smol"] {
+        let mut server = Server::of(&mut wine.ours(["serve", "127.0.0.1:0", "--driver", driver]));
+        let mut clients = [(); 5].map(|()| server.connect());
+        for client in &mut clients {
+            ping(client).unwrap();
+        }
+        server.running.signal(common::Signal::INT);
+        let line = server.running.error_line();
+        assert!(line.starts_with("draining: 5 connections, deadline 10s"), "{line}");
+        for mut client in clients {
+            ping(&mut client).unwrap();
+            client.write_all(b"the last").unwrap();
+            client.shutdown(Shutdown::Write).unwrap();
+            let mut back = String::new();
+            std::io::Read::read_to_string(&mut client, &mut back).unwrap();
+            assert_eq!(back, "the last");
+        }
+        let served = server.running.wait();
+        assert!(served.code == Some(0) && served.stderr.contains("5 closed, 0 bytes lost"), "{served:?}");
+    }
+}
+
+#[test]
+#[ignore = "needs wine: `.ci/windows` runs it"]
+fn a_second_ctrl_c_forces_the_end() {
+    let wine = Wine::new("second");
+    for driver in ["std", "smol"] {
+        let args = ["serve", "127.0.0.1:0", "--driver", driver, "--drain", "1h"];
+        let mut server = Server::of(&mut wine.ours(args));
+        // It takes nothing, and so the server has bytes for it that it cannot be rid of.
+        let mut stuck = server.connect();
+        stuck.set_write_timeout(Some(std::time::Duration::from_millis(100))).unwrap();
+        while stuck.write(&[0; 1 << 14]).is_ok() {}
+        server.running.signal(common::Signal::INT);
+        let line = server.running.error_line();
+        assert!(line.starts_with("draining: 1 connection"), "{line}");
+        server.running.signal(common::Signal::INT);
+        let served = server.running.wait();
+        assert_eq!(served.code, Some(3), "{served:?}");
+        assert!(served.stderr.contains(": aborted, "), "{served:?}");
+    }
+}
