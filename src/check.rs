@@ -1,6 +1,7 @@
 //! `check`: is every byte back, in order, with a clean end?
 
 mod args;
+mod datagrams;
 mod document;
 
 use std::fs::File;
@@ -27,8 +28,18 @@ const MAX_WINDOW: u64 = 1 << 30;
 const STALLED_WRITE: usize = 1 << 20;
 
 pub(crate) fn run(args: &CheckArgs) -> Result<Exit, Problem> {
-    let driver = Driver::new(&args.driver)?;
     let endpoint = args.endpoint.as_deref();
+    if let Some(name) = endpoint {
+        let endpoint = cli::endpoint(name)?;
+        if endpoint.is_datagram() {
+            return datagrams::run(args, name, &endpoint);
+        }
+    }
+    if args.wait.is_some() {
+        return Err(Problem::usage("--wait is for datagrams", "leave out --wait: --timeout is for streams"));
+    }
+    let half_close = cli::half_close(args.half_close, endpoint)?;
+    let driver = Driver::new(&args.driver)?;
     let each = loopback::descriptors_each(endpoint, driver);
     let connections = driver::connections("--connections", Some(args.connections), each)?;
     // Before anything is sent: a file that cannot be written should not cost a run.
@@ -40,6 +51,7 @@ pub(crate) fn run(args: &CheckArgs) -> Result<Exit, Problem> {
             args,
             driver,
             connections,
+            half_close,
             seed,
             name: name.to_owned(),
             endpoint,
@@ -55,6 +67,7 @@ struct Run<'a> {
     args: &'a CheckArgs,
     driver: Driver,
     connections: usize,
+    half_close: bool,
     seed: u64,
     name: String,
     endpoint: Endpoint,
@@ -69,14 +82,14 @@ impl Run<'_> {
             None => self.rounds(&mut checks, &|_, _| ()),
             Some((file, path)) => {
                 let (seed, bytes) = (self.seed, self.args.bytes);
-                let config = record::Checked::of(&config(self.args, bytes)?, seed, bytes);
+                let config = record::Checked::of(&config(self.args, bytes, self.half_close)?, seed, bytes);
                 let recording = Recording::begin(file, path, CLIENT, &config)?;
                 let exit = self.rounds(&mut checks, &recording.watch());
                 recording.finish(exit)
             }
         }?;
         if self.args.json {
-            json::deliver(&document::Document::of(self.args, self.seed, exit, checks))?;
+            json::deliver(&document::Document::of(self.args, self.half_close, self.seed, exit, checks))?;
         }
         Ok(exit)
     }
@@ -115,7 +128,7 @@ impl Run<'_> {
         let args = self.args;
         let clock = SystemClock::new();
         let sessions = Sessions {
-            config: Arc::new(config(args, total)?),
+            config: Arc::new(config(args, total, self.half_close)?),
             seed: self.seed,
             total,
             stop: &self.stop,
@@ -153,7 +166,7 @@ impl Run<'_> {
             total: Some(total),
             took: clock.now().since(Time::ZERO),
             timeout: args.client.timeout,
-            half_close: args.half_close,
+            half_close: self.half_close,
             stall: args.stall,
             connections: self.connections,
             round: (args.repeat > 1).then_some((round, args.repeat)),
@@ -167,7 +180,6 @@ impl Run<'_> {
     /// The command that checks this size again: the options that decide what is sent, and what is not the default.
     fn again(&self, total: u64) -> String {
         let args = self.args;
-        let defaults = ClientConfig::default();
         let size = |bytes: usize| bytes.to_string();
         let mut words = vec!["roundtrip check".to_owned()];
         words.extend(args.endpoint.as_deref().map(units::quoted));
@@ -176,12 +188,12 @@ impl Run<'_> {
         let options = [
             ("--connections", many(args.connections)),
             ("--repeat", many(args.repeat)),
-            ("--half-close", (!args.half_close).then(|| "off".to_owned())),
+            ("--half-close", args.half_close.filter(|on| !on).map(|_off| "off".to_owned())),
             ("--pause", args.pause.map(units::duration)),
             ("--stall", args.stall.map(units::duration)),
             ("--window", args.window.map(size)),
             ("--write", args.write.map(size)),
-            ("--read", Some(args.read).filter(|read| *read != defaults.chunk()).map(size)),
+            ("--read", args.read.map(size)),
         ];
         words.extend(options.into_iter().filter_map(|(option, value)| Some(format!("{option} {}", value?))));
         words.extend(args.driver.again());
@@ -192,7 +204,7 @@ impl Run<'_> {
 }
 
 /// The policy of each session.
-fn config(args: &CheckArgs, total: u64) -> Result<ClientConfig, Problem> {
+fn config(args: &CheckArgs, total: u64, half_close: bool) -> Result<ClientConfig, Problem> {
     let mut builder = ClientConfig::builder();
     if args.stall.is_some() {
         builder = builder.window(driver::in_memory(total.min(MAX_WINDOW))).write(STALLED_WRITE);
@@ -203,7 +215,10 @@ fn config(args: &CheckArgs, total: u64) -> Result<ClientConfig, Problem> {
     if let Some(write) = args.write {
         builder = builder.write(write);
     }
-    builder = builder.chunk(args.read).half_close(args.half_close).pause(args.pause).stall(args.stall);
+    if let Some(read) = args.read {
+        builder = builder.chunk(read);
+    }
+    builder = builder.half_close(half_close).pause(args.pause).stall(args.stall);
     Ok(builder.timeout(Some(args.client.timeout)).build()?)
 }
 
@@ -250,7 +265,7 @@ mod tests {
 
     fn configured(options: &str) -> ClientConfig {
         let cli::Verb::Check(args) = cli::parsed(options).unwrap() else { unreachable!() };
-        config(&args, 3000).unwrap()
+        config(&args, 3000, args.half_close.unwrap_or(true)).unwrap()
     }
 
     #[test]

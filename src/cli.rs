@@ -24,7 +24,9 @@ use crate::replay::ReplayArgs;
 use crate::sim::SimVerb;
 use crate::tls::ServeTlsArgs;
 use crate::units;
-use crate::units::{parse_count, parse_duration, parse_memory, parse_spin, parse_threads};
+use crate::units::{
+    MaxRate, parse_count, parse_duration, parse_max_rate, parse_memory, parse_spin, parse_threads,
+};
 
 /// Does a path carry bytes faithfully, both ways, to the end?
 #[derive(Debug, Parser)]
@@ -92,9 +94,9 @@ pub(crate) enum Driver {
 
 #[derive(Debug, Args)]
 pub(crate) struct DriverArgs {
-    /// What drives the connections
-    #[arg(long, value_enum, default_value_t)]
-    pub(crate) driver: Driver,
+    /// What drives the connections [default: reactor where there is one, else smol; over datagrams std]
+    #[arg(long, value_enum)]
+    pub(crate) driver: Option<Driver>,
     /// Threads that run the connections; not with --driver std [default: 1]
     #[arg(long, value_name = "N", value_parser = parse_threads)]
     pub(crate) threads: Option<NonZeroUsize>,
@@ -106,7 +108,7 @@ pub(crate) struct DriverArgs {
 #[derive(Debug, Args)]
 #[command(after_help = SERVE_EXAMPLES)]
 pub(crate) struct ServeArgs {
-    /// Where to listen: HOST:PORT (port 0 is a free one), unix:PATH, unix:@NAME, systemd:, or stdio:
+    /// Where to listen: HOST:PORT (port 0 is a free one), unix:PATH, unix:@NAME, udp:HOST:PORT, unix-dgram:PATH, systemd:, or stdio:
     #[arg(value_name = "ENDPOINT", default_value = "127.0.0.1:27015")]
     pub(crate) endpoints: Vec<String>,
     #[command(flatten)]
@@ -129,6 +131,9 @@ pub(crate) struct ServeArgs {
     /// Bytes that the kernel holds for a connection in each direction [default: as it sees fit]
     #[arg(long, value_name = "SIZE", value_parser = parse_memory)]
     pub(crate) socket_buffer: Option<usize>,
+    /// Datagrams read in a second, at the most, on each socket of them; off: as many as come [default: 10000]
+    #[arg(long, value_name = "N", value_parser = parse_max_rate)]
+    pub(crate) max_rate: Option<MaxRate>,
     /// Close a connection on which no byte moved for so long [default: never]
     #[arg(long, value_name = "TIME", value_parser = parse_duration)]
     pub(crate) idle: Option<Duration>,
@@ -156,6 +161,7 @@ Examples:
   roundtrip serve [::]:7007 unix:/run/echo.sock    on all addresses, and on a Unix socket
   roundtrip serve 127.0.0.1:0                      on a free port, which is printed
   roundtrip serve 0.0.0.0:7007 --threads 4 --max-per-source 100 --idle 60s
+  roundtrip serve udp:127.0.0.1:7007               over datagrams, for this machine alone
   roundtrip serve --once --record session.record   and roundtrip replay session.record
   roundtrip serve 0.0.0.0:7007 --tls-cert server.pem --tls-key server.key
   roundtrip serve --once --transcript              the tutorial's server
@@ -271,10 +277,16 @@ impl Driver {
 }
 
 impl DriverArgs {
+    /// What drives streams.
+    pub(crate) fn of_streams(&self) -> Driver {
+        self.driver.unwrap_or_default()
+    }
+
     /// The options that are not the default, to be given again.
     pub(crate) fn again(&self) -> impl Iterator<Item = String> + use<> {
+        let driver = self.driver.filter(|driver| *driver != Driver::default());
         [
-            (self.driver != Driver::default()).then(|| format!("--driver {}", self.driver.name())),
+            driver.map(|driver| format!("--driver {}", driver.name())),
             self.threads.map(|threads| format!("--threads {threads}")),
             self.spin.map(|spin| format!("--spin {}", units::duration(spin))),
         ]
@@ -318,6 +330,19 @@ pub(crate) fn endpoint(text: &str) -> Result<Endpoint, Problem> {
     text.parse().map_err(|error: roundtrip_std::EndpointError| {
         Problem::usage(format!("bad endpoint `{}`: {error}", text.escape_debug()), error.advice())
     })
+}
+
+/// Whether to half-close: as is asked for, and else wherever it can be done. A server of our own has it.
+pub(crate) fn half_close(asked: Option<bool>, endpoint: Option<&str>) -> Result<bool, Problem> {
+    let Some(name) = endpoint else { return Ok(asked.unwrap_or(true)) };
+    let has_it = self::endpoint(name)?.has_half_close();
+    if asked == Some(true) && !has_it {
+        return Err(Problem::usage(
+            format!("{name} has no half-close: one side cannot end and go on reading"),
+            "leave out --half-close",
+        ));
+    }
+    Ok(asked.unwrap_or(has_it))
 }
 
 /// Short enough to be typed again.
@@ -442,8 +467,11 @@ mod tests {
         assert_eq!(serve.drain, Limits::default().drain);
         assert_eq!(endpoint(&serve.endpoints[0]).unwrap(), endpoint("127.0.0.1").unwrap());
         let Verb::Check(check) = parse("check") else { unreachable!() };
-        assert_eq!(check.read, ClientConfig::default().chunk());
-        assert_eq!(check.half_close, ClientConfig::default().half_close());
+        assert_eq!(check.read, None);
+        assert_eq!(
+            half_close(check.half_close, Some("localhost")).unwrap(),
+            ClientConfig::default().half_close()
+        );
         assert_eq!(Some(check.client.timeout), ClientConfig::default().timeout());
     }
 }

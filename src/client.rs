@@ -74,7 +74,7 @@ impl Stop {
         stopping.running.iter().for_each(Control::stop);
     }
 
-    fn abort(&self) {
+    pub(crate) fn abort(&self) {
         let mut stopping = self.lock();
         stopping.stopped = true;
         stopping.aborted = true;

@@ -42,14 +42,14 @@ impl Driver {
     /// What the command line asks for.
     pub(crate) fn new(args: &cli::DriverArgs) -> Result<Self, Problem> {
         let pointless = |option: &str, why: &str, choose: &str| {
-            let name = args.driver.name();
+            let name = args.of_streams().name();
             Err(Problem::usage(
                 format!("{option} makes no sense with --driver {name}, which {why}"),
                 format!("choose --driver {choose}, or leave out {option}"),
             ))
         };
         let threads = args.threads.unwrap_or(NonZeroUsize::MIN);
-        match args.driver {
+        match args.of_streams() {
             cli::Driver::Std if args.threads.is_some() => {
                 pointless("--threads", "has one thread for each connection", "smol, reactor or uring")
             }

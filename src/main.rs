@@ -4,6 +4,7 @@ mod check;
 mod cli;
 mod client;
 mod completions;
+mod datagrams;
 mod driver;
 mod file;
 mod json;

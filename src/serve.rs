@@ -1,5 +1,7 @@
 //! `serve`: echo every byte until the peer half-closes.
 
+mod datagrams;
+
 use std::fs::File;
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,6 +14,7 @@ use roundtrip_std::{BindOptions, Endpoint, Listener, ServerHandle, bind};
 use roundtrip_tls::Acceptor;
 
 use crate::cli::{self, ServeArgs};
+use crate::client::Stop;
 use crate::driver::{self, Driver};
 use crate::problem::{Exit, Problem};
 use crate::record::{Recording, SERVER, Served};
@@ -72,8 +75,10 @@ pub(crate) fn run(args: &ServeArgs) -> Result<Exit, Problem> {
         };
     }
     let options = BindOptions { family: args.family(), socket_buffer: args.socket_buffer };
+    let named: Vec<_> = args.endpoints.iter().map(String::as_str).zip(endpoints.iter().cloned()).collect();
+    let datagrams = datagrams::Sockets::bind(args, &named)?;
     let mut listeners = Vec::new();
-    for (endpoint, name) in endpoints.iter().zip(&args.endpoints) {
+    for (name, endpoint) in named.iter().filter(|(_, endpoint)| !endpoint.is_datagram()) {
         let found = if *endpoint == Endpoint::Systemd {
             platform::passed_listeners()
         } else {
@@ -88,17 +93,18 @@ pub(crate) fn run(args: &ServeArgs) -> Result<Exit, Problem> {
             Err(error) => return Err(Problem::net(name, &error)),
         }
     }
+    let sockets = Bound { listeners, datagrams };
     if args.transcript {
         let echo = echo(config, |_, _| ServerLines::default())?;
-        let exit = serve(driver, &echo, None, listeners, limits, true)?;
+        let exit = serve(driver, &echo, None, sockets, limits, true)?;
         // The tutorial's server ends with what its one client came to.
         let failed = echo.totals().last.as_ref().and_then(transcript::connection_failed).is_some();
         Ok(if failed { Exit::Failed } else { exit })
     } else if let Some(recording) = recording(&config)? {
-        let exit = serve(driver, &echo(config, recording.watch())?, acceptor, listeners, limits, false);
+        let exit = serve(driver, &echo(config, recording.watch())?, acceptor, sockets, limits, false);
         recording.finish(exit)
     } else {
-        serve(driver, &echo(config, unwatched)?, acceptor, listeners, limits, false)
+        serve(driver, &echo(config, unwatched)?, acceptor, sockets, limits, false)
     }
 }
 
@@ -129,10 +135,18 @@ fn share(usual: Duration, drain: Duration, part: u32) -> Duration {
     usual.min(drain / part).max(Duration::from_nanos(1))
 }
 
+/// What is listened on.
+struct Bound {
+    listeners: Vec<Listener>,
+    datagrams: Option<datagrams::Sockets>,
+}
+
 /// One line a listener, at once: scripts that asked for port 0 wait for it.
-fn announce(listeners: &[Listener], transcript: bool) -> Result<(), Problem> {
-    for listener in listeners {
-        let endpoint = listener.local_endpoint().map_err(|error| Problem::system("cannot listen", &error))?;
+fn announce(bound: &Bound, transcript: bool) -> Result<(), Problem> {
+    let streams = bound.listeners.iter().map(Listener::local_endpoint).collect::<Result<Vec<_>, _>>();
+    let streams = streams.map_err(|error| Problem::system("cannot listen", &error))?;
+    let datagrams = bound.datagrams.iter().flat_map(datagrams::Sockets::endpoints).cloned();
+    for endpoint in streams.into_iter().chain(datagrams) {
         let line = format!("listening {}", endpoint.to_string().replacen(':', " ", 1));
         // The tutorial's server prints no such line.
         if transcript {
@@ -148,7 +162,7 @@ fn serve<W, O>(
     driver: Driver,
     echo: &Arc<Echo<W>>,
     acceptor: Option<Acceptor>,
-    listeners: Vec<Listener>,
+    bound: Bound,
     limits: Limits,
     transcript: bool,
 ) -> Result<Exit, Problem>
@@ -156,32 +170,44 @@ where
     W: Fn(ConnectionId, Time) -> O + Send + Sync + 'static,
     O: Observe<EchoServer> + Send,
 {
-    let handle = ServerHandle::new();
-    let drain = limits.drain;
+    let (handle, stop) = (ServerHandle::new(), Arc::new(Stop::default()));
+    let (drain, has_streams) = (limits.drain, !bound.listeners.is_empty());
     signals::watch({
-        let (handle, echo) = (handle.clone(), Arc::clone(echo));
+        let (handle, stop, echo) = (handle.clone(), Arc::clone(&stop), Arc::clone(echo));
         move |count| {
             if count == 1 {
-                echo.draining(drain);
+                if has_streams {
+                    echo.draining(drain);
+                }
                 platform::tell_stopping();
                 handle.stop();
+                stop.stop();
             } else {
                 handle.force();
+                stop.abort();
             }
         }
     })?;
     // Whoever reads this may send a signal at once.
-    announce(&listeners, transcript)?;
+    announce(&bound, transcript)?;
+    let datagrams = bound.datagrams.map(|sockets| sockets.serve(&stop)).transpose()?;
     platform::tell_ready();
-    let served = match acceptor {
-        None => driver.serve(listeners, limits, &handle, &**echo),
-        Some(acceptor) => driver.serve(listeners, limits, &handle, &TlsEcho { echo, acceptor }),
-    };
-    let served = served.map_err(|error| Problem::system("cannot serve", &error))?;
-    echo.say_goodbye();
-    if served.panicked > 0 {
-        let cause = format!("a bug of this program broke {} connections", served.panicked);
-        return Err(Problem::new(Exit::Internal, cause, "report it, with what is printed above"));
+    let mut is_whole = true;
+    if has_streams {
+        let served = match acceptor {
+            None => driver.serve(bound.listeners, limits, &handle, &**echo),
+            Some(acceptor) => driver.serve(bound.listeners, limits, &handle, &TlsEcho { echo, acceptor }),
+        };
+        let served = served.map_err(|error| Problem::system("cannot serve", &error))?;
+        echo.say_goodbye();
+        if served.panicked > 0 {
+            let cause = format!("a bug of this program broke {} connections", served.panicked);
+            return Err(Problem::new(Exit::Internal, cause, "report it, with what is printed above"));
+        }
+        is_whole = echo.totals().is_whole();
     }
-    Ok(if echo.totals().is_whole() { Exit::Ok } else { Exit::Incomplete })
+    if let Some(datagrams) = datagrams {
+        is_whole &= datagrams.join()?;
+    }
+    Ok(if is_whole { Exit::Ok } else { Exit::Incomplete })
 }

@@ -69,6 +69,11 @@ pub(crate) struct CheckTlsArgs {
 }
 
 impl ServeTlsArgs {
+    /// Whether it was asked for.
+    pub(crate) const fn is_given(&self) -> bool {
+        self.cert.is_some()
+    }
+
     /// What makes the server's side, if TLS was asked for.
     pub(crate) fn acceptor(&self) -> Result<Option<Acceptor>, Problem> {
         let (Some(cert), Some(key)) = (&self.cert, &self.key) else { return Ok(None) };
@@ -83,6 +88,11 @@ impl ServeTlsArgs {
 }
 
 impl CheckTlsArgs {
+    /// Whether it was asked for.
+    pub(crate) const fn is_given(&self) -> bool {
+        self.ca.is_some()
+    }
+
     /// What makes the client's side, if TLS was asked for.
     pub(crate) fn caller(
         &self,

@@ -120,6 +120,19 @@ pub(crate) fn parse_rate(text: &str) -> Result<u64, String> {
     Ok(rate)
 }
 
+/// A number of things a second at the most, or no bound.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct MaxRate(pub(crate) Option<u32>);
+
+/// A number of things a second at the most: `20k`, or `off`.
+pub(crate) fn parse_max_rate(text: &str) -> Result<MaxRate, String> {
+    if text == "off" {
+        return Ok(MaxRate(None));
+    }
+    let rate = parse_rate(text)?;
+    u32::try_from(rate).map(|rate| MaxRate(Some(rate))).map_err(|_| "use at most 1G".to_owned())
+}
+
 /// A number of threads, at least 1.
 pub(crate) fn parse_threads(text: &str) -> Result<NonZeroUsize, String> {
     let threads = usize::try_from(parse_count(text)?).ok().filter(|threads| *threads <= MAX_THREADS);

@@ -1,5 +1,7 @@
 //! A verdict in words.
 
+pub(crate) mod datagrams;
+
 use std::fmt::Write;
 use std::time::Duration;
 

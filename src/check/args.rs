@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use clap::{ArgAction, Args, ValueHint};
+use clap::{Args, ValueHint};
 
 use crate::cli::{ClientArgs, DriverArgs, parse_switch};
 use crate::tls::CheckTlsArgs;
@@ -11,7 +11,7 @@ use crate::units::{parse_count, parse_duration, parse_memory, parse_size};
 #[derive(Debug, Args)]
 #[command(after_help = CHECK_EXAMPLES)]
 pub(crate) struct CheckArgs {
-    /// Where to connect: HOST:PORT, unix:PATH or unix:@NAME [default: a server of its own on the loopback]
+    /// Where to connect: HOST:PORT, unix:PATH, unix:@NAME, udp:HOST:PORT or unix-dgram:PATH [default: a server of its own on the loopback]
     #[arg(value_name = "ENDPOINT")]
     pub(crate) endpoint: Option<String>,
     /// Bytes to send
@@ -29,24 +29,27 @@ pub(crate) struct CheckArgs {
     /// Do all of it so many times; the first failure is the end
     #[arg(long, value_name = "N", default_value = "1", value_parser = parse_count)]
     pub(crate) repeat: u64,
-    /// Half-close when all is sent, and wait for the peer's end; off: close when all is back
-    #[arg(long, value_name = "on|off", default_value = "on", action = ArgAction::Set, value_parser = parse_switch)]
-    pub(crate) half_close: bool,
+    /// Half-close when all is sent, and wait for the peer's end; off: close when all is back [default: on, where the endpoint has it]
+    #[arg(long, value_name = "on|off", value_parser = parse_switch)]
+    pub(crate) half_close: Option<bool>,
     /// Be silent for so long when the first half is back: finds idle time-outs on the path
     #[arg(long, value_name = "TIME", value_parser = parse_duration)]
     pub(crate) pause: Option<Duration>,
     /// Read nothing for so long from the first byte on: finds what does not bear a slow reader
     #[arg(long, value_name = "TIME", value_parser = parse_duration)]
     pub(crate) stall: Option<Duration>,
-    /// Bytes sent and not yet back, at the most [default: 64KiB; with --stall all of them, up to 1GiB]
+    /// Bytes sent and not yet back, at the most [default: 64KiB; with --stall all of them, up to 1GiB; over datagrams at most 64 of them, on all sockets together]
     #[arg(long, value_name = "SIZE", value_parser = parse_memory)]
     pub(crate) window: Option<usize>,
-    /// Largest single write; with --write 1 --read 1 it is one byte at a time [default: what the window allows]
+    /// Largest single write; with --write 1 --read 1 it is one byte at a time; over datagrams the size of each [default: what the window allows; over datagrams 1200]
     #[arg(long, value_name = "SIZE", value_parser = parse_memory)]
     pub(crate) write: Option<usize>,
-    /// Largest single read
-    #[arg(long, value_name = "SIZE", default_value = "64KiB", value_parser = parse_memory)]
-    pub(crate) read: usize,
+    /// Largest single read [default: 64KiB]
+    #[arg(long, value_name = "SIZE", value_parser = parse_memory)]
+    pub(crate) read: Option<usize>,
+    /// Over datagrams: one that is not back by then is lost [default: 1s]
+    #[arg(long, value_name = "TIME", value_parser = parse_duration)]
+    pub(crate) wait: Option<Duration>,
     /// Write all that passes through the sessions here, every byte of it, for `roundtrip replay`
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, conflicts_with = "sizes")]
     pub(crate) record: Option<String>,
@@ -71,6 +74,7 @@ Examples:
   roundtrip check HOST:7007 --record session.record  and roundtrip replay session.record
   roundtrip check HOST:7007 --half-close off         and without a half-close?
   roundtrip check HOST:7007 --tls-ca ca.pem          over TLS
+  roundtrip check udp:HOST:7007                      what becomes of each datagram?
 
 Exit codes: 0 ok, 1 verification failed, 2 usage, 3 timed out, interrupted, or nobody takes the
 result or the record, 4 cannot connect, 5 internal";

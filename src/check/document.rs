@@ -41,7 +41,13 @@ pub(super) struct Check {
 }
 
 impl<'a> Document<'a> {
-    pub(super) fn of(args: &'a CheckArgs, seed: u64, exit: Exit, checks: Vec<Check>) -> Self {
+    pub(super) fn of(
+        args: &'a CheckArgs,
+        half_close: bool,
+        seed: u64,
+        exit: Exit,
+        checks: Vec<Check>,
+    ) -> Self {
         let seconds = |duration: Option<Duration>| duration.map(|duration| duration.as_secs_f64());
         Self {
             result: match checks.last() {
@@ -51,11 +57,11 @@ impl<'a> Document<'a> {
             },
             exit: exit as u8,
             endpoint: args.endpoint.as_deref(),
-            driver: args.driver.driver.name(),
+            driver: args.driver.of_streams().name(),
             seed,
             connections: args.connections,
             rounds: args.repeat,
-            half_close: args.half_close,
+            half_close,
             pause_seconds: seconds(args.pause),
             stall_seconds: seconds(args.stall),
             timeout_seconds: args.client.timeout.as_secs_f64(),

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use clap::{ArgAction, Args};
+use clap::Args;
 
 use crate::cli::{ClientArgs, DriverArgs, parse_switch};
 use crate::units::{parse_count, parse_duration, parse_memory, parse_rate};
@@ -10,7 +10,7 @@ use crate::units::{parse_count, parse_duration, parse_memory, parse_rate};
 #[derive(Debug, Args)]
 #[command(after_help = LOAD_EXAMPLES)]
 pub(crate) struct LoadArgs {
-    /// Where to connect: HOST:PORT, unix:PATH or unix:@NAME [default: a server of its own on the loopback]
+    /// Where to connect: HOST:PORT, unix:PATH, unix:@NAME, udp:HOST:PORT or unix-dgram:PATH [default: a server of its own on the loopback]
     #[arg(value_name = "ENDPOINT")]
     pub(crate) endpoint: Option<String>,
     /// Connections at one time
@@ -38,9 +38,9 @@ pub(crate) struct LoadArgs {
     /// What the bytes are computed from, counted up by one for each connection [default: a random one]
     #[arg(long, value_name = "N")]
     pub(crate) seed: Option<u64>,
-    /// Half-close when all is sent, and wait for the peer's end; off: close when all is back
-    #[arg(long, value_name = "on|off", default_value = "on", action = ArgAction::Set, value_parser = parse_switch)]
-    pub(crate) half_close: bool,
+    /// Half-close when all is sent, and wait for the peer's end; off: close when all is back [default: on, where the endpoint has it]
+    #[arg(long, value_name = "on|off", value_parser = parse_switch)]
+    pub(crate) half_close: Option<bool>,
     #[command(flatten)]
     pub(crate) driver: DriverArgs,
     /// Print one JSON document instead, errors included; docs/schema/load.json describes it
@@ -62,6 +62,7 @@ Examples:
   roundtrip load HOST:7007 -c 100 --rate 20k -d 30s  how long do messages take at 20,000 a second?
   roundtrip load HOST:7007 -c 1000 --ramp 10s        a thousand connections, 100 more each second
   roundtrip load HOST:7007 --size 16KiB --in-flight 8 --count 1M
+  roundtrip load udp:HOST:7007 --rate 1k             over datagrams
   roundtrip load HOST:7007 --rate 5k --svg load.svg --hgrm load.hgrm
 
 Exit codes: 0 ok, 1 verification failed, 2 usage, 3 timed out, interrupted, or not all was sent or

@@ -6,7 +6,8 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::LoadArgs;
-use super::report::{QUANTILES, Report};
+use super::record::Record;
+use super::report::{QUANTILES, Report, quantile_of};
 use crate::json::Fault;
 use crate::problem::Exit;
 
@@ -63,25 +64,39 @@ struct Throughput {
 }
 
 #[derive(Serialize)]
-struct Course {
+pub(super) struct Course {
     interval_seconds: f64,
     messages: Vec<u64>,
     longest_seconds: Vec<f64>,
 }
 
+impl Course {
+    pub(super) fn of(record: &Record) -> Self {
+        let intervals = record.course.intervals();
+        Self {
+            interval_seconds: record.course.width().as_secs_f64(),
+            messages: intervals.iter().map(|interval| interval.messages).collect(),
+            longest_seconds: intervals.iter().map(|interval| interval.longest.as_secs_f64()).collect(),
+        }
+    }
+}
+
+/// By name; none if nothing was measured.
+pub(super) fn latency_of(record: &Record) -> Option<BTreeMap<&'static str, f64>> {
+    let seconds = |nanos: u64| Duration::from_nanos(nanos).as_secs_f64();
+    (!record.latency.is_empty()).then(|| {
+        let quantiles = QUANTILES.map(|(name, quantile)| (name, quantile_of(record, quantile).as_secs_f64()));
+        let mut all = BTreeMap::from(quantiles);
+        all.insert("min", seconds(record.latency.min()));
+        all.insert("mean", record.latency.mean() / 1e9);
+        all.insert("max", seconds(record.latency.max()));
+        all
+    })
+}
+
 impl<'a> Document<'a> {
     pub(super) fn of(args: &'a LoadArgs, seed: u64, report: &'a Report<'_>) -> Self {
         let (record, judged) = (&report.record, &report.judged);
-        let seconds = |nanos: u64| Duration::from_nanos(nanos).as_secs_f64();
-        let latency = (!record.latency.is_empty()).then(|| {
-            let quantiles = QUANTILES.map(|(name, quantile)| (name, report.quantile(quantile).as_secs_f64()));
-            let mut all = BTreeMap::from(quantiles);
-            all.insert("min", seconds(record.latency.min()));
-            all.insert("mean", record.latency.mean() / 1e9);
-            all.insert("max", seconds(record.latency.max()));
-            all
-        });
-        let intervals = record.course.intervals();
         Self {
             result: match (report.exit(), &judged.found) {
                 (Exit::Ok, _) => "ok",
@@ -90,14 +105,14 @@ impl<'a> Document<'a> {
             },
             exit: report.exit() as u8,
             endpoint: args.endpoint.as_deref(),
-            driver: args.driver.driver.name(),
+            driver: args.driver.of_streams().name(),
             seed,
             r#loop: if args.rate.is_some() { "open" } else { "closed" },
             connections: args.connections,
             size_bytes: report.size,
             in_flight: report.in_flight,
             rate_per_second: args.rate,
-            half_close: args.half_close,
+            half_close: report.checked.half_close,
             timeout_seconds: args.client.timeout.as_secs_f64(),
             seconds: report.took.as_secs_f64(),
             messages: Messages {
@@ -110,7 +125,7 @@ impl<'a> Document<'a> {
             late_starts: args
                 .rate
                 .map(|_| Late { count: record.late, latest_seconds: record.latest.as_secs_f64() }),
-            latency_seconds: latency,
+            latency_seconds: latency_of(record),
             throughput: Throughput {
                 messages_per_second: report.per_second(report.ok()),
                 sent_bytes_per_second: report.per_second(report.sent_bytes),
@@ -121,11 +136,7 @@ impl<'a> Document<'a> {
             connections_not_made: report.unconnected,
             not_made_because: report.unconnected_why,
             fault: judged.found.as_ref().map(|found| Fault::of(found, seed)),
-            course: Course {
-                interval_seconds: record.course.width().as_secs_f64(),
-                messages: intervals.iter().map(|interval| interval.messages).collect(),
-                longest_seconds: intervals.iter().map(|interval| interval.longest.as_secs_f64()).collect(),
-            },
+            course: Course::of(record),
             again: &report.checked.again,
         }
     }

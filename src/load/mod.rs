@@ -1,6 +1,7 @@
 //! `load`: many messages, each verified, each timed.
 
 mod args;
+mod datagrams;
 mod dial;
 mod document;
 mod hgrm;
@@ -29,6 +30,7 @@ pub(crate) use args::LoadArgs;
 use plan::{Length, Plan};
 use report::Report;
 use sessions::Sessions;
+use watch::Watched;
 
 /// From the moment when all is connected to the first message, and so much more for each connection: so long it takes
 /// to begin them.
@@ -44,20 +46,28 @@ const OPEN_MESSAGE: usize = 64 << 10;
 const MAX_RECORDS: usize = 8;
 
 pub(crate) fn run(args: &LoadArgs) -> Result<Exit, Problem> {
-    let driver = Driver::new(&args.driver)?;
     let endpoint = args.endpoint.as_deref();
-    let each = loopback::descriptors_each(endpoint, driver);
-    driver::connections("--connections", Some(args.connections), each)?;
     if let (Some(hgrm), Some(svg)) = (&args.hgrm, &args.svg)
         && hgrm == svg
     {
         return Err(Problem::usage("--hgrm and --svg name the same file", "name two"));
     }
+    if let Some(name) = endpoint {
+        let endpoint = cli::endpoint(name)?;
+        if endpoint.is_datagram() {
+            return datagrams::run(args, name, &endpoint);
+        }
+    }
+    let half_close = cli::half_close(args.half_close, endpoint)?;
+    let driver = Driver::new(&args.driver)?;
+    let each = loopback::descriptors_each(endpoint, driver);
+    driver::connections("--connections", Some(args.connections), each)?;
     let load = Load {
         args,
         driver,
         plan: Plan::new(args)?,
-        config: config(args)?,
+        config: config(args, half_close)?,
+        half_close,
         seed: args.seed.unwrap_or_else(cli::random_seed),
         hgrm: args.hgrm.as_deref().map(create).transpose()?,
         svg: args.svg.as_deref().map(create).transpose()?,
@@ -70,6 +80,7 @@ struct Load<'a> {
     driver: Driver,
     plan: Plan,
     config: PingerConfig,
+    half_close: bool,
     seed: u64,
     hgrm: Option<(File, &'a str)>,
     svg: Option<(File, &'a str)>,
@@ -127,7 +138,7 @@ impl Load<'_> {
             total: None,
             took,
             timeout: self.args.client.timeout,
-            half_close: self.args.half_close,
+            half_close: self.half_close,
             stall: None,
             // Those that never began are not well.
             connections: self.plan.connections - driver::in_memory(unconnected).min(self.plan.connections),
@@ -160,7 +171,10 @@ impl Load<'_> {
         }
         let written = [
             self.hgrm.as_ref().map(|file| write(file, &hgrm::text(&report.record.latency))),
-            self.svg.as_ref().map(|file| write(file, &svg::picture(&report))),
+            self.svg.as_ref().map(|file| {
+                let (head, told) = (report.headline(), report.lines());
+                write(file, &svg::picture(&head, &told, &report.checked.again, &report.record, report.took))
+            }),
         ];
         // What a file lacks makes the load incomplete; the result is told all the same.
         for problem in written.into_iter().flatten().filter_map(Result::err) {
@@ -181,15 +195,12 @@ impl Load<'_> {
         let mut words = vec!["roundtrip load".to_owned()];
         words.extend(args.endpoint.as_deref().map(units::quoted));
         words.push(format!("-c {} --size {} --seed {}", args.connections, args.size, self.seed));
-        words.push(match self.plan.length {
-            Length::Lasts(lasts) => format!("-d {}", units::duration(lasts)),
-            Length::Count(count) => format!("--count {count}"),
-        });
+        words.push(length_words(&self.plan));
         let options = [
             args.rate.map(|rate| format!("--rate {rate}")),
             args.in_flight.map(|messages| format!("--in-flight {messages}")),
             args.ramp.map(|ramp| format!("--ramp {}", units::duration(ramp))),
-            (!args.half_close).then(|| "--half-close off".to_owned()),
+            args.half_close.filter(|on| !on).map(|_off| "--half-close off".to_owned()),
         ];
         words.extend(options.into_iter().flatten());
         words.extend(args.driver.again());
@@ -198,7 +209,7 @@ impl Load<'_> {
     }
 }
 
-fn config(args: &LoadArgs) -> Result<PingerConfig, Problem> {
+fn config(args: &LoadArgs, half_close: bool) -> Result<PingerConfig, Problem> {
     // Each connection composes a message at one go.
     if (args.size as u64).saturating_mul(args.connections) > MAX_BYTES && args.size > OPEN_MESSAGE {
         let (size, connections) = (units::bytes(args.size as u64), args.connections);
@@ -208,7 +219,7 @@ fn config(args: &LoadArgs) -> Result<PingerConfig, Problem> {
         ));
     }
     let builder = PingerConfig::builder().size(args.size).in_flight(in_flight(args));
-    let built = builder.timeout(Some(args.client.timeout)).half_close(args.half_close).build();
+    let built = builder.timeout(Some(args.client.timeout)).half_close(half_close).build();
     built.map_err(|error| {
         let ConfigError::TooLarge { field: "in_flight", max } = error else { return error.into() };
         let (asked, size) = (in_flight(args), units::bytes(args.size as u64));
@@ -223,6 +234,14 @@ fn in_flight(args: &LoadArgs) -> usize {
         (Some(messages), _) => driver::in_memory(messages),
         (None, None) => 1,
         (None, Some(_)) => (OPEN_BYTES / args.size).clamp(1, OPEN_MESSAGES),
+    }
+}
+
+/// How long, as options say it.
+fn length_words(plan: &Plan) -> String {
+    match plan.length {
+        Length::Lasts(lasts) => format!("-d {}", units::duration(lasts)),
+        Length::Count(count) => format!("--count {count}"),
     }
 }
 

@@ -6,12 +6,16 @@ use hdrhistogram::Histogram;
 use roundtrip_core::Time;
 use roundtrip_core::echo::RoundTrip;
 
+use super::plan::Plan;
 use crate::problem::Problem;
 
 /// A start that is later than this is counted: below it lies what timers and schedulers take.
 pub(super) const LATE: Duration = Duration::from_millis(1);
 /// The longest time that is told from longer ones.
 const LONGEST: Duration = Duration::from_hours(1);
+/// The widths that a course begins with.
+const NARROWEST: Duration = Duration::from_millis(1);
+const WIDEST: Duration = Duration::from_millis(20);
 /// Intervals that a course has at the most.
 const MAX_INTERVALS: usize = 600;
 
@@ -52,6 +56,12 @@ impl Interval {
 }
 
 impl Record {
+    /// For a load that is planned so. Its course grows with what there is to tell: a long load may be interrupted.
+    pub(super) fn over(start: Time, plan: &Plan) -> Result<Self, Problem> {
+        let width = plan.lasts().map_or(WIDEST, |lasts| lasts / 200).clamp(NARROWEST, WIDEST);
+        Self::new(start, width)
+    }
+
     pub(super) fn new(start: Time, width: Duration) -> Result<Self, Problem> {
         let longest = nanos(LONGEST);
         let latency = Histogram::new_with_bounds(1, longest, 3).map_err(|error| {

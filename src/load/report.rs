@@ -69,10 +69,6 @@ impl Report<'_> {
         if seconds > 0.0 { count as f64 / seconds } else { 0.0 }
     }
 
-    pub(super) fn quantile(&self, quantile: f64) -> Duration {
-        Duration::from_nanos(self.record.latency.value_at_quantile(quantile))
-    }
-
     /// How the program ends.
     pub(super) fn exit(&self) -> Exit {
         let is_whole = self.unconnected == 0 && !self.impaired && self.sent > 0;
@@ -107,13 +103,7 @@ impl Report<'_> {
                 let _ = write!(text, " (the latest by {})", latency(self.record.latest));
             }
         }
-        if !self.record.latency.is_empty() {
-            text.push_str("\n ");
-            for (name, quantile) in QUANTILES {
-                let _ = write!(text, " {name} {}  ", latency(self.quantile(quantile)));
-            }
-            let _ = write!(text, " max {}", latency(Duration::from_nanos(self.record.latency.max())));
-        }
+        latency_line(&mut text, &self.record);
         let _ = write!(
             text,
             "\n  {} messages/s, {} there, {} back",
@@ -158,6 +148,22 @@ impl Report<'_> {
     }
 }
 
+/// `p50 …   p90 …`, if anything was measured.
+pub(super) fn latency_line(text: &mut String, record: &Record) {
+    if record.latency.is_empty() {
+        return;
+    }
+    text.push_str("\n ");
+    for (name, quantile) in QUANTILES {
+        let _ = write!(text, " {name} {}  ", latency(quantile_of(record, quantile)));
+    }
+    let _ = write!(text, " max {}", latency(Duration::from_nanos(record.latency.max())));
+}
+
+pub(super) fn quantile_of(record: &Record, quantile: f64) -> Duration {
+    Duration::from_nanos(record.latency.value_at_quantile(quantile))
+}
+
 fn connections(number: usize) -> String {
     many(number as u64, "connection")
 }
@@ -168,6 +174,6 @@ fn connections(number: usize) -> String {
     clippy::cast_sign_loss,
     reason = "a rate is neither that large nor negative"
 )]
-fn pace(number: f64) -> String {
+pub(super) fn pace(number: f64) -> String {
     if number < 100.0 { format!("{number:.2}") } else { grouped(number.round() as u64) }
 }

@@ -13,12 +13,9 @@ use roundtrip_std::{Clients, Clock, Control, Ended, SystemClock};
 
 use super::plan::{Length, Plan};
 use super::record::Record;
+use super::watch::Watched;
 use crate::client::Stop;
 use crate::problem::Problem;
-
-/// The widths that a course begins with.
-const NARROWEST: Duration = Duration::from_millis(1);
-const WIDEST: Duration = Duration::from_millis(20);
 
 /// The sessions of a load.
 pub(super) struct Sessions<'a> {
@@ -48,24 +45,12 @@ impl<'a> Sessions<'a> {
         stop: &'a Stop,
         threads: usize,
     ) -> Result<Self, Problem> {
-        // It grows with what there is to tell: a long load may be interrupted.
-        let width = plan.lasts().map_or(WIDEST, |lasts| lasts / 200).clamp(NARROWEST, WIDEST);
-        let record = Record::new(start, width)?;
+        let record = Record::over(start, &plan)?;
         let records = (0..threads).map(|_| Mutex::new(record.clone())).collect();
         let config = Arc::new(config);
         let (overdue, outcomes) = (AtomicBool::new(false), Mutex::default());
         let (scheduled, running) = (AtomicU64::new(0), Mutex::default());
         Ok(Self { plan, config, seed, start, stop, overdue, clock, scheduled, running, records, outcomes })
-    }
-
-    /// What was measured so far.
-    pub(super) fn record(&self) -> Record {
-        let mut whole = lock(&self.records[0]).clone();
-        for record in &self.records[1..] {
-            let record = lock(record).clone();
-            whole.merge(&record);
-        }
-        whole
     }
 
     /// Messages that were to be sent, where that is known.
@@ -95,6 +80,28 @@ impl<'a> Sessions<'a> {
     /// What came of the sessions that are over, in the order in which they ended.
     pub(super) fn outcomes(&self) -> Vec<(usize, ClientOutcome)> {
         lock(&self.outcomes).clone()
+    }
+}
+
+impl Watched for Sessions<'_> {
+    fn record(&self) -> Record {
+        let mut whole = lock(&self.records[0]).clone();
+        for record in &self.records[1..] {
+            let record = lock(record).clone();
+            whole.merge(&record);
+        }
+        whole
+    }
+
+    fn start(&self) -> Time {
+        self.start
+    }
+
+    fn give_up(&self) {
+        if !self.stop.is_stopped() {
+            self.overdue.store(true, Ordering::Relaxed);
+            self.stop.stop();
+        }
     }
 }
 

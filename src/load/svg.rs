@@ -10,8 +10,7 @@ use std::time::Duration;
 
 use hdrhistogram::Histogram;
 
-use super::record::Course;
-use super::report::Report;
+use super::record::{Course, Record};
 use crate::units::latency;
 use axis::{Axis, Unit};
 
@@ -46,11 +45,9 @@ text { fill: #f0f6fc } .back { fill: #0d1117 } .tick, .foot { fill: #9198a1 } .v
 }";
 
 /// The picture.
-pub(super) fn picture(report: &Report<'_>) -> String {
-    let (told, head) = (report.lines(), report.headline());
+pub(super) fn picture(head: &str, told: &str, again: &str, record: &Record, took: Duration) -> String {
     let figures = told[head.len()..].trim_start().lines().map(str::trim);
     let headline = head.lines().next().unwrap_or_default();
-    let again = &report.checked.again;
 
     let mut picture = Picture(format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {HEIGHT}\" width=\"{WIDTH}\" \
@@ -66,8 +63,8 @@ pub(super) fn picture(report: &Report<'_>) -> String {
     for (y, line) in [58.0, 78.0, 98.0, 118.0].into_iter().zip(figures) {
         picture.text("figures", 24.0, y, line);
     }
-    picture.latency(&report.record.latency);
-    picture.course(&Step::all(&report.record.course, report.took), report.record.course.width());
+    picture.latency(&record.latency);
+    picture.course(&Step::all(&record.course, took), record.course.width());
     picture.text("foot", 24.0, HEIGHT - 16.0, &cut(again, FOOT));
     picture.0.push_str("</svg>\n");
     picture.0

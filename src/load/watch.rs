@@ -1,7 +1,6 @@
 //! Whoever watches a load: a person at a terminal, and the limit of its time.
 
 use std::io::{IsTerminal, stderr};
-use std::sync::atomic::Ordering;
 use std::sync::mpsc::{RecvTimeoutError, sync_channel};
 use std::thread;
 use std::time::Duration;
@@ -11,16 +10,27 @@ use indicatif::ProgressBar;
 use roundtrip_core::Time;
 use roundtrip_std::{Clock, SystemClock};
 
-use super::sessions::Sessions;
+use super::record::Record;
 use crate::problem::Problem;
 use crate::units::{grouped, latency};
 
 /// From one look to the next.
 const PERIOD: Duration = Duration::from_secs(1);
 
+/// A load that runs.
+pub(super) trait Watched: Sync {
+    /// What was measured so far.
+    fn record(&self) -> Record;
+
+    fn start(&self) -> Time;
+
+    /// The limit of its time has passed.
+    fn give_up(&self);
+}
+
 /// Does `work`; meanwhile shows each second how it goes, if somebody looks, and stops it at `limit`.
 pub(super) fn watched<R>(
-    sessions: &Sessions<'_>,
+    load: &impl Watched,
     clock: SystemClock,
     limit: Option<Time>,
     work: impl FnOnce() -> R,
@@ -31,11 +41,10 @@ pub(super) fn watched<R>(
             let mut shown = stderr().is_terminal().then(Shown::new);
             while wait.recv_timeout(PERIOD) == Err(RecvTimeoutError::Timeout) {
                 if let Some(shown) = &mut shown {
-                    shown.update(sessions, clock.now().since(sessions.start));
+                    shown.update(&load.record(), clock.now().since(load.start()));
                 }
-                if limit.is_some_and(|limit| limit <= clock.now()) && !sessions.stop.is_stopped() {
-                    sessions.overdue.store(true, Ordering::Relaxed);
-                    sessions.stop.stop();
+                if limit.is_some_and(|limit| limit <= clock.now()) {
+                    load.give_up();
                 }
             }
             if let Some(shown) = shown {
@@ -62,8 +71,7 @@ impl Shown {
         Self { bar: ProgressBar::new_spinner(), before: None }
     }
 
-    fn update(&mut self, sessions: &Sessions<'_>, since: Duration) {
-        let record = sessions.record();
+    fn update(&mut self, record: &Record, since: Duration) {
         let mut recent = record.latency.clone();
         // What was there before is still there.
         let _ = self.before.take().map(|before| recent.subtract(&before));
@@ -79,6 +87,6 @@ impl Shown {
         );
         self.bar.set_message(text);
         self.bar.tick();
-        self.before = Some(record.latency);
+        self.before = Some(record.latency.clone());
     }
 }

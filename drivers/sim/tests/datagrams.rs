@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 use roundtrip_core::Time;
 use roundtrip_core::datagram::{DatagramAction, DatagramInput, DatagramMachine};
 use roundtrip_core::echo::{
-    DatagramClient, DatagramEcho, DatagramEchoOutcome, DatagramOutcome, DatagramVerdict, RoundTrip,
+    DatagramClient, DatagramEcho, DatagramEchoOutcome, DatagramFate, DatagramOutcome, DatagramVerdict,
     Unanswered,
 };
 use roundtrip_sim::campaign::{self, Campaign, Progress};
@@ -87,14 +87,14 @@ impl DatagramMachine for Server {
 
 impl DatagramMachine for Client {
     type Address = SocketAddr;
-    type Event = RoundTrip;
+    type Event = DatagramFate;
     type Outcome = DatagramOutcome;
 
     fn handle(&mut self, now: Time, input: DatagramInput<SocketAddr>) {
         self.client.handle(now, input);
     }
 
-    fn poll(&mut self, now: Time) -> DatagramAction<SocketAddr, RoundTrip, DatagramOutcome> {
+    fn poll(&mut self, now: Time) -> DatagramAction<SocketAddr, DatagramFate, DatagramOutcome> {
         match (self.client.poll(now), self.bug) {
             (DatagramAction::Close(mut outcome), bug) => {
                 match bug {

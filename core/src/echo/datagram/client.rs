@@ -24,7 +24,7 @@ const RETRY: Duration = Duration::from_millis(1);
 /// which one it is, and nothing is stored. None is sent again: what the path does to them is what is asked for. In the words
 /// of the IETF's metrics, what is counted is round-trip loss (RFC 6673), duplication (RFC 5560) and reordering (RFC 4737).
 ///
-/// Each that is back in time and right is told as a [`RoundTrip`], counted from when it was due.
+/// Each that is back in time and right is told, and each that is given up.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct DatagramClient<A> {
     config: Arc<DatagramClientConfig>,
@@ -90,6 +90,15 @@ impl DatagramCounts {
     }
 }
 
+/// What became of a datagram.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum DatagramFate {
+    /// It is back in time, every byte of it right.
+    Back(RoundTrip),
+    /// It is given up; it was due then.
+    GivenUp(Time),
+}
+
 /// What is to be said of the path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum DatagramVerdict {
@@ -118,6 +127,8 @@ pub struct DatagramOutcome {
     pub verdict: DatagramVerdict,
     /// What it rests on.
     pub counts: DatagramCounts,
+    /// When the last of them was sent, came, or was given up.
+    pub latest: Time,
 }
 
 /// Which datagram something is.
@@ -220,19 +231,19 @@ impl<A: Clone> DatagramClient<A> {
         }
     }
 
-    /// Gives up what has been on its way for too long.
-    fn give_up(&mut self, now: Time) {
-        while let Some(number) = self.flights.give_up(self.config.wait, now) {
-            let run = match self.loss {
-                Some((last, run)) if last + 1 == number => run + 1,
-                _ => 1,
-            };
-            self.loss = Some((number, run));
-            self.counts.lost += 1;
-            self.counts.longest_loss = self.counts.longest_loss.max(run);
-            self.counts.first_lost.get_or_insert(number);
-            self.latest = now;
-        }
+    /// Gives up the oldest one if it has been on its way for too long: when it was due.
+    fn give_up(&mut self, now: Time) -> Option<Time> {
+        let (number, due) = self.flights.give_up(self.config.wait, now)?;
+        let run = match self.loss {
+            Some((last, run)) if last + 1 == number => run + 1,
+            _ => 1,
+        };
+        self.loss = Some((number, run));
+        self.counts.lost += 1;
+        self.counts.longest_loss = self.counts.longest_loss.max(run);
+        self.counts.first_lost.get_or_insert(number);
+        self.latest = now;
+        Some(due)
     }
 
     /// The next datagram, if it may be sent now; else when that may be, unless something else must happen before.
@@ -243,7 +254,6 @@ impl<A: Clone> DatagramClient<A> {
         let number = self.flights.sent();
         let Some(due) = self.schedule.next(number, now) else {
             self.over = true;
-            self.latest = now;
             return Err(None);
         };
         if self.flights.in_flight() >= self.config.in_flight || !self.flights.has_room() {
@@ -300,7 +310,7 @@ impl<A: Clone> DatagramClient<A> {
 
 impl<A: Clone> DatagramMachine for DatagramClient<A> {
     type Address = A;
-    type Event = RoundTrip;
+    type Event = DatagramFate;
     type Outcome = DatagramOutcome;
 
     fn handle(&mut self, now: Time, input: DatagramInput<A>) {
@@ -324,12 +334,14 @@ impl<A: Clone> DatagramMachine for DatagramClient<A> {
         }
     }
 
-    fn poll(&mut self, now: Time) -> DatagramAction<A, RoundTrip, DatagramOutcome> {
+    fn poll(&mut self, now: Time) -> DatagramAction<A, DatagramFate, DatagramOutcome> {
         if let Some(trip) = self.trips.pop_front() {
-            return DatagramAction::Event(trip);
+            return DatagramAction::Event(DatagramFate::Back(trip));
         }
         if self.end.is_none() {
-            self.give_up(now);
+            if let Some(due) = self.give_up(now) {
+                return DatagramAction::Event(DatagramFate::GivenUp(due));
+            }
             if self.times_out().is_some_and(|at| at <= now) {
                 self.finish(DatagramVerdict::TimedOut);
             }
@@ -348,6 +360,6 @@ impl<A: Clone> DatagramMachine for DatagramClient<A> {
             self.finish(self.judge());
         }
         let verdict = self.end.unwrap_or(DatagramVerdict::Failed);
-        DatagramAction::Close(DatagramOutcome { verdict, counts: self.counts() })
+        DatagramAction::Close(DatagramOutcome { verdict, counts: self.counts(), latest: self.latest })
     }
 }

@@ -106,14 +106,15 @@ impl Flights {
         self.open.front().map(|flight| flight.sent)
     }
 
-    /// Gives the oldest one up if it has been on its way for so long: its number.
-    pub(super) fn give_up(&mut self, wait: Duration, now: Time) -> Option<u64> {
+    /// Gives the oldest one up if it has been on its way for so long: its number, and when it was due.
+    pub(super) fn give_up(&mut self, wait: Duration, now: Time) -> Option<(u64, Time)> {
         let front = self.open.front_mut().filter(|front| front.sent.after(wait) <= now)?;
         front.is_over = true;
+        let due = front.due;
         self.in_flight -= 1;
         let number = self.sent - self.open.len() as u64;
         self.forget();
-        Some(number)
+        Some((number, due))
     }
 
     fn forget(&mut self) {

@@ -8,7 +8,7 @@ mod guard;
 mod rate;
 mod server;
 
-pub use client::{DatagramClient, DatagramCounts, DatagramOutcome, DatagramVerdict};
+pub use client::{DatagramClient, DatagramCounts, DatagramFate, DatagramOutcome, DatagramVerdict};
 pub use config::{
     DatagramClientConfig, DatagramClientConfigBuilder, DatagramEchoConfig, DatagramEchoConfigBuilder,
 };

@@ -171,6 +171,21 @@ impl Endpoint {
         }
     }
 
+    /// The longest message that may be sent there, bytes, where `max=` says so.
+    pub fn longest_message(&self) -> Option<usize> {
+        match self {
+            Self::Udp { max, .. } | Self::Mailslot { max, .. } => max.map(usize::from),
+            Self::Tcp { .. }
+            | Self::Unix { .. }
+            | Self::Abstract { .. }
+            | Self::UnixDatagram { .. }
+            | Self::AbstractDatagram { .. }
+            | Self::Pipe { .. }
+            | Self::Stdio
+            | Self::Systemd => None,
+        }
+    }
+
     /// Whether one side can end and go on reading. A pipe of bytes has no such thing, and neither have datagrams.
     pub const fn has_half_close(&self) -> bool {
         !matches!(self, Self::Pipe { message: false, .. }) && !self.is_datagram()

@@ -125,7 +125,7 @@ impl DatagramScenario for Datagrams {
             return Err(Violation::new("well-known-port", format!("{} answers", passed.came.len())));
         }
         judge(outcome, &Known::of(passed))?;
-        let DatagramOutcome { verdict, counts } = outcome;
+        let DatagramOutcome { verdict, counts, .. } = outcome;
         for (goal, is_reached) in [
             (goal::VERIFIED, *verdict == DatagramVerdict::Verified),
             (goal::LOST, counts.lost > 0),
@@ -236,7 +236,7 @@ fn is_like(sent: &[u8], came: &[u8]) -> bool {
 }
 
 fn judge(outcome: &DatagramOutcome, known: &Known) -> Result<(), Violation> {
-    let DatagramOutcome { verdict, counts } = outcome;
+    let DatagramOutcome { verdict, counts, .. } = outcome;
     let wrong = |id| Err(Violation::new(id, format!("{counts:?} where {known:?}")));
     if counts.sent != known.sent {
         return wrong("sent");

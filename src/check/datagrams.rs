@@ -1,0 +1,258 @@
+//! `check` over datagrams: what becomes of each that is sent?
+
+use std::sync::Arc;
+use std::thread;
+
+use roundtrip_core::Time;
+use roundtrip_core::echo::{DatagramClient, DatagramClientConfig, DatagramOutcome, Schedule};
+use roundtrip_std::{DatagramSocket, DatagramsEnded, Endpoint, SystemClock, connect_datagram};
+use serde::Serialize;
+
+use super::CheckArgs;
+use crate::client::{self, Signals, Stop};
+use crate::datagrams::{self, Driver};
+use crate::problem::{Exit, Problem, plain};
+use crate::units::{self, duration};
+use crate::verdict::datagrams::{Checked, Findings, Judged};
+use crate::{cli, driver, json, out};
+
+/// Bytes sent and not yet back, at the most, and datagrams: what the kernel's queue of the receiver has room for by default
+/// (socket(7): `rmem_default`), small ones as well as large ones, of all sockets together.
+const WINDOW: usize = 64 << 10;
+const IN_FLIGHT: usize = 64;
+
+pub(super) fn run(args: &CheckArgs, name: &str, endpoint: &Endpoint) -> Result<Exit, Problem> {
+    datagrams::refuse_groups(name, endpoint)?;
+    for (option, is_given, why) in [
+        ("--half-close", args.half_close.is_some(), "they have no end"),
+        ("--pause", args.pause.is_some(), "there is no connection that could be silent"),
+        ("--stall", args.stall.is_some(), "what is not read is lost"),
+        ("--read", args.read.is_some(), "each is read whole"),
+        ("--record", args.record.is_some(), "there is no session"),
+        ("--tls-ca", args.tls.is_given(), "TLS is for streams"),
+    ] {
+        datagrams::refuse(option, is_given, why)?;
+    }
+    let driver = Driver::new(&args.driver)?;
+    let connections = driver::connections("--connections", Some(args.connections), 2)?;
+    let seed = args.seed.unwrap_or_else(cli::random_seed);
+    let config = Arc::new(config(args, endpoint)?);
+    let stop = Stop::on_signals(Signals::Abort)?;
+    Run { args, driver, connections, seed, name, endpoint, config, stop }.run()
+}
+
+/// How each socket goes about it.
+fn config(args: &CheckArgs, endpoint: &Endpoint) -> Result<DatagramClientConfig, Problem> {
+    let mut builder = DatagramClientConfig::builder().timeout(Some(args.client.timeout));
+    if let Some(wait) = args.wait {
+        builder = builder.wait(wait);
+    }
+    let size = args.write.unwrap_or(DatagramClientConfig::default().size());
+    datagrams::check_size("--write", size, endpoint)?;
+    let in_flight = match args.window {
+        Some(window) => window / size,
+        None => (WINDOW / size).min(IN_FLIGHT) / driver::in_memory(args.connections),
+    };
+    Ok(builder.size(size).in_flight(in_flight.max(1)).build()?)
+}
+
+/// One run of the program: each size in each round is a check.
+struct Run<'a> {
+    args: &'a CheckArgs,
+    driver: Driver,
+    connections: usize,
+    seed: u64,
+    name: &'a str,
+    endpoint: &'a Endpoint,
+    config: Arc<DatagramClientConfig>,
+    stop: Arc<Stop>,
+}
+
+type Ended = DatagramsEnded<DatagramOutcome>;
+
+impl Run<'_> {
+    fn run(&self) -> Result<Exit, Problem> {
+        let args = self.args;
+        let sizes = if args.sizes.is_empty() { &[args.bytes][..] } else { &args.sizes };
+        let (mut exit, mut checks) = (Exit::Ok, Vec::new());
+        'rounds: for round in 1..=args.repeat {
+            for &total in sizes {
+                let (checked, judged) = self.check(total, round)?;
+                exit = judged.exit;
+                if args.json {
+                    checks.push(Check::of(&checked, &judged, round));
+                } else {
+                    out::deliver(judged.lines(&checked))?;
+                }
+                if exit != Exit::Ok {
+                    break 'rounds;
+                }
+            }
+        }
+        if args.json {
+            json::deliver(&self.document(exit, checks))?;
+        }
+        Ok(exit)
+    }
+
+    fn check(&self, total: u64, round: u64) -> Result<(Checked, Judged), Problem> {
+        let (args, clock) = (self.args, SystemClock::new());
+        let size = self.config.size() as u64;
+        let count = total.div_ceil(size);
+        // All are there before the first one sends.
+        let mut sockets = Vec::new();
+        while sockets.len() < self.connections && !self.stop.is_stopped() {
+            let socket = connect_datagram(self.endpoint, &client::options(&args.client));
+            sockets.push(socket.map_err(|error| Problem::net(self.name, &error))?);
+        }
+        let ended = thread::scope(|scope| {
+            let threads: Vec<_> = (0..)
+                .zip(sockets)
+                .map(|(index, socket)| {
+                    let work = move || self.drive(clock, index, socket, count);
+                    thread::Builder::new().name("check".into()).spawn_scoped(scope, work)
+                })
+                .collect();
+            threads.into_iter().map(datagrams::join).collect::<Result<Vec<Ended>, _>>()
+        });
+        let ended = ended.map_err(|error| Problem::system("cannot run so many sockets", &error))?;
+        self.stop.forget();
+        let checked = Checked {
+            count,
+            size,
+            wait: self.config.wait(),
+            timeout: args.client.timeout,
+            took: datagrams::latest(&ended).since(Time::ZERO),
+            connections: self.connections,
+            round: (args.repeat > 1).then_some((round, args.repeat)),
+            again: self.again(total),
+        };
+        let failure =
+            ended.iter().find_map(|ended| ended.failure.as_ref()).map(|failed| plain(&failed.error));
+        let judged = Judged::of(&checked, &ended, failure);
+        // Nobody was ever there: there was nothing to check.
+        if let Some(why) = judged.unreachable() {
+            return Err(datagrams::unreachable(self.name, why));
+        }
+        Ok((checked, judged))
+    }
+
+    fn drive(
+        &self,
+        clock: SystemClock,
+        index: u64,
+        socket: DatagramSocket,
+        count: u64,
+    ) -> std::io::Result<Ended> {
+        let server = datagrams::peer(&socket)?;
+        let machine = |now| {
+            let schedule = Schedule { messages: count, ..Schedule::closed_loop(now) };
+            DatagramClient::new(
+                Arc::clone(&self.config),
+                schedule,
+                server,
+                self.seed.wrapping_add(index),
+                now,
+            )
+        };
+        self.driver.drive(clock, socket, |control| self.stop.watch(&control), machine, |_trip| {})
+    }
+
+    /// The command that checks this size again: the options that decide what is sent, and what is not the default.
+    fn again(&self, total: u64) -> String {
+        let args = self.args;
+        let many = |count: u64| (count > 1).then(|| count.to_string());
+        let mut words = vec![format!("roundtrip check {}", units::quoted(self.name))];
+        words.push(format!("--bytes {total} --seed {}", self.seed));
+        let options = [
+            ("--connections", many(args.connections)),
+            ("--repeat", many(args.repeat)),
+            ("--window", args.window.map(|size| size.to_string())),
+            ("--write", args.write.map(|size| size.to_string())),
+            ("--wait", args.wait.map(duration)),
+        ];
+        words.extend(options.into_iter().filter_map(|(option, value)| Some(format!("{option} {}", value?))));
+        words.extend(args.driver.again());
+        words.extend(args.client.again());
+        words.join(" ")
+    }
+
+    fn document(&self, exit: Exit, checks: Vec<Check>) -> Document<'_> {
+        Document {
+            result: checks.last().map_or("incomplete", |check| check.result),
+            exit: exit as u8,
+            endpoint: self.name,
+            driver: self.driver.name(),
+            seed: self.seed,
+            connections: self.args.connections,
+            rounds: self.args.repeat,
+            datagram_bytes: self.config.size(),
+            in_flight: self.config.in_flight(),
+            wait_seconds: self.config.wait().as_secs_f64(),
+            timeout_seconds: self.args.client.timeout.as_secs_f64(),
+            checks,
+        }
+    }
+}
+
+/// What `check --json` prints over datagrams: `docs/schema/check.json`.
+#[derive(Serialize)]
+struct Document<'a> {
+    result: &'static str,
+    exit: u8,
+    endpoint: &'a str,
+    driver: &'static str,
+    seed: u64,
+    connections: u64,
+    rounds: u64,
+    datagram_bytes: usize,
+    in_flight: usize,
+    wait_seconds: f64,
+    timeout_seconds: f64,
+    checks: Vec<Check>,
+}
+
+/// One size in one round.
+#[derive(Serialize)]
+struct Check {
+    result: &'static str,
+    round: u64,
+    datagrams: u64,
+    seconds: f64,
+    connections_ok: usize,
+    connections_failed: usize,
+    findings: Findings,
+    fault: Option<Fault>,
+    again: String,
+}
+
+#[derive(Serialize)]
+struct Fault {
+    kind: &'static str,
+    summary: String,
+    likely: Option<String>,
+}
+
+impl Check {
+    fn of(checked: &Checked, judged: &Judged, round: u64) -> Self {
+        Self {
+            result: match (judged.exit, &judged.found) {
+                (Exit::Ok, _) => "ok",
+                (_, Some(_)) => "failed",
+                (_, None) => "incomplete",
+            },
+            round,
+            datagrams: checked.count,
+            seconds: checked.took.as_secs_f64(),
+            connections_ok: judged.verified,
+            connections_failed: judged.failed,
+            findings: judged.findings,
+            fault: judged.found.as_ref().map(|found| Fault {
+                kind: found.kind.name(),
+                summary: found.what.clone(),
+                likely: found.likely.clone(),
+            }),
+            again: checked.again.clone(),
+        }
+    }
+}

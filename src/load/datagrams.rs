@@ -1,0 +1,410 @@
+//! `load` over datagrams: a thread a socket, and what became of each datagram, and when.
+
+use std::fmt::Write;
+use std::fs::File;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+use std::time::Duration;
+
+use roundtrip_core::Time;
+use roundtrip_core::echo::{DatagramClient, DatagramClientConfig, DatagramFate, DatagramOutcome, Schedule};
+use roundtrip_std::{
+    Clock, DatagramAddress, DatagramSocket, DatagramsEnded, Endpoint, SystemClock, connect_datagram,
+};
+use serde::Serialize;
+
+use super::document::{Course, latency_of};
+use super::plan::Plan;
+use super::record::Record;
+use super::report::{latency_line, pace};
+use super::{LEAD, LEAD_EACH, LoadArgs, OPEN_MESSAGES, create, hgrm, length_words, svg, watch, write};
+use crate::client::{self, Signals, Stop};
+use crate::datagrams::{self, Driver};
+use crate::problem::{Exit, Problem, plain};
+use crate::units::{self, bytes, grouped, latency, many, rate};
+use crate::verdict::datagrams::{Checked, Findings, Judged};
+use crate::{cli, driver, json, out};
+
+/// Descriptors of a socket and its driver's wake-up.
+const DESCRIPTORS: u64 = 2;
+
+pub(super) fn run(args: &LoadArgs, name: &str, endpoint: &Endpoint) -> Result<Exit, Problem> {
+    datagrams::refuse_groups(name, endpoint)?;
+    datagrams::refuse("--half-close", args.half_close.is_some(), "they have no end")?;
+    let driver = Driver::new(&args.driver)?;
+    driver::connections("--connections", Some(args.connections), DESCRIPTORS)?;
+    let plan = Plan::new(args)?;
+    let config = config(args, endpoint)?;
+    let seed = args.seed.unwrap_or_else(cli::random_seed);
+    let files = Files {
+        hgrm: args.hgrm.as_deref().map(create).transpose()?,
+        svg: args.svg.as_deref().map(create).transpose()?,
+    };
+    let (stop, clock) = (Stop::on_signals(Signals::StopFirst)?, SystemClock::new());
+    let mut sockets = Vec::new();
+    while sockets.len() < plan.connections && !stop.is_stopped() {
+        let socket = connect_datagram(endpoint, &client::options(&args.client));
+        sockets.push(socket.map_err(|error| Problem::net(name, &error))?);
+    }
+    let start = clock.now().after(LEAD + LEAD_EACH * u32::try_from(sockets.len()).unwrap_or(u32::MAX));
+    let load = Load {
+        plan,
+        driver,
+        config: Arc::new(config),
+        seed,
+        clock,
+        start,
+        stop: &stop,
+        overdue: AtomicBool::new(false),
+        scheduled: AtomicU64::new(0),
+        record: Mutex::new(Record::over(start, &plan)?),
+    };
+    let limit = plan.lasts().filter(|_| plan.rate.is_some());
+    let limit = limit.map(|lasts| start.after(lasts).after(args.client.timeout));
+    let ended = watch::watched(&load, clock, limit, || load.drive(sockets))??;
+    load.tell(args, name, &ended, &files)
+}
+
+fn config(args: &LoadArgs, endpoint: &Endpoint) -> Result<DatagramClientConfig, Problem> {
+    let in_flight = match (args.in_flight, args.rate) {
+        (Some(datagrams), _) => driver::in_memory(datagrams),
+        (None, None) => 1,
+        (None, Some(_)) => OPEN_MESSAGES,
+    };
+    datagrams::check_size("--size", args.size, endpoint)?;
+    let builder = DatagramClientConfig::builder().size(args.size).in_flight(in_flight);
+    Ok(builder.timeout(Some(args.client.timeout)).build()?)
+}
+
+struct Files<'a> {
+    hgrm: Option<(File, &'a str)>,
+    svg: Option<(File, &'a str)>,
+}
+
+type Ended = DatagramsEnded<DatagramOutcome>;
+
+struct Load<'a> {
+    plan: Plan,
+    driver: Driver,
+    config: Arc<DatagramClientConfig>,
+    seed: u64,
+    clock: SystemClock,
+    start: Time,
+    stop: &'a Stop,
+    overdue: AtomicBool,
+    /// Datagrams that are to be sent by the sockets that began, if that is known.
+    scheduled: AtomicU64,
+    record: Mutex<Record>,
+}
+
+impl watch::Watched for Load<'_> {
+    fn record(&self) -> Record {
+        self.record.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn start(&self) -> Time {
+        self.start
+    }
+
+    fn give_up(&self) {
+        if !self.stop.is_stopped() {
+            self.overdue.store(true, Ordering::Relaxed);
+            self.stop.stop();
+        }
+    }
+}
+
+impl Load<'_> {
+    fn drive(&self, sockets: Vec<DatagramSocket>) -> Result<Vec<Ended>, Problem> {
+        let ended = thread::scope(|scope| {
+            let work = |(index, socket)| {
+                let drive = move || self.drive_one(index, socket);
+                thread::Builder::new().name("load".into()).spawn_scoped(scope, drive)
+            };
+            let threads: Vec<_> = sockets.into_iter().enumerate().map(work).collect();
+            threads.into_iter().map(datagrams::join).collect::<Result<Vec<Ended>, _>>()
+        });
+        ended.map_err(|error| Problem::system("cannot run so many sockets", &error))
+    }
+
+    fn drive_one(&self, index: usize, socket: DatagramSocket) -> std::io::Result<Ended> {
+        let begins = self.plan.begins(index);
+        let schedule = self.plan.schedule(index, self.start, begins);
+        self.scheduled.fetch_add(schedule.messages, Ordering::Relaxed);
+        // Each thread has a record of its own, and leaves it to all at times: none waits for another at each datagram.
+        let mut own = Own { load: self, record: None };
+        let server = datagrams::peer(&socket)?;
+        let machine = |now| self.client(index, schedule, server, now);
+        let reach = |control| self.stop.watch(&control);
+        let ended = self.driver.drive(self.clock, socket, reach, machine, |fate| own.add(fate));
+        drop(own);
+        if let Ok(ended) = &ended {
+            self.give_up(&schedule, ended.outcome.counts.sent);
+        }
+        ended
+    }
+
+    fn client(
+        &self,
+        index: usize,
+        schedule: Schedule,
+        server: DatagramAddress,
+        now: Time,
+    ) -> DatagramClient<DatagramAddress> {
+        let seed = self.seed.wrapping_add(index as u64);
+        DatagramClient::new(Arc::clone(&self.config), schedule, server, seed, now)
+    }
+
+    /// In an open loop: what was due and was not sent.
+    fn give_up(&self, schedule: &Schedule, sent: u64) {
+        let now = self.clock.now();
+        let mut record = self.record.lock().unwrap_or_else(PoisonError::into_inner);
+        for number in sent..schedule.messages {
+            let Some(due) = schedule.due(number).filter(|due| *due < now) else { break };
+            record.give_up(due, false, now);
+        }
+    }
+
+    /// Writes the files and prints the result.
+    fn tell(&self, args: &LoadArgs, name: &str, ended: &[Ended], files: &Files<'_>) -> Result<Exit, Problem> {
+        let took = datagrams::latest(ended).since(self.start).max(self.plan.lasts().unwrap_or_default());
+        let checked = Checked {
+            count: ended.iter().map(|ended| ended.outcome.counts.sent).max().unwrap_or(0),
+            size: self.config.size() as u64,
+            wait: self.config.wait(),
+            timeout: args.client.timeout,
+            took,
+            connections: self.plan.connections,
+            round: None,
+            again: self.again(args, name),
+        };
+        let failure =
+            ended.iter().find_map(|ended| ended.failure.as_ref()).map(|failed| plain(&failed.error));
+        let judged = Judged::of(&checked, ended, failure);
+        if let Some(why) = judged.unreachable() {
+            return Err(datagrams::unreachable(name, why));
+        }
+        let record = watch::Watched::record(self);
+        let report = Report { load: self, checked, judged, record, took };
+        let (head, told) = (report.headline(), report.lines());
+        let written = [
+            files.hgrm.as_ref().map(|file| write(file, &hgrm::text(&report.record.latency))),
+            files.svg.as_ref().map(|file| {
+                write(file, &svg::picture(&head, &told, &report.checked.again, &report.record, took))
+            }),
+        ];
+        let mut exit = report.exit();
+        // What a file lacks makes the load incomplete; the result is told all the same.
+        for problem in written.into_iter().flatten().filter_map(Result::err) {
+            exit = if exit == Exit::Ok { Exit::Incomplete } else { exit };
+            out::complain(problem);
+        }
+        if args.json {
+            json::deliver(&report.document(args, name, exit))?;
+        } else {
+            out::deliver(told)?;
+        }
+        Ok(exit)
+    }
+
+    fn again(&self, args: &LoadArgs, name: &str) -> String {
+        let mut words = vec![format!("roundtrip load {}", units::quoted(name))];
+        words.push(format!("-c {} --size {} --seed {}", args.connections, args.size, self.seed));
+        words.push(length_words(&self.plan));
+        let options = [
+            args.rate.map(|rate| format!("--rate {rate}")),
+            args.in_flight.map(|datagrams| format!("--in-flight {datagrams}")),
+            args.ramp.map(|ramp| format!("--ramp {}", units::duration(ramp))),
+        ];
+        words.extend(options.into_iter().flatten());
+        words.extend(args.driver.again());
+        words.extend(args.client.again());
+        words.join(" ")
+    }
+}
+
+/// What one socket measured since it last left it to all.
+struct Own<'a, 'l> {
+    load: &'a Load<'l>,
+    record: Option<Record>,
+}
+
+/// Datagrams after which a record is left to all.
+const PORTION: u64 = 256;
+
+impl Own<'_, '_> {
+    fn add(&mut self, fate: DatagramFate) {
+        let plan = &self.load.plan;
+        if self.record.is_none() {
+            self.record = Record::over(self.load.start, plan).ok();
+        }
+        let Some(record) = &mut self.record else { return };
+        match fate {
+            DatagramFate::Back(trip) => record.add(trip),
+            DatagramFate::GivenUp(due) => record.give_up(due, true, self.load.clock.now()),
+        }
+        if record.latency.len() >= PORTION {
+            self.leave();
+        }
+    }
+
+    fn leave(&mut self) {
+        if let Some(own) = self.record.take() {
+            self.load.record.lock().unwrap_or_else(PoisonError::into_inner).merge(&own);
+        }
+    }
+}
+
+impl Drop for Own<'_, '_> {
+    fn drop(&mut self) {
+        self.leave();
+    }
+}
+
+struct Report<'a> {
+    load: &'a Load<'a>,
+    checked: Checked,
+    judged: Judged,
+    record: Record,
+    took: Duration,
+}
+
+impl Report<'_> {
+    /// Datagrams that were to be sent and were not.
+    fn unsent(&self) -> u64 {
+        let scheduled = self.load.scheduled.load(Ordering::Relaxed);
+        let is_known = scheduled < u64::MAX / 2;
+        if is_known { scheduled.saturating_sub(self.judged.findings.sent) } else { 0 }
+    }
+
+    fn is_overdue(&self) -> bool {
+        self.load.overdue.load(Ordering::Relaxed) && self.unsent() > 0
+    }
+
+    fn exit(&self) -> Exit {
+        let is_whole = !self.is_overdue() && self.judged.findings.sent > 0;
+        if self.judged.exit == Exit::Ok && !is_whole { Exit::Incomplete } else { self.judged.exit }
+    }
+
+    fn headline(&self) -> String {
+        let findings = &self.judged.findings;
+        let what = format!("{} of {}", many(findings.back, "datagram"), bytes(self.checked.size));
+        let seconds = self.took.as_secs_f64();
+        match &self.judged.found {
+            Some(found) => format!("FAIL  {}", found.what),
+            None if self.is_overdue() => format!(
+                "INCOMPLETE  the rate was not reached: {} never sent; {what} back, {seconds:.3} s",
+                many(self.unsent(), "datagram")
+            ),
+            None if self.exit() == Exit::Ok => format!("ok  {what} back, once and in order, {seconds:.3} s"),
+            None => format!("INCOMPLETE  stopped; {what} back, {seconds:.3} s"),
+        }
+    }
+
+    fn lines(&self) -> String {
+        let (plan, findings) = (&self.load.plan, &self.judged.findings);
+        let sockets = many(plan.connections as u64, "socket");
+        let mut text = self.headline();
+        let _ = match plan.rate {
+            Some(rate) => write!(
+                text,
+                "\n  open loop, {}/s on {sockets}: latency counts from when a datagram was due",
+                grouped(rate)
+            ),
+            None => write!(
+                text,
+                "\n  closed loop on {sockets}: a stall is seen only by what is in flight (--rate sees all of it)"
+            ),
+        };
+        let _ = write!(text, "\n  {}", findings.line());
+        if plan.rate.is_some() {
+            let _ = write!(text, "   late starts {}", grouped(self.record.late));
+            if self.record.late > 0 {
+                let _ = write!(text, " (the latest by {})", latency(self.record.latest));
+            }
+        }
+        latency_line(&mut text, &self.record);
+        let (there, back) = (self.per_second(findings.sent), self.per_second(findings.back));
+        #[expect(clippy::cast_precision_loss, reason = "told to three digits")]
+        let size = self.checked.size as f64;
+        let _ = write!(
+            text,
+            "\n  {} datagrams/s, {} there, {} back",
+            pace(back),
+            rate(there * size),
+            rate(back * size)
+        );
+        if let Some(likely) = self.judged.found.as_ref().and_then(|found| found.likely.as_ref()) {
+            let _ = write!(text, "\n  likely: {likely}\n  again: {}", self.checked.again);
+        }
+        text
+    }
+
+    #[expect(clippy::cast_precision_loss, reason = "told to a few digits")]
+    fn per_second(&self, count: u64) -> f64 {
+        let seconds = self.took.as_secs_f64();
+        if seconds > 0.0 { count as f64 / seconds } else { 0.0 }
+    }
+
+    fn document<'d>(&'d self, args: &LoadArgs, name: &'d str, exit: Exit) -> Document<'d> {
+        let scheduled = self.load.scheduled.load(Ordering::Relaxed);
+        Document {
+            result: match (exit, &self.judged.found) {
+                (Exit::Ok, _) => "ok",
+                (_, Some(_)) => "failed",
+                (_, None) => "incomplete",
+            },
+            exit: exit as u8,
+            endpoint: name,
+            driver: self.load.driver.name(),
+            seed: self.load.seed,
+            r#loop: if args.rate.is_some() { "open" } else { "closed" },
+            connections: args.connections,
+            datagram_bytes: self.checked.size,
+            in_flight: self.load.config.in_flight(),
+            rate_per_second: args.rate,
+            wait_seconds: self.checked.wait.as_secs_f64(),
+            timeout_seconds: self.checked.timeout.as_secs_f64(),
+            seconds: self.took.as_secs_f64(),
+            scheduled: (scheduled < u64::MAX / 2).then_some(scheduled),
+            findings: self.judged.findings,
+            late_starts: args.rate.map(|_| self.record.late),
+            latest_start_seconds: args.rate.map(|_| self.record.latest.as_secs_f64()),
+            latency_seconds: latency_of(&self.record),
+            datagrams_per_second: self.per_second(self.judged.findings.back),
+            fault: self.judged.found.as_ref().map(|found| found.what.as_str()),
+            kind: self.judged.found.as_ref().map(|found| found.kind.name()),
+            course: Course::of(&self.record),
+            again: &self.checked.again,
+        }
+    }
+}
+
+/// What `load --json` prints over datagrams: `docs/schema/load.json`.
+#[derive(Serialize)]
+struct Document<'a> {
+    result: &'static str,
+    exit: u8,
+    endpoint: &'a str,
+    driver: &'static str,
+    seed: u64,
+    r#loop: &'static str,
+    connections: u64,
+    datagram_bytes: u64,
+    in_flight: usize,
+    rate_per_second: Option<u64>,
+    wait_seconds: f64,
+    timeout_seconds: f64,
+    seconds: f64,
+    scheduled: Option<u64>,
+    findings: Findings,
+    late_starts: Option<u64>,
+    latest_start_seconds: Option<f64>,
+    latency_seconds: Option<std::collections::BTreeMap<&'static str, f64>>,
+    datagrams_per_second: f64,
+    kind: Option<&'static str>,
+    fault: Option<&'a str>,
+    course: Course,
+    again: &'a str,
+}

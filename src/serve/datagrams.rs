@@ -1,0 +1,209 @@
+//! `serve` over datagrams: one machine a socket, and what came of it.
+
+use std::fmt::Write;
+use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
+
+use roundtrip_core::Time;
+use roundtrip_core::echo::{
+    DatagramEcho, DatagramEchoConfig, DatagramEchoOutcome, End, Unanswered, UnansweredCause,
+};
+use roundtrip_std::{
+    BindOptions, Clock, DatagramAddress, DatagramSocket, DatagramsEnded, Endpoint, SystemClock, bind_datagram,
+};
+
+use crate::cli::ServeArgs;
+use crate::client::Stop;
+use crate::datagrams::{self, Driver};
+use crate::out::Complaints;
+use crate::problem::{Exit, Problem, plain};
+use crate::units::grouped;
+
+/// The shortest time between two lines about datagrams that are not answered.
+const COMPLAINT_PAUSE: Duration = Duration::from_secs(5);
+
+/// The sockets of datagrams that are served, before they are.
+pub(super) struct Sockets {
+    driver: Driver,
+    config: Arc<DatagramEchoConfig>,
+    bound: Vec<(DatagramSocket, Endpoint)>,
+}
+
+/// Those that are being served.
+pub(super) struct Servers {
+    stop: Arc<Stop>,
+    threads: Vec<thread::JoinHandle<Result<DatagramsEnded<DatagramEchoOutcome>, Problem>>>,
+    names: Vec<String>,
+    complaints: Arc<Complaints>,
+}
+
+impl Sockets {
+    /// Binds those of `endpoints` that are of datagrams; none if there are none.
+    pub(super) fn bind(args: &ServeArgs, endpoints: &[(&str, Endpoint)]) -> Result<Option<Self>, Problem> {
+        let named: Vec<_> = endpoints.iter().filter(|(_, endpoint)| endpoint.is_datagram()).collect();
+        if named.is_empty() {
+            return match args.max_rate {
+                Some(_) => Err(Problem::usage(
+                    "--max-rate is for datagrams, and there are none",
+                    "leave out --max-rate, or listen on udp:HOST:PORT as well",
+                )),
+                None => Ok(None),
+            };
+        }
+        let has_streams = named.len() < endpoints.len();
+        refuse_options(args, has_streams)?;
+        let driver = Driver::new(&args.driver)?;
+        let mut config = DatagramEchoConfig::builder();
+        if let Some(rate) = args.max_rate {
+            config = config.rate(rate.0);
+        }
+        let config = Arc::new(config.drain(args.drain.max(Duration::from_nanos(1))).build()?);
+        let options = BindOptions { family: args.family(), socket_buffer: args.socket_buffer };
+        let mut sockets = Vec::new();
+        for (name, endpoint) in named {
+            datagrams::refuse_groups(name, endpoint)?;
+            let socket = bind_datagram(endpoint, &options).map_err(|error| Problem::net(name, &error))?;
+            let bound = socket.local_endpoint().map_err(|error| Problem::system("cannot serve", &error))?;
+            refuse_everybody(name, &bound)?;
+            sockets.push((socket, bound));
+        }
+        Ok(Some(Self { driver, config, bound: sockets }))
+    }
+
+    /// Where they are.
+    pub(super) fn endpoints(&self) -> impl Iterator<Item = &Endpoint> {
+        self.bound.iter().map(|(_, endpoint)| endpoint)
+    }
+
+    /// Serves each on a thread of its own.
+    pub(super) fn serve(self, stop: &Arc<Stop>) -> Result<Servers, Problem> {
+        let failed = |error: std::io::Error| Problem::system("cannot serve", &error);
+        let complaints = Arc::new(Complaints::new().map_err(failed)?);
+        let mut servers = Servers {
+            stop: Arc::clone(stop),
+            threads: Vec::new(),
+            names: Vec::new(),
+            complaints: Arc::clone(&complaints),
+        };
+        for (socket, endpoint) in self.bound {
+            let name = endpoint.to_string();
+            let port = if let Endpoint::Udp { port, .. } = endpoint { Some(port) } else { None };
+            let (driver, config) = (self.driver, Arc::clone(&self.config));
+            let (stop, complaints) = (Arc::clone(stop), Arc::clone(&complaints));
+            let clock = SystemClock::new();
+            let mut told = Told { name: name.clone(), last: None, unsaid: 0, clock, complaints };
+            let serve = move || {
+                let reach = |control| stop.watch(&control);
+                let echo = |now| DatagramEcho::new(config, port, now);
+                let ended = driver.drive(clock, socket, reach, echo, |unanswered| told.tell(&unanswered));
+                ended.map_err(|error| Problem::system("cannot serve", &error))
+            };
+            let thread = thread::Builder::new().name("datagrams".into()).spawn(serve).map_err(failed)?;
+            servers.threads.push(thread);
+            servers.names.push(name);
+        }
+        Ok(servers)
+    }
+}
+
+impl Servers {
+    /// Waits until they are done, and says what came of each. Whether none of them was cut off, or failed.
+    pub(super) fn join(self) -> Result<bool, Problem> {
+        let mut is_whole = true;
+        for (thread, name) in self.threads.into_iter().zip(self.names) {
+            let ended = thread.join().unwrap_or_else(|_panic| {
+                let cause = format!("a bug of this program broke {name}");
+                Err(Problem::new(Exit::Internal, cause, "report it, with what is printed above"))
+            });
+            let ended = match ended {
+                Ok(ended) => ended,
+                Err(problem) => {
+                    self.stop.stop();
+                    return Err(problem);
+                }
+            };
+            let DatagramEchoOutcome { end, received, echoed, unanswered, unsent } = ended.outcome;
+            let mut line = format!("{name}: {} came, {} echoed", grouped(received), grouped(echoed));
+            for (count, what) in [
+                (unanswered, "not answered"),
+                (unsent, "not sent"),
+                (ended.overflowed, "dropped by the system, for they came faster than they were read"),
+            ] {
+                if count > 0 {
+                    let _ = write!(line, ", {} {what}", grouped(count));
+                }
+            }
+            if let (End::Failed(_), Some(failure)) = (end, &ended.failure) {
+                let _ = write!(line, "; {}", plain(&failure.error));
+            }
+            self.complaints.complain(line);
+            is_whole &= end == End::Stopped;
+        }
+        self.complaints.flush();
+        Ok(is_whole)
+    }
+}
+
+/// What was said of datagrams that are not answered.
+struct Told {
+    name: String,
+    last: Option<Time>,
+    unsaid: u64,
+    clock: SystemClock,
+    complaints: Arc<Complaints>,
+}
+
+impl Told {
+    fn tell(&mut self, unanswered: &Unanswered<DatagramAddress>) {
+        let now = self.clock.now();
+        if self.last.is_some_and(|last| now.since(last) < COMPLAINT_PAUSE) {
+            self.unsaid += 1;
+            return;
+        }
+        let why = match unanswered.cause {
+            UnansweredCause::WellKnownPort => "a well-known port: what is there may answer for ever",
+            UnansweredCause::OwnPort => "the port of this server: what is there may answer for ever",
+            UnansweredCause::NoSender => "no socket that can be answered",
+            UnansweredCause::Loop => "the same datagram again and again: it may be going round",
+            UnansweredCause::TooLong => "a datagram of more than 64 KiB",
+            _ => "not to be answered",
+        };
+        let mut line = format!("{}: not answered: {}, {why}", self.name, unanswered.from);
+        if self.unsaid > 0 {
+            let _ = write!(line, " ({} more since the last line)", grouped(self.unsaid));
+        }
+        (self.last, self.unsaid) = (Some(now), 0);
+        self.complaints.complain(line);
+    }
+}
+
+/// What means nothing over datagrams, or nothing beside them.
+fn refuse_options(args: &ServeArgs, has_streams: bool) -> Result<(), Problem> {
+    let one = "there are no connections, of which one could be waited for";
+    datagrams::refuse("--once", args.once, one)?;
+    datagrams::refuse("--record", args.record.is_some(), "there are no sessions")?;
+    datagrams::refuse("--tls-cert", args.tls.is_given(), "TLS is for streams")?;
+    for (option, is_given) in [
+        ("--max-conns", args.max_conns.is_some()),
+        ("--max-per-source", args.max_per_source.is_some()),
+        ("--idle", args.idle.is_some()),
+        ("--half-close-idle", args.half_close_idle.is_some()),
+        ("--max-age", args.max_age.is_some()),
+    ] {
+        datagrams::refuse(option, is_given && !has_streams, "there are no connections")?;
+    }
+    Ok(())
+}
+
+/// Answers to whoever asks leave from the address that was asked, and so a socket has one.
+fn refuse_everybody(name: &str, bound: &Endpoint) -> Result<(), Problem> {
+    let Endpoint::Udp { host, port, .. } = bound else { return Ok(()) };
+    if host.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_unspecified()) {
+        return Err(Problem::usage(
+            format!("{name} is all addresses: an answer might leave from another one than was asked"),
+            format!("name each address to serve, as in udp:127.0.0.1:{port} for this machine alone"),
+        ));
+    }
+    Ok(())
+}

@@ -1,0 +1,308 @@
+//! A verdict over datagrams, in words.
+
+use std::fmt::Write;
+use std::time::Duration;
+
+use roundtrip_core::echo::{DatagramOutcome, DatagramVerdict};
+use roundtrip_std::DatagramsEnded;
+use serde::Serialize;
+
+use crate::problem::Exit;
+use crate::units::{bytes, duration, grouped, many};
+
+/// The longest payload that Ethernet carries in one piece, bytes: 1,500 less the headers of IPv4 and UDP.
+const ONE_FRAME: u64 = 1472;
+
+/// What was checked.
+pub(crate) struct Checked {
+    /// Datagrams on each socket.
+    pub(crate) count: u64,
+    /// Bytes of each.
+    pub(crate) size: u64,
+    /// One that is not back by then is lost.
+    pub(crate) wait: Duration,
+    /// The longest time without one that came back.
+    pub(crate) timeout: Duration,
+    pub(crate) took: Duration,
+    pub(crate) connections: usize,
+    /// Which of how many rounds it was, if there are several.
+    pub(crate) round: Option<(u64, u64)>,
+    /// The command that does the same again.
+    pub(crate) again: String,
+}
+
+/// What became of the datagrams of all sockets.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub(crate) struct Findings {
+    pub(crate) sent: u64,
+    pub(crate) back: u64,
+    pub(crate) lost: u64,
+    pub(crate) late: u64,
+    pub(crate) duplicated: u64,
+    pub(crate) reordered: u64,
+    pub(crate) corrupted: u64,
+    pub(crate) strays: u64,
+    /// The most that were lost one after the other on a socket.
+    pub(crate) longest_loss: u64,
+    /// The number of the first that was given up, on the first socket on which one was.
+    pub(crate) first_lost: Option<u64>,
+    pub(crate) first_corrupted: Option<u64>,
+    /// Came back, and were dropped here because they were not read in time; where the system tells.
+    pub(crate) overflowed: u64,
+}
+
+/// What came of it.
+pub(crate) struct Judged {
+    pub(crate) exit: Exit,
+    /// Sockets on which all was well, and on which it was not.
+    pub(crate) verified: usize,
+    pub(crate) failed: usize,
+    pub(crate) findings: Findings,
+    pub(crate) found: Option<Found>,
+    /// What the system said, if nobody was ever there.
+    unreachable: Option<String>,
+}
+
+/// The worst of what was found.
+pub(crate) struct Found {
+    pub(crate) kind: Kind,
+    pub(crate) what: String,
+    /// The cause that a person should look for first.
+    pub(crate) likely: Option<String>,
+}
+
+/// The kinds of what can be found, the worst first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    TooLong,
+    Gone,
+    Failed,
+    Corrupted,
+    Strays,
+    TimedOut,
+    Lost,
+    Late,
+    Duplicated,
+    Reordered,
+}
+
+impl Kind {
+    /// As documents have it.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::TooLong => "too_long",
+            Self::Gone => "gone",
+            Self::Failed => "failed",
+            Self::Corrupted => "corrupted",
+            Self::Strays => "strays",
+            Self::TimedOut => "timed_out",
+            Self::Lost => "lost",
+            Self::Late => "late",
+            Self::Duplicated => "duplicated",
+            Self::Reordered => "reordered",
+        }
+    }
+}
+
+impl Findings {
+    fn of(ended: &[DatagramsEnded<DatagramOutcome>]) -> Self {
+        let mut sum = Self::default();
+        for DatagramsEnded { outcome, overflowed, .. } in ended {
+            let counts = outcome.counts;
+            sum.sent += counts.sent;
+            sum.back += counts.back;
+            sum.lost += counts.lost;
+            sum.late += counts.late;
+            sum.duplicated += counts.duplicated;
+            sum.reordered += counts.reordered;
+            sum.corrupted += counts.corrupted;
+            sum.strays += counts.strays;
+            sum.longest_loss = sum.longest_loss.max(counts.longest_loss);
+            sum.first_lost = sum.first_lost.or(counts.first_lost);
+            sum.first_corrupted = sum.first_corrupted.or(counts.first_corrupted);
+            sum.overflowed += overflowed;
+        }
+        sum
+    }
+
+    /// Whether anything came at all.
+    const fn is_silent(&self) -> bool {
+        self.back + self.late + self.duplicated + self.corrupted + self.strays == 0
+    }
+
+    /// `sent 8,334   back 8,322   lost 12 …`
+    pub(crate) fn line(&self) -> String {
+        let counts = [
+            ("sent", self.sent),
+            ("back", self.back),
+            ("lost", self.lost),
+            ("late", self.late),
+            ("duplicated", self.duplicated),
+            ("reordered", self.reordered),
+            ("corrupted", self.corrupted),
+            ("strays", self.strays),
+        ];
+        counts.map(|(name, count)| format!("{name} {}", grouped(count))).join("   ")
+    }
+}
+
+impl Judged {
+    /// From what came of each socket, and what the system said first, if it said something.
+    pub(crate) fn of(
+        checked: &Checked,
+        ended: &[DatagramsEnded<DatagramOutcome>],
+        failure: Option<String>,
+    ) -> Self {
+        let findings = Findings::of(ended);
+        let has = |verdict| ended.iter().any(|ended| ended.outcome.verdict == verdict);
+        let verified =
+            ended.iter().filter(|ended| ended.outcome.verdict == DatagramVerdict::Verified).count();
+        let is_over = |verdict| matches!(verdict, DatagramVerdict::Stopped | DatagramVerdict::Aborted);
+        let failed = ended.iter().filter(|ended| !is_over(ended.outcome.verdict)).count() - verified;
+        let kind = if failed == 0 {
+            None
+        } else if has(DatagramVerdict::TooLong) {
+            Some(Kind::TooLong)
+        } else if has(DatagramVerdict::Refused) {
+            Some(Kind::Gone)
+        } else if has(DatagramVerdict::Failed) {
+            Some(Kind::Failed)
+        } else if findings.corrupted > 0 {
+            Some(Kind::Corrupted)
+        } else if findings.strays > 0 {
+            Some(Kind::Strays)
+        } else if has(DatagramVerdict::TimedOut) || findings.is_silent() {
+            Some(Kind::TimedOut)
+        } else if findings.lost > 0 {
+            Some(Kind::Lost)
+        } else if findings.late > 0 {
+            Some(Kind::Late)
+        } else if findings.duplicated > 0 {
+            Some(Kind::Duplicated)
+        } else {
+            Some(Kind::Reordered)
+        };
+        let words = failure.unwrap_or_else(|| "nobody is there".to_owned());
+        let is_unreachable = matches!(kind, Some(Kind::Gone | Kind::Failed)) && findings.is_silent();
+        let exit = match kind {
+            Some(Kind::TimedOut) => Exit::Incomplete,
+            Some(_) => Exit::Failed,
+            None if verified == checked.connections => Exit::Ok,
+            None => Exit::Incomplete,
+        };
+        let found = kind.map(|kind| Found {
+            kind,
+            what: what(kind, checked, &findings, &words),
+            likely: likely(kind, checked, &findings),
+        });
+        let unreachable = is_unreachable.then_some(words);
+        Self { exit, verified, failed, findings, found, unreachable }
+    }
+
+    /// What the system said, if nobody was ever there.
+    pub(crate) fn unreachable(&self) -> Option<&str> {
+        self.unreachable.as_deref()
+    }
+
+    /// The lines to print.
+    pub(crate) fn lines(&self, checked: &Checked) -> String {
+        let mut text = match &self.found {
+            Some(found) => format!("FAIL  {}", found.what),
+            None if self.exit == Exit::Ok => {
+                let each = format!("{} of {}", many(checked.count, "datagram"), bytes(checked.size));
+                let all = match checked.connections {
+                    1 => each,
+                    sockets => format!("{}, {each} each,", many(sockets as u64, "socket")),
+                };
+                format!("ok  {all} back, once and in order, {:.3} s", checked.took.as_secs_f64())
+            }
+            None => format!("INCOMPLETE  stopped after {} came back", many(self.findings.back, "datagram")),
+        };
+        if let Some((round, of)) = checked.round {
+            let _ = write!(text, ", round {} of {}", grouped(round), grouped(of));
+        }
+        let Some(found) = &self.found else { return text };
+        let _ = write!(text, "\n  {}", self.findings.line());
+        if let Some(first) = self.findings.first_lost {
+            let run = grouped(self.findings.longest_loss);
+            let _ = write!(text, "\n  first lost: number {first}, counted from 0; at most {run} in a row");
+        }
+        if let Some(first) = self.findings.first_corrupted {
+            let _ = write!(text, "\n  first corrupted: number {first}, counted from 0");
+        }
+        if let Some(likely) = &found.likely {
+            let _ = write!(text, "\n  likely: {likely}");
+        }
+        if checked.connections > 1 {
+            let (failed, ok) = (grouped(self.failed as u64), grouped(self.verified as u64));
+            let _ = write!(text, "\n  {failed} sockets of {} failed, {ok} ok", checked.connections);
+        }
+        let _ = write!(text, "\n  again: {}", checked.again);
+        text
+    }
+}
+
+fn what(kind: Kind, checked: &Checked, findings: &Findings, words: &str) -> String {
+    let of_all = |count: u64| format!("{} of {}", grouped(count), many(findings.sent, "datagram"));
+    let back = of_all(findings.back);
+    match kind {
+        Kind::TooLong => {
+            format!("too long: the system sends no datagrams of {} there", bytes(checked.size))
+        }
+        Kind::Gone => format!("peer gone: {words}, after {back} came back"),
+        Kind::Failed => format!("cannot go on: {words}, after {back} came back"),
+        Kind::Corrupted => {
+            format!(
+                "corrupted: {} came with other bytes than were sent",
+                many(findings.corrupted, "datagram")
+            )
+        }
+        Kind::Strays => format!("strays: {} came that were never sent", many(findings.strays, "datagram")),
+        Kind::TimedOut if findings.is_silent() => {
+            format!("timed out: none of {} came back", many(findings.sent, "datagram"))
+        }
+        Kind::TimedOut => {
+            format!("timed out: {back} came back, then none for {}", duration(checked.timeout))
+        }
+        Kind::Lost => format!("lost: {} did not come back", of_all(findings.lost)),
+        Kind::Late => {
+            format!("late: {} came back after more than {}", of_all(findings.late), duration(checked.wait))
+        }
+        Kind::Duplicated => {
+            format!("duplicated: {} came once more than sent", many(findings.duplicated, "datagram"))
+        }
+        Kind::Reordered => {
+            format!("reordered: {} came after one that was sent later", of_all(findings.reordered))
+        }
+    }
+}
+
+fn likely(kind: Kind, checked: &Checked, findings: &Findings) -> Option<String> {
+    let is_cut = checked.size > ONE_FRAME;
+    let words = match kind {
+        Kind::TooLong => "the path has a smaller MTU, or the socket a limit: a smaller --write shows which",
+        Kind::Gone => "the server ended",
+        Kind::Failed => return None,
+        Kind::Corrupted => "a program on the path changes the bytes, or nobody uses UDP's checksum (RFC 768)",
+        Kind::Strays => "the peer is no echo server, or sends more than an echo",
+        Kind::TimedOut if findings.is_silent() && is_cut => {
+            "nobody echoes there, or the path carries no fragments: --write 1200 shows which"
+        }
+        Kind::TimedOut if findings.is_silent() => "nobody echoes there, or a firewall drops it",
+        Kind::TimedOut => "the server, or something on the path, is stuck",
+        Kind::Lost if findings.overflowed > 0 => {
+            return Some(format!(
+                "{} of them came back and were dropped here, because they were not read in time: use a smaller --window",
+                grouped(findings.overflowed)
+            ));
+        }
+        Kind::Lost if is_cut => "the path loses fragments: --write 1200 shows whether it is only that",
+        Kind::Lost => {
+            "a queue is full, of the server or on the path: a smaller --window shows whether it is only that"
+        }
+        Kind::Late => "a long queue on the path, or a server that is slow: --wait says how long to wait",
+        Kind::Duplicated => "there are two ways on the path, or a link that repeats what it takes for lost",
+        Kind::Reordered => "there are several ways on the path",
+    };
+    Some(words.to_owned())
+}
