@@ -70,7 +70,7 @@ fn problem(name: &str, error: &NetError) -> Problem {
     }
     let told = TOLD.iter().find(|told| told.0 == kind).map(|told| told.1);
     // No such device: no kind says so.
-    let no_device = error.source.raw_os_error() == Some(NO_DEVICE);
+    let no_device = cfg!(unix) && error.source.raw_os_error() == Some(NO_DEVICE);
     let advice =
         told.or_else(|| no_device.then_some("no interface leads there: name one by its address, with if="));
     match advice.filter(|_| name.starts_with("udp:") && (is_bound || stage == Stage::Connect)) {
@@ -100,5 +100,5 @@ const TOLD: [(ErrorKind, &str); 5] = [
     ),
 ];
 
-/// `ENODEV` of Linux.
+/// `ENODEV`.
 const NO_DEVICE: i32 = 19;

@@ -19,7 +19,8 @@ pub struct ListenerConfig {
     pub count: Option<u64>,
     /// After so long.
     pub limit: Option<Duration>,
-    /// After the end mark of a sender: at once if nothing of it is missing, else when nothing came of it for so long.
+    /// After the end mark of a sender: at once if nothing of it is missing, else when nothing that was missing came for so
+    /// long.
     pub settle: Option<Duration>,
 }
 
@@ -112,12 +113,14 @@ impl<A: Address> Listener<A> {
                 self.report.plain += 1;
                 true
             }
-            Some(Numbered::Message { sender, number, .. }) => match self.follow(now, sender, &peer) {
-                Some(tracker) => tracker.seen(number) != Seen::Twice,
-                None => true,
-            },
+            Some(Numbered::Message { sender, number, .. }) => {
+                let is_new =
+                    self.follow(sender, &peer).is_none_or(|tracker| tracker.seen(number) != Seen::Twice);
+                self.keep_settling(now, sender, is_new);
+                is_new
+            }
             Some(Numbered::End { sender, total }) => {
-                if let Some(tracker) = self.follow(now, sender, &peer) {
+                if let Some(tracker) = self.follow(sender, &peer) {
                     tracker.ended(total);
                     if let Some(settle) = self.config.settle {
                         self.settles.get_or_insert((sender, now.after(settle)));
@@ -141,13 +144,18 @@ impl<A: Address> Listener<A> {
         }
     }
 
-    /// What is known of this sender; none if there are too many.
-    fn follow(&mut self, now: Time, sender: Sender, from: &A) -> Option<&mut Tracker> {
+    /// Something came of what is waited for, and so more may: not with the end mark once more, or a message.
+    fn keep_settling(&mut self, now: Time, sender: Sender, is_new: bool) {
         if let (Some((settling, until)), Some(settle)) = (&mut self.settles, self.config.settle)
+            && is_new
             && *settling == sender
         {
             *until = now.after(settle);
         }
+    }
+
+    /// What is known of this sender; none if there are too many.
+    fn follow(&mut self, sender: Sender, from: &A) -> Option<&mut Tracker> {
         let senders = &mut self.report.senders;
         if senders.len() >= SENDERS && !senders.contains_key(&sender) {
             self.report.unfollowed += 1;
@@ -304,8 +312,10 @@ mod tests {
         assert_eq!(bench.ending(), Some(Ending::EndMark));
         let mut bench = Bench::new(ONCE);
         bench.hear_all(&["@a#1 x", "@a!3"]);
-        // Others do not keep it waiting.
-        bench.hear(early, "@b#1 x");
+        // Others do not keep it waiting, nor what is known already.
+        for message in ["@b#1 x", "@a#1 x", "@a!3"] {
+            bench.hear(early, message);
+        }
         bench.settle(Time::ZERO.after(SETTLE));
         assert_eq!(bench.ending(), Some(Ending::EndMark));
         assert!(!bench.over.unwrap().1.is_whole());

@@ -60,7 +60,7 @@ pub fn bind_datagram(endpoint: &Endpoint, options: &BindOptions) -> Result<Datag
 }
 
 /// Connects to the first of the endpoint's addresses to which there is a way, in the resolver's order. Whether anybody is
-/// there, only an answer tells, or a [refusal](crate::classify::Unsent::Refused).
+/// there, only an answer tells, or a [refusal](roundtrip_core::datagram::Unsent::Refused).
 ///
 /// Where the address is a group's, or the endpoint is `broadcast`, datagrams leave by the interface `if=`, those to a
 /// group one hop far and to this machine as well (`IP_MULTICAST_TTL`, `IP_MULTICAST_LOOP`, ip(7)), and nothing is heard
