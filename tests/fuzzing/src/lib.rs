@@ -10,6 +10,7 @@
 //! | `pinger_ops` | operations on a load's session, the same peer | I3–I8; when each message was due, sent and back |
 //! | `admission_ops` | a day at a door | the rules of the door; every stop ends |
 //! | `config_ops` | numbers for every configuration | the documented bounds |
+//! | `datagram_ops` | operations on the machines of datagrams | bounded work, I3–I5, what is answered was asked, every stop ends |
 //! | `schedule` | the choices of a simulated run | every invariant of the scenario |
 //! | `trace_parse` | a trace's file | printed and read back it is the same; its replay holds |
 //! | `report_parse` | a campaign's report | printed and read back it is the same; merging does not panic |
@@ -28,6 +29,7 @@
     reason = "a target panics where something is wrong"
 )]
 
+mod datagrams;
 #[path = "../../../layers/record/src/hash.rs"]
 mod hash;
 #[path = "../../../core/tests/model/mod.rs"]
@@ -42,6 +44,7 @@ pub mod seeds;
 #[path = "../../../src/units.rs"]
 mod units;
 
+pub use datagrams::datagram_ops;
 pub use ops::{admission_ops, client_ops, config_ops, pinger_ops, server_ops};
 pub use parsers::{endpoint_parse, report_parse, script_parse, trace_parse, units_parse};
 pub use records::record_parse;
@@ -52,12 +55,13 @@ pub use schedule::schedule;
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All targets.
-pub const TARGETS: [Target; 13] = [
+pub const TARGETS: [Target; 14] = [
     ("server_ops", server_ops),
     ("client_ops", client_ops),
     ("pinger_ops", pinger_ops),
     ("admission_ops", admission_ops),
     ("config_ops", config_ops),
+    ("datagram_ops", datagram_ops),
     ("schedule", schedule),
     ("trace_parse", trace_parse),
     ("report_parse", report_parse),

@@ -7,8 +7,8 @@ use roundtrip_core::{Machine, Time};
 use roundtrip_net::Endpoint;
 use roundtrip_sim::campaign::Report;
 use roundtrip_sim::choose::{Entity, Family, Site};
-use roundtrip_sim::scenarios::{Echo, Load, Server};
-use roundtrip_sim::{Recording, Simulation, Trace, diagram};
+use roundtrip_sim::scenarios::{Datagrams, Echo, Load, Server};
+use roundtrip_sim::{OverDatagrams, Recording, Simulation, Trace, diagram};
 
 use crate::units;
 
@@ -67,6 +67,7 @@ pub fn trace_parse(bytes: &[u8]) {
                     "echo" => replay(&Echo, &trace),
                     "server" => replay(&Server, &trace),
                     "load" => replay(&Load, &trace),
+                    "datagrams" => replay(&OverDatagrams(Datagrams), &trace),
                     _ => {}
                 }
             }

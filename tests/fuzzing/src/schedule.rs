@@ -8,18 +8,20 @@
 use std::cell::RefCell;
 
 use roundtrip_sim::choose::{Active, Chooser, Entity, Family, FuzzBytes, Replay, Site};
-use roundtrip_sim::scenarios::{Echo, Load, Server};
-use roundtrip_sim::{Reached, Recording, Run, Runner, Simulation, Trace, diagram};
+use roundtrip_sim::scenarios::{Datagrams, Echo, Load, Server};
+use roundtrip_sim::{OverDatagrams, Reached, Recording, Run, Runner, Simulation, Trace, diagram};
 
 /// The version that is written and read.
 const VERSION: u8 = 1;
 /// The scenarios, by their number in an entry.
-pub const SCENARIOS: [&str; 3] = ["echo", "server", "load"];
+pub const SCENARIOS: [&str; 4] = ["echo", "server", "load", "datagrams"];
 
 thread_local! {
     static ECHO: RefCell<Runner<'static, Echo>> = RefCell::new(Runner::new(&Echo));
     static SERVER: RefCell<Runner<'static, Server>> = RefCell::new(Runner::new(&Server));
     static LOAD: RefCell<Runner<'static, Load>> = RefCell::new(Runner::new(&Load));
+    static DATAGRAMS: RefCell<Runner<'static, OverDatagrams<Datagrams>>> =
+        RefCell::new(Runner::new(&OverDatagrams(Datagrams)));
 }
 
 /// Runs the schedule that these bytes are.
@@ -43,7 +45,8 @@ pub fn reached(bytes: &[u8]) -> (usize, Reached) {
         match entry.scenario {
             0 => entry.explain(&Echo),
             1 => entry.explain(&Server),
-            _ => entry.explain(&Load),
+            2 => entry.explain(&Load),
+            _ => entry.explain(&OverDatagrams(Datagrams)),
         }
     }
     (entry.scenario, run.reached)
@@ -57,7 +60,8 @@ pub fn run(bytes: &[u8]) -> Run {
     match entry.scenario {
         0 => ECHO.with_borrow_mut(|runner| runner.run(entry.chooser())),
         1 => SERVER.with_borrow_mut(|runner| runner.run(entry.chooser())),
-        _ => LOAD.with_borrow_mut(|runner| runner.run(entry.chooser())),
+        2 => LOAD.with_borrow_mut(|runner| runner.run(entry.chooser())),
+        _ => DATAGRAMS.with_borrow_mut(|runner| runner.run(entry.chooser())),
     }
 }
 
@@ -99,6 +103,7 @@ pub fn entry_of(trace: &Trace) -> Option<Vec<u8>> {
         "echo" => Some(entry(&Echo, 0, families(), replay()).0),
         "server" => Some(entry(&Server, 1, families(), replay()).0),
         "load" => Some(entry(&Load, 2, families(), replay()).0),
+        "datagrams" => Some(entry(&OverDatagrams(Datagrams), 3, families(), replay()).0),
         _ => None,
     }
 }

@@ -5,8 +5,8 @@ use roundtrip_core::Failure;
 use roundtrip_core::admission::{AcceptError, Limits};
 use roundtrip_sim::campaign::{self, Campaign, Progress};
 use roundtrip_sim::choose::{Faults, Seeded};
-use roundtrip_sim::scenarios::{Echo, Load, Server};
-use roundtrip_sim::{Runner, Simulation, Trace};
+use roundtrip_sim::scenarios::{Datagrams, Echo, Load, Server};
+use roundtrip_sim::{OverDatagrams, Runner, Simulation, Trace};
 
 use crate::model::door::{self, Day, MS};
 use crate::model::op::{ClientSetup, Op, Served, ServerSetup};
@@ -14,7 +14,7 @@ use crate::model::peer::{PeerOp, Visited};
 use crate::model::pinging::{PingSetup, Pinged};
 use crate::model::slicing::{Damage, Slicing};
 use crate::model::wire::{Damaged, Wire};
-use crate::{records, schedule};
+use crate::{datagrams, records, schedule};
 
 /// Runs of each scenario that become an entry.
 const RUNS: u64 = 200;
@@ -31,8 +31,15 @@ pub fn of(target: &str) -> Vec<Vec<u8>> {
         "pinger_ops" => pingers(),
         "admission_ops" => days(),
         "config_ops" => (130..139).flat_map(|tag| [vec![1, tag, 0], vec![1, tag, 7]]).collect(),
-        "schedule" => [runs(&Echo, 0), runs(&Server, 1), runs(&Load, 2)].concat(),
-        "trace_parse" => [traces(&Echo), traces(&Server), traces(&Load), texts(&NAMES)].concat(),
+        "datagram_ops" => datagrams::seeds(),
+        "schedule" => {
+            let datagrams = runs(&OverDatagrams(Datagrams), 3);
+            [runs(&Echo, 0), runs(&Server, 1), runs(&Load, 2), datagrams].concat()
+        }
+        "trace_parse" => {
+            let datagrams = traces(&OverDatagrams(Datagrams));
+            [traces(&Echo), traces(&Server), traces(&Load), datagrams, texts(&NAMES)].concat()
+        }
         "report_parse" => vec![report((0, 1)), report((1, 3))],
         "endpoint_parse" => texts(&ENDPOINTS),
         "script_parse" => SCRIPTS.iter().map(|(_, text)| text.as_bytes().to_vec()).collect(),
@@ -245,7 +252,13 @@ const RESP: [&str; 26] = [
 const NAMES: [&str; 7] =
     ["short-write", "workload.3", "world", "clients", "server", "client.3.1", "reset-overtakes"];
 
-const ENDPOINTS: [&str; 17] = [
+const ENDPOINTS: [&str; 23] = [
+    "udp:localhost:7,if=127.0.0.1,broadcast,max=424",
+    "udp:",
+    "unix-dgram:/run/a.sock,mode=0660",
+    "unix:@name,type=seqpacket",
+    "pipe:name,type=message",
+    "mailslot:name,max=424",
     "localhost:7",
     "tcp:localhost",
     "tcp://a-b_c.example:80",

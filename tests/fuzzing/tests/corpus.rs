@@ -7,8 +7,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use roundtrip_fuzzing::{TARGETS, schedule, seeds};
-use roundtrip_sim::Scenario;
-use roundtrip_sim::scenarios::{Echo, Load, Server};
+use roundtrip_sim::scenarios::{Datagrams, Echo, Load, Server};
+use roundtrip_sim::{OverDatagrams, Simulation};
 
 fn folder(kind: &str, target: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz").join(kind).join(target)
@@ -66,6 +66,7 @@ replayed! {
     pinger_ops,
     admission_ops,
     config_ops,
+    datagram_ops,
     schedule,
     trace_parse,
     report_parse,
@@ -94,8 +95,8 @@ fn every_target_is_replayed_and_built() {
 /// it reaches.
 #[test]
 fn schedules_reach_every_goal() {
-    let goals = [Echo.goals(), Server.goals(), Load.goals()];
-    let mut reached = [0; 3];
+    let goals = [Echo.aims(), Server.aims(), Load.aims(), OverDatagrams(Datagrams).aims()];
+    let mut reached = [0; 4];
     let corpus = entries(&folder("corpus", "schedule")).into_iter().map(|(_, bytes)| bytes);
     for bytes in corpus.chain(seeds::of("schedule")) {
         let (scenario, goals) = schedule::reached(&bytes);

@@ -1,0 +1,223 @@
+//! Operations on the machines of datagrams: whatever peers, a driver that keeps to nothing, and the clock do.
+//!
+//! An entry is a version, which machine (0 the echo's server, 1 its client, 2 a listener), a byte of its configuration, and
+//! then operations of two bytes: what, and how much of it.
+
+use std::collections::BTreeSet;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use roundtrip_core::bytes::Bytes;
+use roundtrip_core::datagram::numbered::{Listener, ListenerConfig, Numbered};
+use roundtrip_core::datagram::{
+    Datagram, DatagramAction, DatagramInput, DatagramMachine, DatagramWait, Unsent,
+};
+use roundtrip_core::echo::{
+    DatagramClient, DatagramClientConfig, DatagramEcho, DatagramEchoConfig, Schedule, WELL_KNOWN_PORTS,
+};
+use roundtrip_core::{Failure, Time};
+
+const VERSION: u8 = 1;
+/// Bytes of a client's datagram.
+const SIZE: usize = 40;
+/// The server's port.
+const PORT: u16 = 7007;
+/// Actions that one input may lead to: all that may be in flight is given up, and as much is sent.
+const MOST_ACTIONS: usize = 256;
+
+/// Runs the operations.
+pub fn datagram_ops(bytes: &[u8]) {
+    let [VERSION, machine, config, ops @ ..] = bytes else { return };
+    let now = Time::ZERO;
+    match machine % 3 {
+        0 => {
+            let builder = DatagramEchoConfig::builder().rate((config & 1 != 0).then_some(100));
+            let echo = builder.repeats((config & 2 != 0).then_some(3)).build().unwrap();
+            let (mut answers, mut came) = (0_u64, 0_u64);
+            let outcome =
+                drive(DatagramEcho::new(echo.into(), Some(PORT), now), ops, |moment| match moment {
+                    Moment::Came => came += 1,
+                    Moment::Sent(Datagram { peer, .. }) => {
+                        answers += 1;
+                        assert!(answers <= came, "an answer that nobody asked for");
+                        assert!(
+                            !WELL_KNOWN_PORTS.contains(&peer.port()) && peer.port() != PORT,
+                            "{peer} is answered"
+                        );
+                    }
+                    Moment::Unsent => answers -= 1,
+                });
+            assert_eq!(outcome.received, outcome.echoed + outcome.unanswered + outcome.unsent);
+            assert_eq!(outcome.echoed, answers);
+        }
+        1 => {
+            let client = DatagramClientConfig::builder().size(SIZE).in_flight(usize::from(config % 8) + 1);
+            let client =
+                client.wait(Duration::from_millis(20)).settle(Duration::from_millis(5)).build().unwrap();
+            let period = (config & 8 != 0).then_some(Duration::from_millis(3));
+            let schedule = Schedule { messages: 50, period, ..Schedule::closed_loop(now) };
+            let server = address(PORT);
+            let mut sent = Vec::new();
+            let outcome = drive(
+                DatagramClient::new(client.into(), schedule, server, 7, now),
+                ops,
+                |moment| match moment {
+                    Moment::Came => {}
+                    Moment::Sent(Datagram { payload, .. }) => {
+                        assert_eq!(payload.len(), SIZE);
+                        sent.push(payload.clone());
+                    }
+                    Moment::Unsent => drop(sent.pop()),
+                },
+            );
+            let counts = outcome.counts;
+            assert_eq!(counts.sent, sent.len() as u64);
+            assert!(counts.back + counts.late + counts.lost <= counts.sent, "{counts:?}");
+            assert!(counts.longest_loss <= counts.sent && counts.reordered <= counts.back, "{counts:?}");
+            let distinct: BTreeSet<_> = sent.iter().collect();
+            assert_eq!(distinct.len(), sent.len(), "a datagram is sent twice");
+        }
+        _ => {
+            let config =
+                ListenerConfig { count: (config & 1 != 0).then_some(5), ..ListenerConfig::default() };
+            drive(Listener::new(config, now), ops, |_| {});
+        }
+    }
+    // What is a message with a number is written as it is read.
+    if let Some(numbered) = Numbered::parse(ops) {
+        assert_eq!(numbered.compose(), ops);
+    }
+}
+
+fn address(port: u16) -> SocketAddr {
+    SocketAddr::from(([192, 0, 2, 1], port))
+}
+
+/// What passes.
+enum Moment<'a> {
+    Came,
+    Sent(&'a Datagram<SocketAddr>),
+    Unsent,
+}
+
+/// Does all operations; what came of the machine. In the end it is asked to stop, and must.
+fn drive<M: DatagramMachine<Address = SocketAddr>>(
+    mut machine: M,
+    ops: &[u8],
+    mut saw: impl FnMut(Moment<'_>),
+) -> M::Outcome {
+    let (mut now, mut sent, mut over) = (Time::ZERO, Vec::<Bytes>::new(), false);
+    // The credit is what a driver goes by: none of it is spent twice.
+    let mut credit = 0;
+    let finish = [(6, 0); 1].into_iter().chain([(8, 255); 400]);
+    let ops = ops.chunks_exact(2).map(|op| (op[0] % 9, op[1]));
+    for (what, much) in ops.chain(finish) {
+        let n = usize::from(much);
+        match what {
+            // Something that was sent comes, whole, damaged, or from somewhere else.
+            0..=2 if credit > 0 => {
+                let mut payload = match sent.len() {
+                    0 => format!("@name#{} text", n + 1).into_bytes(),
+                    len => sent[n % len].to_vec(),
+                };
+                if what == 1 {
+                    payload.truncate(n);
+                } else if what == 2 && !payload.is_empty() {
+                    let index = n % payload.len();
+                    payload[index] ^= 1;
+                }
+                let port = [50_000, 50_001, 7, PORT, 0][n % 5];
+                let datagram = Datagram { peer: address(port), payload: payload.into() };
+                credit -= 1;
+                if !over {
+                    saw(Moment::Came);
+                }
+                machine.handle(now, DatagramInput::Received(datagram));
+            }
+            3 if credit > 0 => {
+                let text = if n % 2 == 0 { format!("@name!{n}") } else { format!("@other#{n} x") };
+                let datagram = Datagram { peer: address(50_000), payload: text.into() };
+                credit -= 1;
+                if !over {
+                    saw(Moment::Came);
+                }
+                machine.handle(now, DatagramInput::Received(datagram));
+            }
+            4 if credit > 0 => {
+                credit -= 1;
+                let peer = address(50_000);
+                if !over {
+                    saw(Moment::Came);
+                }
+                machine.handle(now, DatagramInput::TooLong { from: peer });
+            }
+            5 if n > 250 => machine.handle(now, DatagramInput::Failed(Failure::Reset)),
+            6 if n == 0 => machine.handle(now, DatagramInput::Stop),
+            6 if n > 250 => machine.handle(now, DatagramInput::Abort),
+            7 | 8 => now = now.after(Duration::from_millis(u64::from(much))),
+            _ => {}
+        }
+        let mut actions = 0;
+        loop {
+            actions += 1;
+            assert!(actions < MOST_ACTIONS, "it does not come to rest");
+            match machine.poll(now) {
+                DatagramAction::Send(datagram) => {
+                    assert!(!over, "I3: a datagram after the end");
+                    saw(Moment::Sent(&datagram));
+                    if what == 5 && n < 5 {
+                        saw(Moment::Unsent);
+                        let all =
+                            [Unsent::Full, Unsent::TooLong, Unsent::Refused, Unsent::Unreachable, Unsent::Io];
+                        machine.handle(now, DatagramInput::Unsent(all[n]));
+                        if n == 0 {
+                            break;
+                        }
+                    } else {
+                        sent.push(datagram.payload);
+                    }
+                }
+                DatagramAction::Event(_) => {}
+                DatagramAction::Wait(DatagramWait { read, deadline }) => {
+                    assert!(!over, "I3: a wait after the end");
+                    assert!(read > 0 || deadline.is_some(), "I4: waits for nothing");
+                    assert!(deadline.is_none_or(|deadline| deadline > now), "I5: a deadline that has passed");
+                    credit = read;
+                    break;
+                }
+                DatagramAction::Close(outcome) => {
+                    if over {
+                        return outcome;
+                    }
+                    // Nothing changes it, and what comes is ignored.
+                    over = true;
+                    machine.handle(now, DatagramInput::Stop);
+                    credit = 1;
+                }
+            }
+        }
+    }
+    panic!("it does not end, {now:?} after it was stopped");
+}
+
+/// What a corpus begins with.
+pub(crate) fn seeds() -> Vec<Vec<u8>> {
+    let script = |machine: u8, config: u8, ops: &[(u8, u8)]| {
+        let ops = ops.iter().flat_map(|(what, much)| [*what, *much]);
+        [VERSION, machine, config].into_iter().chain(ops).collect::<Vec<u8>>()
+    };
+    let mut all = Vec::new();
+    for machine in 0..3 {
+        for config in [0, 1, 2, 3, 8, 9] {
+            let calm: Vec<_> = (0..40).map(|n| (0, n)).collect();
+            all.push(script(machine, config, &calm));
+            let wild: Vec<_> = (0..60u8).map(|n| (n % 9, n.wrapping_mul(37))).collect();
+            all.push(script(machine, config, &wild));
+            let late: Vec<_> = (0..60u8).map(|n| if n % 2 == 0 { (7, 30) } else { (0, n / 4) }).collect();
+            all.push(script(machine, config, &late));
+        }
+    }
+    all.push(b"\x01\x02\x00@name#17 text".to_vec());
+    all.push(b"\x01\x02\x00@name!1000".to_vec());
+    all
+}
