@@ -29,6 +29,9 @@
 //! | run millions | [`campaign`] |
 //! | understand a failure | [`shrink()`], [`diagram()`], [`html()`], [`Trace`] |
 //!
+//! A [`DatagramScenario`], run as [`OverDatagrams`], does the same with machines of datagrams: they are lost, repeated,
+//! delayed, damaged, and refused, and nothing else is promised.
+//!
 //! # What a verdict means
 //!
 //! | verdict | what happened |
@@ -48,7 +51,7 @@
 //!
 //! # What the model leaves out
 //!
-//! Two sides, one server, streams. Bytes never vanish in the middle of a stream, because TCP sends them again: loss is a
+//! Two sides, one server. Of streams, bytes never vanish in the middle of a stream, because TCP sends them again: loss is a
 //! stall. Acknowledgements take no time. There is no Nagle algorithm, no delayed acknowledgement, no urgent data, no
 //! `TIME_WAIT`. A table in `tests/conformance` of the repository compares it with a kernel, and its scripts run on both.
 

@@ -47,6 +47,37 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
+//! # Datagrams
+//!
+//! [`DatagramDriver`] does the same for a machine of datagrams ([`roundtrip_core::datagram`]) and one socket:
+//!
+//! ```
+//! use roundtrip_core::echo::{
+//!     DatagramClient, DatagramClientConfig, DatagramEcho, DatagramEchoConfig, DatagramVerdict, Schedule,
+//! };
+//! use roundtrip_std::{BindOptions, ConnectOptions, DatagramDriver, SystemClock, bind_datagram, connect_datagram};
+//!
+//! let socket = bind_datagram(&"udp:127.0.0.1:0".parse()?, &BindOptions::default())?;
+//! let endpoint = socket.local_endpoint()?;
+//! let server = DatagramDriver::new(SystemClock::new())?;
+//! let control = server.control();
+//! std::thread::scope(|scope| {
+//!     let echo = |now| DatagramEcho::new(DatagramEchoConfig::default().into(), None, now);
+//!     scope.spawn(move || server.drive(socket, echo, |_unanswered| {}));
+//!     let socket = connect_datagram(&endpoint, &ConnectOptions::default())?;
+//!     let server = socket.peer().cloned().ok_or("connected to nobody")?;
+//!     let client = |now| {
+//!         let schedule = Schedule { messages: 100, ..Schedule::closed_loop(now) };
+//!         DatagramClient::new(DatagramClientConfig::default().into(), schedule, server, 1, now)
+//!     };
+//!     let ended = DatagramDriver::new(SystemClock::new())?.drive(socket, client, |_fate| {})?;
+//!     control.stop();
+//!     assert_eq!(ended.outcome.verdict, DatagramVerdict::Verified);
+//!     Ok::<(), Box<dyn std::error::Error>>(())
+//! })?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
 //! Over anything that is only `Read` and `Write`, [`plain::drive`] runs the same machines without a way in.
 
 #![cfg_attr(not(windows), forbid(unsafe_code))]
