@@ -6,8 +6,8 @@ use std::collections::BTreeSet;
 
 use roundtrip_sim::campaign::{Campaign, MergeError, Progress, Report, run};
 use roundtrip_sim::choose::{Faults, Replay, Seeded, Site};
-use roundtrip_sim::scenarios::{Echo, Server};
-use roundtrip_sim::{Runner, Scenario};
+use roundtrip_sim::scenarios::{Datagrams, Echo, Server};
+use roundtrip_sim::{OverDatagrams, Runner, Scenario};
 
 fn seeded(seed: u64) -> Seeded {
     Seeded::new(seed, Faults::SWARM)
@@ -81,9 +81,12 @@ fn a_campaign_that_was_cut_short_is_no_shard() {
 #[test]
 fn every_choice_of_the_model_is_made_somewhere() {
     let mut runner = Runner::new(&Server);
+    let mut datagrams = Runner::new(&OverDatagrams(Datagrams));
     let mut seen = BTreeSet::new();
     for seed in 0..1500 {
         seen.extend(runner.record(seeded(seed)).decisions.iter().map(|decision| decision.site));
+        let of_datagrams = datagrams.record(seeded(seed)).decisions;
+        seen.extend(of_datagrams.iter().map(|decision| decision.site));
     }
     let never: Vec<_> = Site::all().filter(|site| !seen.contains(site)).collect();
     let unused = Site::workload(23);
