@@ -296,7 +296,7 @@ fn an_end_in_the_pause_is_an_idle_time_out(driver: &str) {
 #[track_caller]
 fn expect(driver: &str, rows: &[Row]) {
     let schema = schema::check();
-    for transport in [Transport::Tcp, Transport::Unix] {
+    for &transport in Transport::of(driver) {
         for row in rows.iter().filter(|row| row.fault.is_possible(transport)) {
             // The third client, the one that repeats it, is served well.
             let adversary = Adversary::start(transport, &[row.fault, row.fault]);
@@ -396,14 +396,14 @@ fn assert_ok(checked: &Finished, line: &str) {
 
 fn a_delay_is_no_fault(driver: &str) {
     let delay = Fault::Delay { at: 100_000, time: Duration::from_millis(50) };
-    for transport in [Transport::Tcp, Transport::Unix] {
+    for &transport in Transport::of(driver) {
         let checked = check(driver, &Adversary::start(transport, &[delay]), &[]);
         assert_ok(&checked, "ok  200,000 bytes back in order, clean end, * s");
     }
 }
 
 fn without_a_half_close_the_end_is_nobodys_business(driver: &str) {
-    for transport in [Transport::Tcp, Transport::Unix] {
+    for &transport in Transport::of(driver) {
         for fault in [Fault::None, Fault::NoHalfClosePassed, Fault::ResetForFin { at: TOTAL }] {
             if fault.is_possible(transport) {
                 let checked = check(driver, &Adversary::start(transport, &[fault]), &["--half-close", "off"]);

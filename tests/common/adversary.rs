@@ -6,7 +6,7 @@
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::os::unix::net::{UnixListener, UnixStream};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
@@ -58,6 +58,19 @@ pub(crate) enum Fault {
 pub(crate) enum Transport {
     Tcp,
     Unix,
+    /// A Unix socket of packets.
+    Packets,
+}
+
+impl Transport {
+    /// Those that this driver has. Packets are the same to all that take them, so that two drivers stand for all.
+    pub(crate) fn of(driver: &str) -> &'static [Self] {
+        if cfg!(target_os = "linux") && matches!(driver, "std" | "reactor") {
+            &[Self::Tcp, Self::Unix, Self::Packets]
+        } else {
+            &[Self::Tcp, Self::Unix]
+        }
+    }
 }
 
 impl Fault {
@@ -132,19 +145,22 @@ impl Adversary {
                 let accept = move || Connection::Tcp(common::bounded(listener.accept().unwrap().0));
                 Self { endpoint, shared: serve(accept, faults), path: None }
             }
-            Transport::Unix => {
+            Transport::Unix | Transport::Packets => {
                 static NUMBER: AtomicUsize = AtomicUsize::new(0);
                 let number = NUMBER.fetch_add(1, Ordering::Relaxed);
                 let name = format!("roundtrip-{}-adversary-{number}", std::process::id());
                 let path = std::env::temp_dir().join(name);
-                let listener = UnixListener::bind(&path).unwrap();
+                let (listener, packets) = match transport {
+                    Transport::Packets => (listen_to_packets(&path), ",type=seqpacket"),
+                    _ => (UnixListener::bind(&path).unwrap(), ""),
+                };
                 let accept = move || {
                     let (stream, _) = listener.accept().unwrap();
                     stream.set_read_timeout(Some(PATIENCE)).unwrap();
                     stream.set_write_timeout(Some(PATIENCE)).unwrap();
                     Connection::Unix(stream)
                 };
-                let endpoint = format!("unix:{}", path.display());
+                let endpoint = format!("unix:{}{packets}", path.display());
                 Self { endpoint, shared: serve(accept, faults), path: Some(path) }
             }
         }
@@ -175,6 +191,17 @@ impl Drop for Adversary {
             let _ = std::fs::remove_file(path);
         }
     }
+}
+
+/// Packets are read and written as a stream is, one at a time, so that the standard library's types will do.
+fn listen_to_packets(path: &Path) -> UnixListener {
+    use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
+    let socket =
+        rustix::net::socket_with(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None);
+    let socket = socket.unwrap();
+    rustix::net::bind(&socket, &SocketAddrUnix::new(path).unwrap()).unwrap();
+    rustix::net::listen(&socket, 100).unwrap();
+    UnixListener::from(socket)
 }
 
 fn serve(accept: impl Fn() -> Connection + Send + 'static, faults: &[Fault]) -> Arc<Shared> {
