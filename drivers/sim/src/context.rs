@@ -1,5 +1,7 @@
 //! What every part of a run reaches: the choices, the events to come, and what is told of it.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 
 use crate::choose::{Active, Chooser, Entity, Logged, Site};
@@ -7,6 +9,8 @@ use crate::hash::Rolling;
 use crate::line::{Line, What};
 use crate::pipe::Pipe;
 use crate::queue::{Address, Kind, Queue, TIES};
+use crate::run::{Run, Verdict};
+use crate::scenario::Reached;
 
 /// The run as its parts see it.
 #[derive(Debug)]
@@ -82,12 +86,40 @@ macro_rules! forward {
 forward!(Unheard, 0);
 forward!(Recorded, chooser);
 
+pub(crate) fn nanos(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+}
+
 /// Quanta that a small delay has, at the most: 15.
 pub(crate) const DELAYS: u32 = 16;
 /// Bytes at which a transfer is cut, at the most: 63.
 pub(crate) const CUTS: u32 = 64;
 
 impl<C: Told> Context<C> {
+    /// The beginning of a run.
+    pub(crate) fn new(chooser: C, latency: Duration, quantum: Duration, queue: Queue) -> Self {
+        let active = chooser.active();
+        let mut cx = Self {
+            active: Active::NONE,
+            calm: false,
+            chooser,
+            now: 0,
+            events: 0,
+            latency: nanos(latency),
+            quantum: nanos(quantum).max(1),
+            queue,
+            hash: Rolling::default(),
+        };
+        cx.activate(active);
+        cx
+    }
+
+    /// The run that came to this verdict.
+    pub(crate) fn finish(&mut self, verdict: Verdict, reached: Reached) -> Run {
+        self.hash.bytes(verdict.id().as_bytes());
+        Run { events: self.events, time: self.now, hash: self.hash.value(), reached, verdict }
+    }
+
     /// From now on there is something to choose at these sites only.
     pub(crate) fn activate(&mut self, active: Active) {
         self.active = active;

@@ -130,14 +130,7 @@ impl<S: Scenario> Simulation for S {
             Ok(Err(halt)) => halt.into(),
             Err(payload) => Verdict::Panic(world.explain(&quiet::message(&*payload), quiet::place())),
         };
-        world.cx.hash.bytes(verdict.id().as_bytes());
-        let run = Run {
-            events: world.cx.events,
-            time: world.cx.now,
-            hash: world.cx.hash.value(),
-            reached: world.reached,
-            verdict,
-        };
+        let run = world.cx.finish(verdict, world.reached);
         // A panic may have left anything in the connections: they are not used again.
         let chooser =
             if matches!(run.verdict, Verdict::Panic(_)) { world.cx.chooser } else { world.dismantle(parts) };

@@ -9,8 +9,7 @@ use roundtrip_core::datagram::{Datagram, DatagramAction, DatagramDriven, Datagra
 
 use super::{DatagramScenario, DatagramSetup, Passed, damaged};
 use crate::choose::{Active, Entity, Site};
-use crate::context::{Context, Told};
-use crate::hash::Rolling;
+use crate::context::{Context, Told, nanos};
 use crate::line::What;
 use crate::queue::{MAX_TIME, Queue, TIES};
 use crate::quiet;
@@ -263,33 +262,14 @@ pub(super) fn run<S: DatagramScenario, C: Told>(scenario: &S, chooser: C) -> (Ru
         Ok(Err(verdict)) => verdict,
         Err(payload) => Verdict::Panic(quiet::message(&*payload)),
     };
-    world.cx.hash.bytes(verdict.id().as_bytes());
-    let run = Run {
-        events: world.cx.events,
-        time: world.cx.now,
-        hash: world.cx.hash.value(),
-        reached: world.reached,
-        verdict,
-    };
+    let run = world.cx.finish(verdict, world.reached);
     (run, world.cx.chooser)
 }
 
 impl<'s, S: DatagramScenario, C: Told> World<'s, S, C> {
     fn new(scenario: &'s S, mut chooser: C) -> Self {
         let (setup, server, clients) = scenario.build(&mut Draw::new(&mut chooser));
-        let active = chooser.active();
-        let mut cx = Context {
-            active: Active::NONE,
-            calm: false,
-            chooser,
-            now: 0,
-            events: 0,
-            latency: nanos(setup.latency),
-            quantum: nanos(setup.quantum).max(1),
-            queue: Queue::default(),
-            hash: Rolling::default(),
-        };
-        cx.activate(active);
+        let mut cx = Context::new(chooser, setup.latency, setup.quantum, Queue::default());
         let mut places = BTreeMap::from([(setup.server, At::Server)]);
         let server = Node::new(&mut cx, server, At::Server, Entity::SERVER, setup.server);
         let mut nodes = Vec::new();
@@ -406,8 +386,4 @@ impl<'s, S: DatagramScenario, C: Told> World<'s, S, C> {
         let all: Vec<_> = clients.chain(server).map(|who| who.to_string()).collect();
         format!("{} are not over", all.join(", "))
     }
-}
-
-fn nanos(duration: std::time::Duration) -> u64 {
-    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }

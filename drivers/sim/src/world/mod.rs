@@ -10,9 +10,9 @@ use std::mem;
 
 use roundtrip_core::admission::AdmissionInput;
 
-use crate::choose::{Active, Entity, Site};
+use crate::choose::{Entity, Site};
 use crate::connection::{Did, Door, End, Side};
-use crate::context::{Context, Told};
+use crate::context::{Context, Told, nanos};
 use crate::driver::Cause;
 use crate::line::What;
 use crate::node::{Command, Node, NodeClock, Post};
@@ -96,10 +96,6 @@ const fn number(number: u32) -> Address {
     Address::new(number, 0)
 }
 
-fn nanos(duration: std::time::Duration) -> u64 {
-    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
-}
-
 impl<'s, S: Scenario, C: Told> World<'s, S, C> {
     pub(crate) fn new(scenario: &'s S, mut chooser: C, parts: &mut Parts<S>) -> Self {
         let mut draw = Draw::new(&mut chooser);
@@ -122,19 +118,7 @@ impl<'s, S: Scenario, C: Told> World<'s, S, C> {
         let free = (0..u32::try_from(connections.len()).unwrap_or(MAX_SLOTS)).rev().collect();
         let (clock, frozen_until) = (NodeClock::default(), 0);
         let door = ServerDoor::new(&setup);
-        let active = chooser.active();
-        let mut cx = Context {
-            active: Active::NONE,
-            calm: false,
-            chooser,
-            now: 0,
-            events: 0,
-            latency: nanos(setup.latency),
-            quantum: nanos(setup.quantum).max(1),
-            queue,
-            hash: crate::hash::Rolling::default(),
-        };
-        cx.activate(active);
+        let cx = Context::new(chooser, setup.latency, setup.quantum, queue);
         Self {
             scenario,
             cx,
