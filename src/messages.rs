@@ -9,6 +9,7 @@ use roundtrip_std::{
 };
 
 use crate::cli;
+use crate::platform::{ADDRESSES, MESSAGES};
 use crate::problem::{Exit, Problem, plain};
 
 /// Where messages go, as it was written on the command line.
@@ -66,7 +67,7 @@ fn problem(name: &str, error: &NetError) -> Problem {
     if kind == ErrorKind::Unsupported {
         let verb = if is_bound { "listen on" } else { "post to" };
         let cause = format!("cannot {verb} {name}: this platform has no such thing");
-        return Problem::new(Exit::Unreachable, cause, "choose udp:HOST:PORT or unix-dgram:PATH");
+        return Problem::new(Exit::Unreachable, cause, MESSAGES);
     }
     let told = TOLD.iter().find(|told| told.0 == kind).map(|told| told.1);
     // No such device: no kind says so.
@@ -88,7 +89,7 @@ const TOLD: [(ErrorKind, &str); 5] = [
         ErrorKind::InvalidInput,
         "give a port; if= is of the same family, and only for a group or with broadcast",
     ),
-    (ErrorKind::AddrNotAvailable, "give an address of this machine, as `ip address` shows them"),
+    (ErrorKind::AddrNotAvailable, ADDRESSES),
     (ErrorKind::PermissionDenied, "write ,broadcast behind a broadcast address, and ports from 1024 on"),
     (
         ErrorKind::NetworkUnreachable,

@@ -137,6 +137,12 @@ fn what_only_other_systems_have() {
         (&["serve", "unix:@echo"], UNREACHABLE, "unix:@echo cannot be listened on", "listen on HOST:PORT"),
         (&["serve", "systemd:"], UNREACHABLE, "systemd: cannot be listened on", "listen on HOST:PORT"),
         (&["check", "unix:C:/echo.sock"], UNREACHABLE, "unix:C:/echo.sock", "connect to HOST:PORT"),
+        (&["serve", "unix-dgram:C:/echo"], UNREACHABLE, "unix-dgram:C:/echo", "listen on HOST:PORT"),
+        (&["serve", "unix-dgram:@echo"], UNREACHABLE, "unix-dgram:@echo", "listen on HOST:PORT"),
+        (&["check", "unix-dgram:C:/echo"], UNREACHABLE, "unix-dgram:C:/echo", "connect to HOST:PORT"),
+        (&["listen", "unix-dgram:@news"], UNREACHABLE, "cannot listen on unix-dgram:@news", "udp:HOST:PORT"),
+        (&["post", "unix-dgram:C:/news", "x"], UNREACHABLE, "cannot post to unix-dgram:C:/news", "udp:HOST:"),
+        (&["serve", "unix:C:/echo,type=seqpacket"], UNREACHABLE, "type=seqpacket", "listen on HOST:PORT"),
         (&["serve", "--driver", "reactor"], USAGE, "no --driver reactor", "--driver smol"),
         (&["check", "--driver", "uring"], USAGE, "no --driver uring: only Linux", "--driver smol"),
         (&["serve", taken], UNREACHABLE, taken, "another program"),
@@ -158,9 +164,6 @@ fn messages_that_cannot_be_posted_or_heard() {
         (&["post", "udp:127.0.0.1:7,if=127.0.0.1", "x"], UNREACHABLE, "one host's", "only for a group"),
         (&["listen", "udp:127.0.0.1:7,if=127.0.0.1"], UNREACHABLE, "one host's", "only for a group"),
         (&["listen", "udp:239.1.2.3:7,if=::1"], UNREACHABLE, "other family", "same family"),
-        (&["listen", "udp:192.0.2.1:7"], UNREACHABLE, "assign requested address", "ip address"),
-        (&["listen", "udp:239.1.2.3:7,if=192.0.2.1"], UNREACHABLE, "No such device", "if="),
-        (&["post", "udp:255.255.255.255:7", "x"], UNREACHABLE, "Permission denied", ",broadcast"),
         (
             &["post", "udp:127.0.0.1:9,max=3", "x", "long"],
             USAGE,
@@ -188,6 +191,21 @@ fn messages_that_cannot_be_posted_or_heard() {
         (&["post", "udp:127.0.0.1:9", "--count", "3", "x", "y"], USAGE, "there are 2", "quote the text"),
         (&["post", "udp:127.0.0.1:9", "--size", "3"], USAGE, "--count", "--help"),
         (&["post", "udp:127.0.0.1:9", "--rate", "0"], USAGE, "must not be 0", ""),
+        (&["listen", "mailslot:x"], UNREACHABLE, "no such thing", "udp:HOST:PORT"),
+        (&["post", "mailslot:x", "y"], UNREACHABLE, "no such thing", "udp:HOST:PORT"),
+        (&["listen", "udp:localhost:x"], USAGE, "`x` is no port", "0 to 65535"),
+    ]);
+}
+
+/// In the words of the system.
+#[cfg(unix)]
+#[test]
+fn messages_that_the_system_does_not_take() {
+    let nobody = &*format!("udp:{}", nobody());
+    table(&[
+        (&["listen", "udp:192.0.2.1:7"], UNREACHABLE, "assign requested address", "ip address"),
+        (&["listen", "udp:239.1.2.3:7,if=192.0.2.1"], UNREACHABLE, "No such device", "if="),
+        (&["post", "udp:255.255.255.255:7", "x"], UNREACHABLE, "Permission denied", ",broadcast"),
         (&["post", "unix-dgram:/no/such", "x"], UNREACHABLE, "No such file", "roundtrip listen"),
         (
             &["listen", "unix-dgram:/no/such/socket"],
@@ -196,12 +214,18 @@ fn messages_that_cannot_be_posted_or_heard() {
             "a folder that you may write to",
         ),
         (&["listen", "unix-dgram:/dev/null"], UNREACHABLE, "in use", "choose another path"),
-        (&["listen", "mailslot:x"], UNREACHABLE, "no such thing", "udp:HOST:PORT"),
-        (&["post", "mailslot:x", "y"], UNREACHABLE, "no such thing", "udp:HOST:PORT"),
-        (&["listen", "udp:localhost:x"], USAGE, "`x` is no port", "0 to 65535"),
+        (&["post", nobody, "x"], UNREACHABLE, "refused", "roundtrip listen"),
     ]);
-    let nobody = format!("udp:{}", nobody());
-    table(&[(&["post", &nobody, "x"], UNREACHABLE, "refused", "roundtrip listen")]);
+}
+
+/// In the words of the system, or of wine.
+#[cfg(windows)]
+#[test]
+fn messages_that_the_system_does_not_take() {
+    table(&[
+        (&["listen", "udp:239.1.2.3:7,if=192.0.2.1"], UNREACHABLE, "cannot listen on udp:239.", "if="),
+        (&["post", "udp:255.255.255.255:7", "x"], UNREACHABLE, "cannot post to udp:255.", ",broadcast"),
+    ]);
 }
 
 #[test]

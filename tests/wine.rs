@@ -1,5 +1,6 @@
 //! The program as it is built for Windows, from outside, under wine: the Winsock tutorial's own two programs against it, in
-//! every pairing; Linux on the other side of a connection; and Ctrl-C.
+//! every pairing; Linux on the other side of a connection, of datagrams, and among those who hear a message; a pipe; and
+//! Ctrl-C.
 //!
 //! `.ci/windows` builds what these tests run, and runs them: it alone has the program for Windows, as `ROUNDTRIP_EXE`, and a
 //! wine prefix that is made, as `WINEPREFIX`. They are tests of Linux, because networks of their own and signals are: the
@@ -292,6 +293,132 @@ fn every_byte_comes_back_over_tls_between_windows_and_linux() {
     let there = run(&mut wine.ours(check(&ours.address.to_string())));
     assert!(there.code == Some(0) && there.stdout.contains("back in order over TLS"), "{there:?}");
     assert_eq!(ours.stop().code, Some(0));
+}
+
+/// A server of datagrams under wine or here, and where.
+fn serving(command: &mut Command) -> (Running, String) {
+    let mut running = Running::start(command);
+    let line = running.line();
+    let bound = line.strip_prefix("listening udp ").unwrap_or_else(|| panic!("{line}"));
+    (running, format!("udp:{bound}"))
+}
+
+/// What a server says at its end of all that came.
+fn assert_ends(server: Running, said: &str) {
+    server.signal(common::Signal::INT);
+    let served = server.wait();
+    assert!(served.code == Some(0) && served.stderr.ends_with(said), "{said}: {served:?}");
+}
+
+#[test]
+#[ignore = "needs wine: `.ci/windows` runs it"]
+fn every_datagram_comes_back_between_windows_and_linux() {
+    // No more under way than a socket's queue has room for.
+    const CHECK: &[&str] = &["--window", "8kB", "--bytes", "1MB"];
+    const LOAD: &[&str] = &["--count", "2000", "-c", "4"];
+    let wine = Wine::new("datagrams");
+    let mut anywhere = vec!["udp:127.0.0.1:0"];
+    if std::net::UdpSocket::bind("[::1]:0").is_ok() {
+        anywhere.push("udp:[::1]:0");
+    }
+    let assert_ok = |check: Finished, load: Finished| {
+        let told = "ok  834 datagrams of 1,200 bytes back, once and in order, ";
+        assert!(check.code == Some(0) && check.stdout.starts_with(told), "{check:?}");
+        assert!(
+            load.code == Some(0) && load.stdout.starts_with("ok  2,000 datagrams of 64 bytes"),
+            "{load:?}"
+        );
+    };
+    for at in anywhere {
+        for driver in ["std", "smol"] {
+            let on = ["--driver", driver];
+            let serve = [&["serve", at, "--max-rate", "off"][..], &on].concat();
+            let (theirs, bound) = serving(&mut wine.ours(&serve));
+            assert_ok(
+                run(roundtrip(["check", &bound]).args(CHECK)),
+                run(roundtrip(["load", &bound]).args(LOAD)),
+            );
+            assert_ends(theirs, &format!("{bound}: 2,834 came, 2,834 echoed\n"));
+            let (ours, bound) = serving(&mut roundtrip(["serve", at, "--max-rate", "off"]));
+            assert_ok(
+                run(wine.ours(["check", &bound]).args(on).args(CHECK)),
+                run(wine.ours(["load", &bound]).args(on).args(LOAD)),
+            );
+            assert_ends(ours, &format!("{bound}: 2,834 came, 2,834 echoed\n"));
+        }
+    }
+}
+
+#[test]
+#[ignore = "needs wine: `.ci/windows` runs it"]
+fn a_well_known_port_is_not_answered_from_windows() {
+    assert!(have(&["socat"]));
+    for driver in ["std", "smol"] {
+        let stage = Stage::new("well-known");
+        let mut serve = stage.command(&programs().ours);
+        let (mut server, bound) = serving(serve.args(["serve", "udp:127.0.0.1:7007", "--driver", driver]));
+        let ask = |port: u16| {
+            let mut command = stage.namespace.command("socat");
+            command.args(["-t", "0.2", "-", &format!("UDP4:127.0.0.1:7007,bind=127.0.0.2:{port}")]);
+            run_with(&mut command, b"hello?".to_vec()).stdout
+        };
+        assert_eq!(ask(7), "");
+        let line = server.error_line();
+        assert!(line.contains("not answered: 127.0.0.2:7, a well-known port"), "{line}");
+        assert_eq!(ask(7007), "");
+        assert_eq!(ask(40_000), "hello?");
+        assert_ends(server, &format!("{bound}: 3 came, 1 echoed, 2 not answered\n"));
+    }
+}
+
+/// Two hosts with a wire between them; on the left one there is Windows beside Linux.
+#[test]
+#[ignore = "needs wine: `.ci/windows` runs it"]
+fn what_is_posted_is_heard_by_windows_and_linux() {
+    let left = Stage::new("posted-left");
+    let right = Namespace::new("posted-right", "127.0.0.1 localhost\n");
+    let right = right.expect("a network namespace: `.ci/windows` runs as root");
+    left.namespace.wire_to(&right);
+    let windows = || left.command(&programs().ours);
+    let linux = |at: &Namespace| at.command(common::ROUNDTRIP);
+    for (on_the_left, on_the_right) in [
+        ("udp:239.1.2.3:7007,if=192.0.2.1", "udp:239.1.2.3:7007,if=192.0.2.2"),
+        ("udp:192.0.2.255:7007,broadcast", "udp:192.0.2.255:7007,broadcast"),
+    ] {
+        for (mut post, to) in
+            [(windows(), on_the_left), (linux(&left.namespace), on_the_left), (linux(&right), on_the_right)]
+        {
+            let listeners = [
+                (windows(), on_the_left),
+                (windows(), on_the_left),
+                (linux(&left.namespace), on_the_left),
+                (linux(&right), on_the_right),
+            ];
+            let listeners = listeners.map(|(mut command, endpoint)| {
+                let mut listener = Running::start(command.args(["listen", endpoint, "--once"]));
+                let line = listener.error_line();
+                assert!(line.starts_with("listening udp "), "{line}");
+                listener
+            });
+            let posted = run(post.args(["post", to, "--count", "50"]));
+            assert_eq!(posted.code, Some(0), "{posted:?}");
+            for listener in listeners {
+                let heard = listener.wait();
+                assert_eq!((heard.code, heard.stdout.lines().count()), (Some(0), 50), "{to}: {heard:?}");
+                assert!(heard.stderr.contains("50 of 50 messages came, each once and in order"), "{heard:?}");
+            }
+        }
+    }
+}
+
+#[test]
+#[ignore = "needs wine: `.ci/windows` runs it"]
+fn a_pipe_has_its_bytes_back_from_windows() {
+    let wine = Wine::new("pipe");
+    let bytes = noise(1_000_000);
+    let served = run_with(&mut wine.ours(["serve", "stdio:"]), bytes.clone());
+    assert_eq!((served.code, &*served.stderr), (Some(0), ""));
+    assert!(served.bytes == bytes, "{} of {}", served.bytes.len(), bytes.len());
 }
 
 /// The clients go on for as long as they like after the Ctrl-C, and have every byte back.

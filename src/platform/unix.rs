@@ -13,6 +13,10 @@ use signal_hook::iterator::Signals;
 
 /// What can be listened on.
 pub(crate) const ENDPOINTS: &str = "HOST:PORT or unix:PATH";
+/// Where messages can go.
+pub(crate) const MESSAGES: &str = "choose udp:HOST:PORT or unix-dgram:PATH";
+/// How to find an address of this machine.
+pub(crate) const ADDRESSES: &str = "give an address of this machine, as `ip address` shows them";
 /// What to do about what the system does not give.
 pub(crate) const NO_MORE: &str = "check the limits that `ulimit -a` shows";
 /// What to do about a port that may not be bound.

@@ -8,6 +8,10 @@ use roundtrip_std::{BindOptions, Endpoint, Listener, NetError, Stream, bind};
 
 /// What can be listened on.
 pub(crate) const ENDPOINTS: &str = "HOST:PORT";
+/// Where messages can go.
+pub(crate) const MESSAGES: &str = "choose udp:HOST:PORT";
+/// How to find an address of this machine.
+pub(crate) const ADDRESSES: &str = "give an address of this machine, as `ipconfig` shows them";
 /// What to do about what the system does not give.
 pub(crate) const NO_MORE: &str = "end other programs, or ask for fewer connections";
 /// What to do about a port that may not be bound.

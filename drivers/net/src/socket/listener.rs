@@ -189,15 +189,24 @@ pub fn passed_listeners() -> Result<Vec<Listener>, NetError> {
         let tcp = passed.take_tcp_listener(index).ok().flatten().map(OwnedFd::from);
         let unix = || passed.take_unix_listener(index).ok().flatten().map(OwnedFd::from);
         // Both check family and type; a connection that was passed is of the right ones as well.
-        let socket = tcp.or_else(unix).map(Socket::from).filter(|socket| {
-            rustix::net::sockopt::socket_acceptconn(socket).is_ok_and(|is_listening| is_listening)
-        });
+        let socket = tcp.or_else(unix).map(Socket::from).filter(listens);
         let Some(socket) = socket else {
             return Err(fail(format!("descriptor {} is no listening stream socket", FIRST_PASSED + index)));
         };
         listeners.push(Listener::of(socket).map_err(NetError::at(Stage::Passed))?);
     }
     Ok(listeners)
+}
+
+#[cfg(all(unix, not(target_vendor = "apple")))]
+fn listens(socket: &Socket) -> bool {
+    rustix::net::sockopt::socket_acceptconn(socket).is_ok_and(|is_listening| is_listening)
+}
+
+/// Nothing here reads `SO_ACCEPTCONN` on Apple's systems. A connection has a peer.
+#[cfg(target_vendor = "apple")]
+fn listens(socket: &Socket) -> bool {
+    socket.peer_addr().is_err()
 }
 
 /// The first descriptor that is passed: `SD_LISTEN_FDS_START`.
