@@ -39,6 +39,14 @@ impl Driver {
         }
     }
 
+    /// What goes with that which the command line asks for streams.
+    pub(crate) const fn beside_streams(args: &DriverArgs) -> Self {
+        match args.driver {
+            Some(cli::Driver::Smol) => Self::Smol,
+            None | Some(cli::Driver::Std | cli::Driver::Reactor | cli::Driver::Uring) => Self::Std,
+        }
+    }
+
     /// As it is written on the command line.
     pub(crate) const fn name(self) -> &'static str {
         match self {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::thread;
 
 use roundtrip_core::Time;
-use roundtrip_core::echo::{DatagramClient, DatagramClientConfig, DatagramOutcome, Schedule};
+use roundtrip_core::echo::{ConfigError, DatagramClient, DatagramClientConfig, DatagramOutcome, Schedule};
 use roundtrip_std::{DatagramSocket, DatagramsEnded, Endpoint, SystemClock, connect_datagram};
 use serde::Serialize;
 
@@ -53,7 +53,14 @@ fn config(args: &CheckArgs, endpoint: &Endpoint) -> Result<DatagramClientConfig,
         Some(window) => window / size,
         None => (WINDOW / size).min(IN_FLIGHT) / driver::in_memory(args.connections),
     };
-    Ok(builder.size(size).in_flight(in_flight.max(1)).build()?)
+    builder.size(size).in_flight(in_flight.max(1)).build().map_err(|error| {
+        let ConfigError::TooLarge { field: "in_flight", max } = error else { return error.into() };
+        let most = max.saturating_mul(size);
+        Problem::usage(
+            format!("--window is more than {} datagrams", units::grouped(max as u64)),
+            format!("use --window {most}, or less"),
+        )
+    })
 }
 
 /// One run of the program: each size in each round is a check.

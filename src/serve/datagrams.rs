@@ -53,7 +53,8 @@ impl Sockets {
         }
         let has_streams = named.len() < endpoints.len();
         refuse_options(args, has_streams)?;
-        let driver = Driver::new(&args.driver)?;
+        let driver =
+            if has_streams { Driver::beside_streams(&args.driver) } else { Driver::new(&args.driver)? };
         let mut config = DatagramEchoConfig::builder();
         if let Some(rate) = args.max_rate {
             config = config.rate(rate.0);
