@@ -10,9 +10,11 @@ mod schema;
 use std::net::{SocketAddr, UdpSocket};
 use std::thread;
 
-use common::{Finished, PATIENCE, Running, roundtrip, run};
 #[cfg(unix)]
-use common::{Signal, poll};
+use common::Signal;
+#[cfg(target_os = "linux")]
+use common::poll;
+use common::{Finished, PATIENCE, Running, roundtrip, run};
 use serde_json::{Value, json};
 
 /// `roundtrip serve` on one endpoint of datagrams, and where.
