@@ -1,6 +1,8 @@
 //! Where datagrams come from and go to.
 
-use std::fmt::{self, Write as _};
+use std::fmt;
+#[cfg(unix)]
+use std::fmt::Write as _;
 use std::net::SocketAddr;
 #[cfg(unix)]
 use std::path::PathBuf;

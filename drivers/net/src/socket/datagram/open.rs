@@ -8,8 +8,10 @@ use socket2::SockAddr;
 use socket2::{Domain, Protocol, Socket, Type};
 
 #[cfg(unix)]
+use super::DatagramAddress;
+#[cfg(unix)]
 use super::address::Kind;
-use super::{DatagramAddress, DatagramSocket, group, with_port};
+use super::{DatagramSocket, group, with_port};
 #[cfg(unix)]
 use crate::socket::unix;
 use crate::socket::{BindOptions, ConnectOptions, Wanted, first_of, resolve, set_buffers, unsupported};
