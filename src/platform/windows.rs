@@ -7,7 +7,7 @@ use std::os::windows::io::AsHandle;
 use roundtrip_std::{BindOptions, Endpoint, Listener, NetError, Stream, bind};
 
 /// What can be listened on.
-pub(crate) const ENDPOINTS: &str = "HOST:PORT";
+pub(crate) const ENDPOINTS: &str = "HOST:PORT or pipe:NAME";
 /// What to do about what the system does not give.
 pub(crate) const NO_MORE: &str = "end other programs, or ask for fewer connections";
 /// What to do about a port that may not be bound.
