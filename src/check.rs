@@ -18,6 +18,7 @@ use crate::driver::{self, Driver};
 use crate::problem::{Exit, Problem};
 use crate::record::{self, CLIENT, Recording};
 use crate::tls::{self, TlsCaller, TlsClients};
+use crate::transport;
 use crate::verdict::{Checked, Judged, Through};
 use crate::{file, json, loopback, out, units};
 pub(crate) use args::CheckArgs;
@@ -39,7 +40,13 @@ pub(crate) fn run(args: &CheckArgs) -> Result<Exit, Problem> {
         return Err(Problem::usage("--wait is for datagrams", "leave out --wait: --timeout is for streams"));
     }
     let half_close = cli::half_close(args.half_close, endpoint)?;
-    let driver = Driver::new(&args.driver)?;
+    let parsed = endpoint.map(cli::endpoint).transpose()?;
+    let driver = Driver::over(&args.driver, parsed.as_ref())?;
+    if let Some(pipe) = parsed.as_ref().filter(|endpoint| transport::is_pipe(endpoint))
+        && args.tls.is_given()
+    {
+        return Err(Problem::usage(format!("{pipe} speaks no TLS"), "leave out --tls-ca"));
+    }
     let each = loopback::descriptors_each(endpoint, driver);
     let connections = driver::connections("--connections", Some(args.connections), each)?;
     // Before anything is sent: a file that cannot be written should not cost a run.

@@ -4,14 +4,15 @@ use std::convert::Infallible;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use roundtrip_core::{Machine, Time};
-use roundtrip_std::{ConnectOptions, Control, Driver, Ended, Endpoint, NetError, Stream, SystemClock};
+use roundtrip_std::{ConnectOptions, Control, Ended, Endpoint, NetError, SystemClock};
 
 use crate::cli::ClientArgs;
 use crate::problem::{Exit, Problem};
+use crate::transport::{self, Stream};
 use crate::{json, signals};
 
 pub(crate) fn connect(endpoint: &Endpoint, args: &ClientArgs) -> Result<Stream, NetError> {
-    roundtrip_std::connect(endpoint, &options(args))
+    transport::connect(endpoint, &options(args))
 }
 
 pub(crate) const fn options(args: &ClientArgs) -> ConnectOptions {
@@ -110,8 +111,19 @@ pub(crate) fn drive<M: Machine<Command: Send + 'static, Event = Infallible>>(
     stream: Stream,
     machine: impl FnOnce(Time) -> M,
 ) -> Result<Ended<M::Outcome>, Problem> {
-    let driver = Driver::new(clock).map_err(|error| Problem::system("cannot wait", &error))?;
-    let control = driver.control();
-    signals::watch(move |_count| control.abort())?;
-    Ok(driver.drive(stream, machine, |never| match never {}))
+    let cannot_wait = |error| Problem::system("cannot wait", &error);
+    match stream {
+        Stream::Socket(stream) => {
+            let driver = roundtrip_std::Driver::new(clock).map_err(cannot_wait)?;
+            let control = driver.control();
+            signals::watch(move |_count| control.abort())?;
+            Ok(driver.drive(stream, machine, |never| match never {}))
+        }
+        Stream::Pipe(stream) => {
+            let driver = roundtrip_pipe::Driver::new(clock).map_err(cannot_wait)?;
+            let control = driver.control();
+            signals::watch(move |_count| control.abort())?;
+            Ok(driver.drive(stream, machine, |never| match never {}))
+        }
+    }
 }

@@ -7,13 +7,14 @@ use std::time::Duration;
 use roundtrip_core::admission::Limits;
 #[cfg(unix)]
 use roundtrip_reactor::ReactorOptions;
-use roundtrip_std::{Clients, Endpoint, Listener, Served, ServerHandle, Service, Stream, SystemClock};
+use roundtrip_std::{Clients, Endpoint, Served, ServerHandle, Service, SystemClock};
 
 use crate::cli;
 use crate::platform;
 use crate::problem::Problem;
 #[cfg(target_os = "linux")]
 use crate::problem::{Exit, plain};
+use crate::transport::{self, Listener, Stream};
 
 /// Descriptors that are not connections': standard streams, listeners, the wake-ups of waiting threads.
 const RESERVED_DESCRIPTORS: u64 = 32;
@@ -44,9 +45,31 @@ pub(crate) enum Driver {
     Uring {
         threads: NonZeroUsize,
     },
+    /// Of named pipes: blocking, one thread a connection.
+    Pipe,
 }
 
 impl Driver {
+    /// What the command line asks for, if it drives connections of this kind.
+    pub(crate) fn over(args: &cli::DriverArgs, endpoint: Option<&Endpoint>) -> Result<Self, Problem> {
+        let Some(endpoint) = endpoint.filter(|endpoint| transport::is_pipe(endpoint)) else {
+            return Self::new(args);
+        };
+        let threads = args.threads.map(|_| "--threads".to_owned());
+        let spin = args.spin.map(|_| "--spin".to_owned());
+        let other = args.driver.filter(|driver| *driver != cli::Driver::Std);
+        let refused = other.map(|driver| format!("--driver {}", driver.name())).or(threads).or(spin);
+        match refused {
+            Some(option) => Err(Problem::usage(
+                format!(
+                    "no {option} with {endpoint}: a pipe has a thread for each connection, as --driver std"
+                ),
+                format!("leave out {option}"),
+            )),
+            None => Ok(Self::Pipe),
+        }
+    }
+
     /// What the command line asks for.
     pub(crate) fn new(args: &cli::DriverArgs) -> Result<Self, Problem> {
         let pointless = |option: &str, why: &str, choose: &[&str]| {
@@ -124,7 +147,7 @@ impl Driver {
     pub(crate) const fn descriptors_each(self) -> u64 {
         match self {
             Self::Std => 2,
-            Self::Smol { .. } => 1,
+            Self::Smol { .. } | Self::Pipe => 1,
             #[cfg(unix)]
             Self::Reactor { .. } => 1,
             #[cfg(target_os = "linux")]
@@ -135,7 +158,7 @@ impl Driver {
     /// How many threads run the connections, if that does not depend on the connections.
     pub(crate) const fn threads(self) -> Option<NonZeroUsize> {
         match self {
-            Self::Std => None,
+            Self::Std | Self::Pipe => None,
             Self::Smol { threads } => Some(threads),
             #[cfg(unix)]
             Self::Reactor { options } => Some(options.threads),
@@ -152,8 +175,13 @@ impl Driver {
         handle: &ServerHandle,
         service: &S,
     ) -> io::Result<Served> {
+        if matches!(self, Self::Pipe) {
+            let pipes = listeners.into_iter().filter_map(Listener::into_pipe).collect();
+            return roundtrip_pipe::serve(pipes, limits, handle, service);
+        }
+        let listeners = listeners.into_iter().filter_map(Listener::into_socket).collect();
         match self {
-            Self::Std => roundtrip_std::serve(listeners, limits, handle, service),
+            Self::Std | Self::Pipe => roundtrip_std::serve(listeners, limits, handle, service),
             Self::Smol { threads } => {
                 roundtrip_smol::serve_on(threads, &SystemClock::new(), listeners, limits, handle, service)
             }
@@ -175,8 +203,13 @@ impl Driver {
         streams: impl IntoIterator<Item = Stream>,
         clients: &C,
     ) -> io::Result<()> {
+        if matches!(self, Self::Pipe) {
+            let pipes = streams.into_iter().filter_map(Stream::into_pipe);
+            return roundtrip_pipe::drive_all(&clock, pipes, clients);
+        }
+        let streams = streams.into_iter().filter_map(Stream::into_socket);
         match self {
-            Self::Std => roundtrip_std::drive_all(&clock, streams, clients),
+            Self::Std | Self::Pipe => roundtrip_std::drive_all(&clock, streams, clients),
             Self::Smol { threads } => roundtrip_smol::drive_all_on(threads, &clock, streams, clients),
             #[cfg(unix)]
             Self::Reactor { options } => roundtrip_reactor::drive_all_on(options, &clock, streams, clients),

@@ -5,11 +5,12 @@ use std::thread;
 
 use roundtrip_core::admission::Limits;
 use roundtrip_core::echo::{EchoServer, ServerConfig};
-use roundtrip_std::{BindOptions, Endpoint, Family, Listener, Peer, ServerHandle};
+use roundtrip_std::{BindOptions, Endpoint, Family, Peer, ServerHandle};
 
 use crate::cli;
 use crate::driver::Driver;
 use crate::problem::{Exit, Problem};
+use crate::transport::{self, Listener};
 
 /// Does `work` with this endpoint, as it was written and as it is; if there is none, while a server of our own echoes on a
 /// free port of the loopback.
@@ -72,7 +73,7 @@ fn bind(family: Family) -> Result<(Listener, Endpoint), Problem> {
     let options = BindOptions { family, ..BindOptions::default() };
     let name = "localhost:0";
     let listener =
-        roundtrip_std::bind(&cli::endpoint(name)?, &options).map_err(|error| Problem::net(name, &error))?;
+        transport::bind(&cli::endpoint(name)?, &options).map_err(|error| Problem::net(name, &error))?;
     let endpoint = listener.local_endpoint().map_err(|error| Problem::system("cannot serve", &error))?;
     Ok((listener, endpoint))
 }

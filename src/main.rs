@@ -27,6 +27,7 @@ mod sim;
 mod stdio;
 mod tls;
 mod transcript;
+mod transport;
 mod units;
 mod verdict;
 

@@ -58,13 +58,19 @@ impl Problem {
     /// No socket for `endpoint`.
     pub(crate) fn net(endpoint: &str, error: &NetError) -> Self {
         use io::ErrorKind::{
-            AddrInUse, AddrNotAvailable, ConnectionRefused, NotFound, PermissionDenied, TimedOut, Unsupported,
+            AddrInUse, AddrNotAvailable, ConnectionRefused, InvalidInput, NotFound, PermissionDenied,
+            TimedOut, Unsupported,
         };
         // A known scheme wins over a host of that name.
         let is_file = endpoint.starts_with("unix:") || endpoint.starts_with("unix-dgram:");
+        let is_pipe = endpoint.starts_with("pipe:");
         let (verb, advice) = match (error.stage, error.source.kind()) {
             (Stage::Bind, Unsupported) => ("listen on", &*format!("listen on {ENDPOINTS}")),
             (Stage::Connect, Unsupported) => ("connect to", &*format!("connect to {ENDPOINTS}")),
+            (Stage::Bind, AddrInUse) if is_pipe => {
+                ("listen on", "end the program that has it, or choose another name")
+            }
+            (Stage::Bind, _) if is_pipe => ("listen on", "choose another name"),
             (Stage::Bind | Stage::Listen, AddrInUse) if is_file => {
                 ("listen on", "something is there that is no dead socket: choose another path")
             }
@@ -82,6 +88,17 @@ impl Problem {
             (Stage::Bind | Stage::Listen, _) => ("listen on", "choose another address"),
             (Stage::Connect, ConnectionRefused | NotFound) => {
                 ("connect to", "nobody listens there: start a server with `roundtrip serve`")
+            }
+            (Stage::Connect, TimedOut) if is_pipe => {
+                ("connect to", "wait until others are done, or raise --connect-timeout")
+            }
+            (Stage::Connect, InvalidInput) if is_pipe => {
+                ("connect to", "write pipe:NAME,type=message for messages, pipe:NAME for bytes")
+            }
+            (Stage::Connect, _)
+                if is_pipe && error.source.kind() != ConnectionRefused && error.source.kind() != NotFound =>
+            {
+                ("connect to", "check the name, and that you may open it")
             }
             (Stage::Connect, TimedOut) => (
                 "connect to",

@@ -25,9 +25,14 @@ pub(crate) fn run(args: &SendArgs) -> Result<Exit, Problem> {
         }
         Err(error) => return Err(Problem::net(name, &error)),
     };
+    let half_close = endpoint.has_half_close();
     let text = Bytes::from(args.text.clone());
     let total = text.len() as u64;
-    let config = ClientConfig::builder().chunk(BUFFER).timeout(Some(args.client.timeout)).build()?;
+    let config = ClientConfig::builder()
+        .chunk(BUFFER)
+        .half_close(half_close)
+        .timeout(Some(args.client.timeout))
+        .build()?;
     let clock = SystemClock::new();
     let client = |now| EchoClient::new(config.into(), Payload::given(text), now);
     let ended = client::drive(clock, stream, |now| Tap::new(client(now), ClientLines::default()))?;
@@ -40,7 +45,7 @@ pub(crate) fn run(args: &SendArgs) -> Result<Exit, Problem> {
         total: Some(total),
         took: clock.now().since(Time::ZERO),
         timeout: args.client.timeout,
-        half_close: true,
+        half_close,
         stall: None,
         connections: 1,
         round: None,

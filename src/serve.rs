@@ -10,7 +10,7 @@ use roundtrip_core::admission::Limits;
 use roundtrip_core::echo::{EchoServer, ServerConfig};
 use roundtrip_core::hub::ConnectionId;
 use roundtrip_core::{Observe, Time};
-use roundtrip_std::{BindOptions, Endpoint, Listener, ServerHandle, bind};
+use roundtrip_std::{BindOptions, Endpoint, ServerHandle};
 use roundtrip_tls::Acceptor;
 
 use crate::cli::{self, ServeArgs};
@@ -21,6 +21,7 @@ use crate::record::{Recording, SERVER, Served};
 use crate::service::Echo;
 use crate::tls::TlsEcho;
 use crate::transcript::{self, BUFFER, ServerLines};
+use crate::transport::{self, Listener};
 use crate::{file, out, platform, signals, stdio};
 
 /// After a stop: how long a session goes on echoing at the most; half of `--drain` if that is less.
@@ -31,7 +32,8 @@ const SESSION_LINGER: Duration = Duration::from_secs(2);
 const SESSION_QUIET: Duration = Duration::from_secs(1);
 
 pub(crate) fn run(args: &ServeArgs) -> Result<Exit, Problem> {
-    let driver = Driver::new(&args.driver)?;
+    let endpoints = endpoints(args)?;
+    let driver = Driver::over(&args.driver, endpoints.first())?;
     let chunk = if args.transcript { BUFFER } else { ServerConfig::default().chunk().min(args.buffer) };
     let config = ServerConfig::builder()
         .buffer(if args.transcript { BUFFER } else { args.buffer })
@@ -50,9 +52,16 @@ pub(crate) fn run(args: &ServeArgs) -> Result<Exit, Problem> {
         total: args.once.then_some(1),
         drain: args.drain,
     };
-    let endpoints = endpoints(args)?;
     endpoints.iter().try_for_each(|endpoint| driver.takes(endpoint))?;
     let acceptor = args.tls.acceptor()?;
+    if acceptor.is_some()
+        && let Some(pipe) = endpoints.iter().find(|endpoint| transport::is_pipe(endpoint))
+    {
+        return Err(Problem::usage(
+            format!("{pipe} speaks no TLS"),
+            "leave out --tls-cert, or listen on a socket",
+        ));
+    }
     // Before anything is bound: a file that cannot be written should not cost a session.
     let file = args.record.as_deref().map(file::create_private).transpose()?;
     let recording = |config: &ServerConfig| {
@@ -80,9 +89,9 @@ pub(crate) fn run(args: &ServeArgs) -> Result<Exit, Problem> {
     let mut listeners = Vec::new();
     for (name, endpoint) in named.iter().filter(|(_, endpoint)| !endpoint.is_datagram()) {
         let found = if *endpoint == Endpoint::Systemd {
-            platform::passed_listeners()
+            platform::passed_listeners().map(|found| found.into_iter().map(Listener::Socket).collect())
         } else {
-            bind(endpoint, &options).map(|listener| vec![listener])
+            transport::bind(endpoint, &options).map(|listener| vec![listener])
         };
         match found {
             Ok(found) => listeners.extend(found),
@@ -118,6 +127,13 @@ fn endpoints(args: &ServeArgs) -> Result<Vec<Endpoint>, Problem> {
         return Err(Problem::usage(
             "stdio: is one connection, and neither listens nor prints",
             "leave out the other endpoints and --transcript, or stdio:",
+        ));
+    }
+    let pipes = endpoints.iter().filter(|endpoint| transport::is_pipe(endpoint)).count();
+    if pipes > 0 && pipes < endpoints.len() {
+        return Err(Problem::usage(
+            "one server listens on pipes or on sockets: each has a driver of its own",
+            "start `roundtrip serve` for each",
         ));
     }
     if endpoints.iter().filter(|endpoint| **endpoint == Endpoint::Systemd).count() > 1 {

@@ -7,11 +7,12 @@ use std::thread;
 use std::time::Duration;
 
 use roundtrip_core::Time;
-use roundtrip_std::{Clock, ConnectOptions, Endpoint, NetError, Stream, SystemClock};
+use roundtrip_std::{Clock, ConnectOptions, Endpoint, NetError, SystemClock};
 
 use super::plan::Plan;
 use crate::client::Stop;
 use crate::problem::Problem;
+use crate::transport::{self, Stream};
 
 /// Connects that may wait for their answers at one time.
 const DIALERS: usize = 32;
@@ -73,7 +74,7 @@ pub(super) fn dial(
                 if index >= plan.connections || !wait_until(begins, clock, &stop) {
                     return;
                 }
-                let stream = roundtrip_std::connect(&endpoint, &options);
+                let stream = transport::connect(&endpoint, &options);
                 // Where nobody was reached at all, nobody will be.
                 let hopeless = stream.is_err() && !reached.load(Ordering::Relaxed) && failures.many();
                 if sender.send(stream).is_err() || hopeless {

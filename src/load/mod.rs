@@ -59,7 +59,7 @@ pub(crate) fn run(args: &LoadArgs) -> Result<Exit, Problem> {
         }
     }
     let half_close = cli::half_close(args.half_close, endpoint)?;
-    let driver = Driver::new(&args.driver)?;
+    let driver = Driver::over(&args.driver, endpoint.map(cli::endpoint).transpose()?.as_ref())?;
     let each = loopback::descriptors_each(endpoint, driver);
     driver::connections("--connections", Some(args.connections), each)?;
     let load = Load {

@@ -7,9 +7,9 @@ use std::os::windows::io::AsHandle;
 use roundtrip_std::{BindOptions, Endpoint, Listener, NetError, Stream, bind};
 
 /// What can be listened on.
-pub(crate) const ENDPOINTS: &str = "HOST:PORT";
+pub(crate) const ENDPOINTS: &str = "HOST:PORT or pipe:NAME";
 /// Where messages can go.
-pub(crate) const MESSAGES: &str = "choose udp:HOST:PORT";
+pub(crate) const MESSAGES: &str = "choose udp:HOST:PORT or mailslot:NAME";
 /// How to find an address of this machine.
 pub(crate) const ADDRESSES: &str = "give an address of this machine, as `ipconfig` shows them";
 /// What to do about what the system does not give.

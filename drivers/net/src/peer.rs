@@ -34,6 +34,11 @@ impl Peer {
         Self(Kind::Internet(SocketAddr::new(address.ip().to_canonical(), address.port())))
     }
 
+    /// Somebody on this system, who is not told apart from others: the client of a named pipe.
+    pub const fn local() -> Self {
+        Self(Kind::Local(None))
+    }
+
     /// The peer of a connected socket, whose address this is.
     pub(crate) fn of(socket: &Socket, address: &SockAddr) -> io::Result<Self> {
         match address.as_socket() {

@@ -140,6 +140,26 @@ fn packets_do_not_show() {
     assert!(ran.into_inner() > 15);
 }
 
+/// What a pipe of messages can do of the scripts. Its clients are told apart by nothing; its reset is told by a server alone,
+/// and by a client only as an end that was not marked.
+#[cfg(windows)]
+#[test]
+fn pipes_of_messages_do_not_show() {
+    use roundtrip_conformance::Step;
+    let ran = AtomicUsize::new(0);
+    on_every_script(8, |script| {
+        let steps = || script.clients().iter().flat_map(roundtrip_conformance::Client::steps);
+        if script.is_together() || steps().any(|step| matches!(step, Step::Reset)) {
+            return Ok(());
+        }
+        ran.fetch_add(1, Ordering::Relaxed);
+        check(&backends::pipes::Pipes { session: shipped }, script)
+            .map(drop)
+            .map_err(|failure| failure.to_string())
+    });
+    assert!(ran.into_inner() > 20);
+}
+
 #[test]
 fn every_script_comes_to_its_end_in_the_simulator() {
     on_every_script(2, |script| {

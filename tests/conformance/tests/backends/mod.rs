@@ -4,6 +4,8 @@
 #![allow(clippy::duplicate_mod, reason = "one source for every socket driver")]
 
 pub(crate) mod blocking;
+#[cfg(windows)]
+pub(crate) mod pipes;
 pub(crate) mod planted;
 #[cfg(unix)]
 pub(crate) mod reactor;
@@ -16,7 +18,7 @@ use roundtrip_core::Machine;
 use roundtrip_core::echo::{EchoServer, ServerOutcome};
 use std::convert::Infallible;
 use std::io::{Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 
 /// The server's side of a connection: the shipped session, or one that a driver's bug comes between.
 pub(crate) trait Session:
@@ -51,4 +53,32 @@ pub(crate) fn resets_are_told() -> bool {
         let _ = writeln!(std::io::stderr(), "skipped: what only a reset tells, which is an end here");
     }
     told
+}
+
+/// The address at this end, if it has one.
+pub(crate) trait Local {
+    fn address(&self) -> Option<SocketAddr>;
+}
+
+#[cfg(unix)]
+impl Local for roundtrip_std::Stream {
+    fn address(&self) -> Option<SocketAddr> {
+        use std::os::fd::AsFd;
+        TcpStream::from(self.as_fd().try_clone_to_owned().ok()?).local_addr().ok()
+    }
+}
+
+#[cfg(windows)]
+impl Local for roundtrip_std::Stream {
+    fn address(&self) -> Option<SocketAddr> {
+        use std::os::windows::io::AsSocket;
+        TcpStream::from(self.as_socket().try_clone_to_owned().ok()?).local_addr().ok()
+    }
+}
+
+#[cfg(windows)]
+impl Local for roundtrip_pipe::Stream {
+    fn address(&self) -> Option<SocketAddr> {
+        None
+    }
 }

@@ -1,10 +1,11 @@
-//! A socket driver over loopback TCP, or over Unix sockets of packets: the module around this one says which driver.
+//! A socket driver over loopback TCP, or over Unix sockets of packets, or that of pipes of messages: the module around this
+//! one says which driver.
 
 use std::collections::BTreeMap;
 use std::error::Error;
 use std::fmt;
 use std::io;
-use std::net::{SocketAddr, TcpStream};
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -20,7 +21,7 @@ use super::driver::{
     ServerHandle, Service, Stream, SystemClock,
 };
 use super::wait;
-use crate::backends::Session;
+use crate::backends::{Local, Session};
 
 /// What hangs for so long is given up: the test fails instead of hanging.
 const WATCHDOG: Duration = Duration::from_mins(2);
@@ -33,6 +34,12 @@ pub(crate) struct Sockets<W> {
 /// Runs scripts on Unix sockets of packets: those in which one client is served after the other, and none is reset. That
 /// is told of a Unix socket only if something was left unread.
 pub(crate) struct Packets<W> {
+    pub(crate) session: W,
+}
+
+/// Runs scripts on named pipes of messages: those in which one client is served after the other, for it has no address to be
+/// known by.
+pub(crate) struct Pipes<W> {
     pub(crate) session: W,
 }
 
@@ -89,6 +96,16 @@ impl<M: Session, W: Fn(EchoServer) -> M + Clone + Send + Sync + 'static> Backend
         let driver = module_path!().replace("::", "-");
         let name = format!("unix:@{driver}-{}-{number},type=seqpacket", std::process::id());
         run(script, &name, &self.session)
+    }
+}
+
+impl<M: Session, W: Fn(EchoServer) -> M + Clone + Send + Sync + 'static> Backend for Pipes<W> {
+    type Error = Broken;
+
+    fn run(&self, script: &Script) -> Result<Observed, Broken> {
+        static RUN: AtomicUsize = AtomicUsize::new(0);
+        let number = RUN.fetch_add(1, Ordering::Relaxed);
+        run(script, &format!("pipe:conformance-{}-{number},type=message", std::process::id()), &self.session)
     }
 }
 
@@ -258,11 +275,13 @@ impl Stage {
             Ok(stream) => stream,
             Err(error) => {
                 self.pace().left(self.real.now(), number);
-                let refused = error.source.kind() == io::ErrorKind::ConnectionRefused;
+                // A pipe that nobody has is not found.
+                let none = [io::ErrorKind::ConnectionRefused, io::ErrorKind::NotFound];
+                let refused = none.contains(&error.source.kind());
                 return if refused { Ok(None) } else { Err(error.into()) };
             }
         };
-        let address = local_address(&stream);
+        let address = stream.address();
         let mut seen = self.seen();
         seen.connected[number] = Some(address.map_or(Connection::Of(number), Connection::From));
         seen.controls.insert(number, driver.control());
@@ -382,16 +401,4 @@ fn soon<T>(receiver: &Receiver<T>, what: &'static str) -> Result<T, Broken> {
         RecvTimeoutError::Timeout => Broken::Hung(what),
         RecvTimeoutError::Disconnected => Broken::Io(io::Error::other(format!("{what} panicked"))),
     })
-}
-
-#[cfg(unix)]
-fn local_address(stream: &Stream) -> io::Result<SocketAddr> {
-    use std::os::fd::AsFd;
-    TcpStream::from(stream.as_fd().try_clone_to_owned()?).local_addr()
-}
-
-#[cfg(windows)]
-fn local_address(stream: &Stream) -> io::Result<SocketAddr> {
-    use std::os::windows::io::AsSocket;
-    TcpStream::from(stream.as_socket().try_clone_to_owned()?).local_addr()
 }

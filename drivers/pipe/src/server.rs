@@ -1,0 +1,217 @@
+//! The server: one thread accepts, behind the core's admission policy, and each connection has a thread of its own.
+//!
+//! The thread for a connection is made before it is accepted: where none can be made, nobody is let in who could not be
+//! served.
+
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::mpsc::{SyncSender, sync_channel};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread;
+
+use roundtrip_core::admission::{Accept, Limits};
+use roundtrip_core::hub::Hub;
+use roundtrip_core::{Machine, Time};
+use roundtrip_net::{
+    Bell, Caller, Clock, Door, Peer, Served, ServerHandle, Service, SharedHub, SystemClock, until,
+};
+
+use crate::driver::Driver;
+use crate::listener::Listener;
+use crate::stream::Stream;
+use crate::system::{self, Event, MOST, Operation};
+
+/// A thread's stack, bytes. Read buffers are not on it.
+pub(crate) const STACK: usize = 256 << 10;
+
+/// Serves every connection of `listeners` that `limits` let in, each on a thread of its own, until the server
+/// is drained: stopped by `handle`, or `limits.total` reached, and every session over.
+///
+/// A connection that fails, a machine that panics and a failed accept each end one connection at the most.
+///
+/// # Errors
+///
+/// If there are more listeners than one call can wait for, 63, or the system has no event left for the wake-up.
+pub fn serve<S: Service>(
+    listeners: Vec<Listener>,
+    limits: Limits,
+    handle: &ServerHandle,
+    service: &S,
+) -> io::Result<Served> {
+    serve_by(&SystemClock::new(), listeners, limits, handle, service)
+}
+
+/// Does what [`serve`] does, on this clock.
+///
+/// # Errors
+///
+/// As those of [`serve`].
+pub fn serve_by<S: Service>(
+    clock: &impl Clock,
+    listeners: Vec<Listener>,
+    limits: Limits,
+    handle: &ServerHandle,
+    service: &S,
+) -> io::Result<Served> {
+    if listeners.len() >= MOST {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "more than 63 pipes cannot be waited for"));
+    }
+    let bell = Arc::new(Event::new()?);
+    handle.ring_with(bell.clone());
+    let server = Server { service, bell, clock, door: Mutex::new(Door::new(limits, handle)) };
+    thread::scope(|scope| server.run(scope, listeners));
+    Ok(server.door().served())
+}
+
+/// Serves a hub: what its connections share is called by one of them at a time, and reaches the others by mail. Gives
+/// the hub back once the server is drained.
+///
+/// # Errors
+///
+/// As those of [`serve`].
+pub fn serve_hub<H>(
+    clock: &impl Clock,
+    listeners: Vec<Listener>,
+    limits: Limits,
+    handle: &ServerHandle,
+    hub: H,
+) -> io::Result<(Served, H)>
+where
+    H: Hub<Session: Machine<Command: Send>> + Send,
+{
+    let service = SharedHub::new(hub, clock);
+    let served = serve_by(clock, listeners, limits, handle, &service)?;
+    Ok((served, service.into_hub()))
+}
+
+type Command<S> = <<S as Service>::Machine as Machine>::Command;
+
+struct Server<'a, S: Service, T> {
+    service: &'a S,
+    /// Wakes the thread that accepts.
+    bell: Arc<Event>,
+    clock: &'a T,
+    door: Mutex<Door<Command<S>>>,
+}
+
+/// A connection that was let in.
+struct Admitted<C, T> {
+    caller: Caller,
+    stream: Stream,
+    driver: Driver<C, T>,
+}
+
+/// A connection, and the thread that waits for it.
+struct Accepted<C, T> {
+    stream: Stream,
+    driver: Driver<C, T>,
+    thread: SyncSender<Admitted<C, T>>,
+}
+
+impl<'a, S: Service, T: Clock> Server<'a, S, T> {
+    /// Obeys the policy until the server is drained.
+    fn run<'scope>(&'scope self, scope: &'scope thread::Scope<'scope, '_>, mut listeners: Vec<Listener>) {
+        let mut now = self.clock.now();
+        loop {
+            self.bell.clear();
+            let Some((accept, deadline)) = self.door().obey(now) else { return };
+            let accepted = match accept {
+                Accept::Open | Accept::Sweep => {
+                    let waits = (accept == Accept::Open).then_some((now, deadline));
+                    self.accept(scope, &mut listeners, waits)
+                }
+                Accept::Paused => self.sleep(&[], now, deadline).map(|()| None),
+                Accept::Closed => {
+                    listeners.clear();
+                    self.sleep(&[], now, deadline).map(|()| None)
+                }
+            };
+            now = self.clock.now();
+            match accepted {
+                Ok(Some(accepted)) => self.decide(now, accepted),
+                Ok(None) if accept == Accept::Sweep => self.door().swept(now),
+                Ok(None) => {}
+                Err(error) => self.accept_failed(now, &error),
+            }
+        }
+    }
+
+    /// The next client, if one has come; if none has and it may wait, it sleeps once.
+    fn accept<'scope>(
+        &'scope self,
+        scope: &'scope thread::Scope<'scope, '_>,
+        listeners: &mut [Listener],
+        waits: Option<(Time, Option<Time>)>,
+    ) -> io::Result<Option<Accepted<Command<S>, &'a T>>> {
+        let waiting = listeners.iter_mut().map(Listener::listen).collect::<io::Result<Vec<_>>>()?;
+        if let Some((now, deadline)) = waits
+            && !waiting.iter().any(|operation| operation.is_complete())
+        {
+            self.sleep(&waiting, now, deadline)?;
+        }
+        let Some(ready) = listeners.iter().position(Listener::has_client) else { return Ok(None) };
+        let (thread, admitted) = sync_channel::<Admitted<Command<S>, &'a T>>(1);
+        let builder = thread::Builder::new().name("roundtrip".into()).stack_size(STACK);
+        builder.spawn_scoped(scope, move || {
+            // None is sent if it was not let in.
+            if let Ok(admitted) = admitted.recv() {
+                self.serve_one(admitted);
+            }
+        })?;
+        let driver = Driver::new(self.clock)?;
+        let stream = listeners[ready].accept()?;
+        // The next look begins behind it: a busy listener must not starve the others.
+        listeners.rotate_left(ready + 1);
+        Ok(stream.map(|stream| Accepted { stream, driver, thread }))
+    }
+
+    fn sleep(&self, waiting: &[&Operation], now: Time, deadline: Option<Time>) -> io::Result<()> {
+        system::wait(&self.bell, waiting, until(now, deadline)).map(drop)
+    }
+
+    /// Asks the policy about a connection; one that is refused is ended.
+    fn decide(&self, now: Time, accepted: Accepted<Command<S>, &'a T>) {
+        let Accepted { stream, driver, thread } = accepted;
+        let caller = self.door().admit(now, Peer::local(), &driver.control());
+        match caller {
+            // The thread waits for nothing else.
+            Some(caller) => drop(thread.send(Admitted { caller, stream, driver })),
+            None => stream.end(),
+        }
+    }
+
+    fn accept_failed(&self, now: Time, error: &io::Error) {
+        // A panic here must not end the server.
+        let told = catch_unwind(AssertUnwindSafe(|| self.service.accept_failed(error)));
+        let mut door = self.door();
+        if told.is_err() {
+            door.panicked();
+        }
+        door.accept_failed(now, error);
+    }
+
+    fn serve_one(&self, admitted: Admitted<Command<S>, &'a T>) {
+        let Admitted { caller, stream, driver } = admitted;
+        let control = driver.control();
+        let served = catch_unwind(AssertUnwindSafe(|| {
+            let ended = driver.drive(
+                stream,
+                |now| self.service.open(now, &caller, &control),
+                |event| self.service.event(&caller, event),
+            );
+            self.service.ended(&caller, ended);
+        }));
+        let mut door = self.door();
+        if served.is_err() {
+            door.panicked();
+        }
+        if door.ended(self.clock.now(), &caller) {
+            self.bell.ring();
+        }
+    }
+
+    fn door(&self) -> MutexGuard<'_, Door<Command<S>>> {
+        // No service and no machine runs under this lock, so all is whole even if a holder panicked.
+        self.door.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
