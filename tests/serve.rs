@@ -12,7 +12,9 @@ use std::thread;
 use std::time::Duration;
 
 use common::{Server, Signal, after, bounded, noise, ping, poll, reset, round_trip, with_every_driver};
-use rustix::process::{Pid, Resource, Rlimit, prlimit};
+use rustix::process::Pid;
+#[cfg(target_os = "linux")]
+use rustix::process::{Resource, Rlimit, prlimit};
 
 with_every_driver! {
     fifty_clients_at_once_each_have_every_byte_back
@@ -23,7 +25,7 @@ with_every_driver! {
     a_second_client_from_one_source_is_refused_while_the_first_is_there
     clients_over_max_conns_wait_for_a_place
     two_hundred_clients_share_sixty_four_descriptors
-    a_server_out_of_descriptors_goes_on_and_recovers
+    #[cfg(target_os = "linux")] a_server_out_of_descriptors_goes_on_and_recovers
     a_signal_ends_an_idle_server_well
     a_signal_amid_twenty_transfers_costs_no_byte
     a_second_signal_forces_the_end
@@ -164,6 +166,7 @@ fn two_hundred_clients_share_sixty_four_descriptors(driver: &str) {
 }
 
 /// The limit falls while the server runs, so that accept(2) does fail.
+#[cfg(target_os = "linux")]
 fn a_server_out_of_descriptors_goes_on_and_recovers(driver: &str) {
     let mut server = Server::start(&["--driver", driver]);
     let fewer = Rlimit { current: Some(24), maximum: Some(1024) };
