@@ -173,9 +173,12 @@ impl<T: Clock> MailslotDriver<T> {
     ) -> Result<(), CallFailed> {
         let reading = &mut mailslot.reading;
         if driven.credit() > 0 && reading.is_idle() {
-            reading.read(mailslot.longest.max(1)).map_err(Call::Read.failed())?;
+            match reading.read(mailslot.longest.max(1)) {
+                Err(error) if is_nothing(&error) => {}
+                begun => begun.map_err(Call::Read.failed())?,
+            }
         }
-        if !reading.is_complete() || driven.credit() == 0 {
+        if (!reading.is_idle() && !reading.is_complete()) || driven.credit() == 0 {
             let waits: &[&Operation] = if driven.credit() > 0 { &[reading] } else { &[] };
             let woken = system::wait(&self.bell, waits, until(*now, driven.deadline()));
             *now = self.clock.now();
@@ -189,13 +192,21 @@ impl<T: Clock> MailslotDriver<T> {
         if driven.credit() > 0
             && let Some(read) = reading.finish()
         {
-            let read = read.map_err(Call::Read.failed())?;
+            let read = match read {
+                Err(error) if is_nothing(&error) => return Ok(()),
+                read => read.map_err(Call::Read.failed())?,
+            };
             let payload = Bytes::copy_from_slice(reading.filled(read));
             let refused = driven.received(*now, Datagram { peer: DatagramAddress::unnamed(), payload });
             debug_assert!(refused.is_ok(), "no more is received than there is credit for");
         }
         Ok(())
     }
+}
+
+/// Whether it only says that no message came in time.
+fn is_nothing(error: &io::Error) -> bool {
+    error.raw_os_error() == Some(system::SEM_TIMEOUT)
 }
 
 #[cfg(test)]
