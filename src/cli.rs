@@ -108,7 +108,7 @@ pub(crate) struct DriverArgs {
 #[derive(Debug, Args)]
 #[command(after_help = SERVE_EXAMPLES)]
 pub(crate) struct ServeArgs {
-    /// Where to listen: HOST:PORT (port 0 is a free one), unix:PATH, unix:@NAME, udp:HOST:PORT, unix-dgram:PATH, systemd:, or stdio:
+    /// Where to listen: HOST:PORT (port 0 is a free one), unix:PATH, unix:@NAME, udp:HOST:PORT, unix-dgram:PATH, pipe:NAME (Windows), systemd:, or stdio:
     #[arg(value_name = "ENDPOINT", default_value = "127.0.0.1:27015")]
     pub(crate) endpoints: Vec<String>,
     #[command(flatten)]
@@ -172,7 +172,7 @@ Exit codes: 0 ok, 2 usage, 3 somebody was cut off, bytes were lost, or the recor
 #[derive(Debug, Args)]
 #[command(after_help = SEND_EXAMPLES)]
 pub(crate) struct SendArgs {
-    /// Where to connect: HOST:PORT, unix:PATH or unix:@NAME
+    /// Where to connect: HOST:PORT, unix:PATH, unix:@NAME or pipe:NAME (Windows)
     #[arg(value_name = "ENDPOINT", required_unless_present = "transcript")]
     pub(crate) endpoint: Option<String>,
     /// What to send

@@ -12,9 +12,10 @@ use clap::Args;
 use roundtrip_core::Time;
 use roundtrip_core::datagram::Unsent;
 use roundtrip_core::datagram::numbered::{Numbered, Sender};
-use roundtrip_std::{Clock, DatagramAddress, DatagramSocket, SystemClock, classify};
+use roundtrip_std::{Clock, SystemClock, classify};
 
 use crate::cli::FamilyArgs;
+use crate::messages::Outlet;
 use crate::problem::{Exit, Problem, plain};
 use crate::units::{bytes, many, parse_count, parse_memory, parse_rate};
 use crate::{json, messages, out, signals};
@@ -35,7 +36,7 @@ const TEXT: &str = "this is a test";
 #[derive(Debug, Args)]
 #[command(after_help = POST_EXAMPLES)]
 pub(crate) struct PostArgs {
-    /// Where to: udp:HOST:PORT, udp:GROUP:PORT,if=ADDRESS, udp:ADDRESS:PORT,broadcast, unix-dgram:PATH
+    /// Where to: udp:HOST:PORT, udp:GROUP:PORT,if=ADDRESS, udp:ADDRESS:PORT,broadcast, unix-dgram:PATH, mailslot:NAME (Windows)
     #[arg(value_name = "ENDPOINT")]
     endpoint: String,
     /// A message each [default: the lines of standard input]
@@ -75,11 +76,8 @@ pub(crate) fn run(args: &PostArgs) -> Result<Exit, Problem> {
     let form = Form { name: args.endpoint.clone(), sender, size: args.size, longest };
     // Before anything is sent.
     let texts = form.texts(args)?;
-    let socket = messages::open_to_post(&args.endpoint, &endpoint, args.family.family())?;
-    let Some(to) = socket.peer().cloned() else {
-        return Err(messages::nobody(&args.endpoint, &io::ErrorKind::NotConnected.into()));
-    };
-    let poster = Arc::new(Mutex::new(Poster { form, socket, to, posted: 0 }));
+    let outlet = messages::open_to_post(&args.endpoint, &endpoint, args.family.family())?;
+    let poster = Arc::new(Mutex::new(Poster { form, outlet, posted: 0 }));
     signals::watch({
         let poster = Arc::clone(&poster);
         move |_count| {
@@ -197,8 +195,7 @@ impl Form {
 /// Posts messages, one after the other.
 struct Poster {
     form: Form,
-    socket: DatagramSocket,
-    to: DatagramAddress,
+    outlet: Outlet,
     posted: u64,
 }
 
@@ -210,7 +207,7 @@ impl Poster {
     /// Posts the next message, if there is room for it now.
     fn try_post(&mut self, text: &[u8]) -> Result<bool, Problem> {
         let message = self.form.message(self.posted + 1, text)?;
-        match self.socket.send(&self.to, &message) {
+        match self.outlet.send(&message) {
             Ok(()) => {
                 self.posted += 1;
                 Ok(true)
@@ -222,7 +219,7 @@ impl Poster {
 
     /// Whether anybody said that nobody is there: of the last message no other tells.
     fn confirm(&self) -> Result<(), Problem> {
-        match self.socket.receive(&mut []) {
+        match self.outlet.answer() {
             Err(error) if classify::datagram(&error) == Unsent::Refused => Err(self.problem(&error, 0)),
             _ => Ok(()),
         }
@@ -231,7 +228,7 @@ impl Poster {
     /// Posts an end mark. It is nobody's loss if it is not.
     fn end(&mut self) {
         if let Some(sender) = self.form.sender {
-            let _ = self.socket.send(&self.to, &Numbered::End { sender, total: self.posted }.compose());
+            let _ = self.outlet.send(&Numbered::End { sender, total: self.posted }.compose());
         }
     }
 

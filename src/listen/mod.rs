@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use clap::Args;
 use roundtrip_core::datagram::numbered::{Ending, Heard, Listener, ListenerConfig};
-use roundtrip_std::{BindOptions, DatagramAddress, DatagramDriver, SystemClock};
+use roundtrip_std::{BindOptions, DatagramAddress};
 
 use crate::cli::FamilyArgs;
 use crate::problem::{Exit, Problem};
@@ -22,7 +22,7 @@ const SETTLE: Duration = Duration::from_millis(200);
 #[derive(Debug, Args)]
 #[command(after_help = LISTEN_EXAMPLES)]
 pub(crate) struct ListenArgs {
-    /// Where: udp:HOST:PORT, udp:GROUP:PORT,if=ADDRESS, udp:ADDRESS:PORT,broadcast, unix-dgram:PATH
+    /// Where: udp:HOST:PORT, udp:GROUP:PORT,if=ADDRESS, udp:ADDRESS:PORT,broadcast, unix-dgram:PATH, mailslot:NAME (Windows)
     #[arg(value_name = "ENDPOINT")]
     endpoint: String,
     /// End after so many messages
@@ -61,22 +61,19 @@ was over before the end mark or the count that was asked for, 4 cannot bind, 5 i
 pub(crate) fn run(args: &ListenArgs) -> Result<Exit, Problem> {
     let endpoint = messages::endpoint(&args.endpoint)?;
     let options = BindOptions { family: args.family.family(), socket_buffer: args.socket_buffer };
-    let socket = messages::open_to_listen(&args.endpoint, &endpoint, &options)?;
-    let driver =
-        DatagramDriver::new(SystemClock::new()).map_err(|error| Problem::system("cannot wait", &error))?;
-    let control = driver.control();
+    let inlet = messages::open_to_listen(&args.endpoint, &endpoint, &options)?;
+    let control = inlet.control();
     let stopped = Arc::new(AtomicBool::new(false));
     signals::watch({
         let control = control.clone();
         move |_count| control.stop()
     })?;
-    let bound = socket.local_endpoint().map_err(|error| Problem::system("cannot listen", &error))?;
+    let bound = inlet.local_endpoint().map_err(|error| Problem::system("cannot listen", &error))?;
     // Standard output is for messages alone. Whoever reads this may post at once.
     out::complain(format!("listening {}", bound.to_string().replacen(':', " ", 1)));
     let config = ListenerConfig { count: args.count, limit: args.limit, settle: args.once.then_some(SETTLE) };
     let mut unprinted = None;
-    let ended = driver.drive(
-        socket,
+    let ended = inlet.drive(
         |now| Listener::new(config, now),
         |heard: Heard<DatagramAddress>| {
             if args.json || stopped.load(Ordering::Relaxed) {

@@ -68,11 +68,11 @@ mod system;
 pub use clients::drive_all;
 pub use driver::{Driver, drive};
 pub use listener::{Listener, bind};
-pub use mailslot::{Mailslot, MailslotDriver, Poster, Somebody, bind_mailslot, connect_mailslot};
+pub use mailslot::{Mailslot, MailslotDriver, Poster, bind_mailslot, connect_mailslot};
 pub use roundtrip_net::{
-    BindOptions, Call, CallFailed, Caller, Clients, Clock, ConnectOptions, Control, DatagramsEnded, Ended,
-    Endpoint, EndpointError, NetError, Peer, PostError, Served, ServerHandle, Service, Source, Stage,
-    SystemClock,
+    BindOptions, Call, CallFailed, Caller, Clients, Clock, ConnectOptions, Control, DatagramAddress,
+    DatagramsEnded, Ended, Endpoint, EndpointError, NetError, Peer, PostError, Served, ServerHandle, Service,
+    Source, Stage, SystemClock,
 };
 pub use server::{serve, serve_by, serve_hub};
 pub use stream::{Stream, connect};

@@ -10,15 +10,11 @@ use roundtrip_core::datagram::{
 };
 use roundtrip_core::{Failure, Time};
 use roundtrip_net::{
-    Call, CallFailed, Clock, Control, DatagramsEnded, Endpoint, MAILBOX, Mail, Mailbox, NetError, Stage,
-    until,
+    Call, CallFailed, Clock, Control, DatagramAddress, DatagramsEnded, Endpoint, MAILBOX, Mail, Mailbox,
+    NetError, Stage, until,
 };
 
 use crate::system::{self, Event, Operation};
-
-/// Who posted a message: a mailslot does not tell, and takes no answer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Somebody;
 
 /// The reader's end of a mailslot.
 #[derive(Debug)]
@@ -137,7 +133,7 @@ impl<T: Clock> MailslotDriver<T> {
     }
 
     /// Drives one machine over `mailslot` on this thread until it closes. What it sends cannot be sent.
-    pub fn drive<M: DatagramMachine<Address = Somebody>>(
+    pub fn drive<M: DatagramMachine<Address = DatagramAddress>>(
         self,
         mut mailslot: Mailslot,
         machine: impl FnOnce(Time) -> M,
@@ -169,7 +165,7 @@ impl<T: Clock> MailslotDriver<T> {
 
     /// Sleeps until something happens, and tells the machine of it. What is there is read before a passed deadline takes
     /// effect.
-    fn wait<M: DatagramMachine<Address = Somebody>>(
+    fn wait<M: DatagramMachine<Address = DatagramAddress>>(
         &self,
         mailslot: &mut Mailslot,
         driven: &mut DatagramDriven<M>,
@@ -177,9 +173,12 @@ impl<T: Clock> MailslotDriver<T> {
     ) -> Result<(), CallFailed> {
         let reading = &mut mailslot.reading;
         if driven.credit() > 0 && reading.is_idle() {
-            reading.read(mailslot.longest.max(1)).map_err(Call::Read.failed())?;
+            match reading.read(mailslot.longest.max(1)) {
+                Err(error) if is_nothing(&error) => {}
+                begun => begun.map_err(Call::Read.failed())?,
+            }
         }
-        if !reading.is_complete() || driven.credit() == 0 {
+        if (!reading.is_idle() && !reading.is_complete()) || driven.credit() == 0 {
             let waits: &[&Operation] = if driven.credit() > 0 { &[reading] } else { &[] };
             let woken = system::wait(&self.bell, waits, until(*now, driven.deadline()));
             *now = self.clock.now();
@@ -193,13 +192,21 @@ impl<T: Clock> MailslotDriver<T> {
         if driven.credit() > 0
             && let Some(read) = reading.finish()
         {
-            let read = read.map_err(Call::Read.failed())?;
+            let read = match read {
+                Err(error) if is_nothing(&error) => return Ok(()),
+                read => read.map_err(Call::Read.failed())?,
+            };
             let payload = Bytes::copy_from_slice(reading.filled(read));
-            let refused = driven.received(*now, Datagram { peer: Somebody, payload });
+            let refused = driven.received(*now, Datagram { peer: DatagramAddress::unnamed(), payload });
             debug_assert!(refused.is_ok(), "no more is received than there is credit for");
         }
         Ok(())
     }
+}
+
+/// Whether it only says that no message came in time.
+fn is_nothing(error: &io::Error) -> bool {
+    error.raw_os_error() == Some(system::SEM_TIMEOUT)
 }
 
 #[cfg(test)]

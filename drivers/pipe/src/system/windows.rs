@@ -33,8 +33,9 @@ use super::{MOST, NO_DATA, PIPE_CONNECTED, Shape, millis};
 
 /// What an operation of no length is done with.
 const STATUS_PENDING: usize = 0x103;
-/// A mailslot's reader waits until there is a message: `MAILSLOT_WAIT_FOREVER`.
-const WAIT_FOREVER: u32 = u32::MAX;
+/// For so long a mailslot's reader waits for a message, milliseconds, and then looks what else there is to do: wine reads
+/// without returning, so that nothing could wake it.
+const GLANCE: u32 = 50;
 
 /// A manual-reset event: it wakes whoever waits for it, until it is cleared.
 #[derive(Debug)]
@@ -324,7 +325,7 @@ pub(crate) fn wait_for_pipe(name: &str, timeout: Option<Duration>) -> io::Result
 pub(crate) fn create_mailslot(name: &str, longest: u32) -> io::Result<Handle> {
     let name = wide(r"\\.\mailslot\", name);
     // SAFETY: the name ends with a zero; no attributes are a null pointer.
-    let handle = unsafe { CreateMailslotW(name.as_ptr(), longest, WAIT_FOREVER, null()) };
+    let handle = unsafe { CreateMailslotW(name.as_ptr(), longest, GLANCE, null()) };
     owned(handle, INVALID_HANDLE_VALUE).map(Handle)
 }
 

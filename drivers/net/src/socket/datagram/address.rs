@@ -26,12 +26,16 @@ pub(super) enum Kind {
     /// A name in Linux's abstract namespace.
     #[cfg(any(target_os = "linux", target_os = "android"))]
     Abstract(Vec<u8>),
-    /// A Unix socket that is not bound.
-    #[cfg(unix)]
+    /// A Unix socket that is not bound, or whoever writes to a mailslot.
     Unnamed,
 }
 
 impl DatagramAddress {
+    /// Somebody of whom nothing is known: whoever writes to a mailslot.
+    pub const fn unnamed() -> Self {
+        Self(Kind::Unnamed)
+    }
+
     /// The internet address; none of a Unix socket.
     pub const fn internet(&self) -> Option<SocketAddr> {
         match self.0 {
@@ -39,16 +43,14 @@ impl DatagramAddress {
             #[cfg(any(target_os = "linux", target_os = "android"))]
             Kind::Abstract(_) => None,
             #[cfg(unix)]
-            Kind::Path(_) | Kind::Unnamed => None,
+            Kind::Path(_) => None,
+            Kind::Unnamed => None,
         }
     }
 
-    /// Whether something can be sent there: not to a Unix socket that has no name.
+    /// Whether something can be sent there: not to somebody without a name.
     pub const fn can_be_answered(&self) -> bool {
-        #[cfg(unix)]
-        return !matches!(self.0, Kind::Unnamed);
-        #[cfg(not(unix))]
-        return true;
+        !matches!(self.0, Kind::Unnamed)
     }
 
     #[cfg(unix)]
@@ -99,7 +101,7 @@ impl fmt::Display for DatagramAddress {
                 f.write_char('@')?;
                 write_text(f, &String::from_utf8_lossy(name))
             }
-            #[cfg(unix)]
+            Kind::Unnamed if cfg!(windows) => f.write_str("somebody"),
             Kind::Unnamed => f.write_str("a socket without a name"),
         }
     }

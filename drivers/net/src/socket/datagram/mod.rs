@@ -197,7 +197,7 @@ impl DatagramSocket {
 
     #[cfg(windows)]
     fn send_to(&self, to: &DatagramAddress, payload: &[u8]) -> io::Result<usize> {
-        let Kind::Internet(address) = to.0;
+        let Kind::Internet(address) = to.0 else { return Err(io::ErrorKind::NotConnected.into()) };
         self.socket.send_to(payload, address)
     }
 
