@@ -4,6 +4,7 @@
 mod sockets;
 
 use roundtrip_pipe as driver;
+#[allow(unused_imports, reason = "each test binary uses its part")]
 pub(crate) use sockets::Pipes;
 
 /// A connection is driven when the call returns.
