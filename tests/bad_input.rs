@@ -191,9 +191,17 @@ fn messages_that_cannot_be_posted_or_heard() {
         (&["post", "udp:127.0.0.1:9", "--count", "3", "x", "y"], USAGE, "there are 2", "quote the text"),
         (&["post", "udp:127.0.0.1:9", "--size", "3"], USAGE, "--count", "--help"),
         (&["post", "udp:127.0.0.1:9", "--rate", "0"], USAGE, "must not be 0", ""),
+        (&["listen", "udp:localhost:x"], USAGE, "`x` is no port", "0 to 65535"),
+    ]);
+}
+
+/// Windows has them.
+#[cfg(unix)]
+#[test]
+fn mailslots_are_not_here() {
+    table(&[
         (&["listen", "mailslot:x"], UNREACHABLE, "no such thing", "udp:HOST:PORT"),
         (&["post", "mailslot:x", "y"], UNREACHABLE, "no such thing", "udp:HOST:PORT"),
-        (&["listen", "udp:localhost:x"], USAGE, "`x` is no port", "0 to 65535"),
     ]);
 }
 

@@ -2,7 +2,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use crate::choose::{Chooser, Decision, Logged};
+use crate::choose::{Chooser, Decision, Family, Logged};
 use crate::context::{Recorded, Told, Unheard};
 use crate::line::Line;
 use crate::quiet;
@@ -106,6 +106,10 @@ pub trait Simulation: Sync {
     /// States that a campaign must reach somewhere, or it fails.
     fn aims(&self) -> &'static [&'static str];
 
+    /// Whether choices of this family are made in its world: deciding others leads nowhere.
+    #[doc(hidden)]
+    fn has(&self, family: Family) -> bool;
+
     /// Runs it once.
     #[doc(hidden)]
     fn simulate<C: Told>(&self, memory: &mut Self::Memory, chooser: C) -> (Run, C);
@@ -120,6 +124,10 @@ impl<S: Scenario> Simulation for S {
 
     fn aims(&self) -> &'static [&'static str] {
         self.goals()
+    }
+
+    fn has(&self, family: Family) -> bool {
+        family != Family::Datagram
     }
 
     fn simulate<C: Told>(&self, parts: &mut Parts<S>, chooser: C) -> (Run, C) {
@@ -154,6 +162,11 @@ impl<'s, S: Simulation> Runner<'s, S> {
     /// Runs of `scenario`.
     pub fn new(scenario: &'s S) -> Self {
         Self { scenario, memory: S::Memory::default() }
+    }
+
+    /// Whether choices of this family are made.
+    pub(crate) fn has(&self, family: Family) -> bool {
+        self.scenario.has(family)
     }
 
     /// Runs it once, as `chooser` chooses.

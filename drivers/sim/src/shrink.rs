@@ -331,7 +331,7 @@ impl<S: Simulation> Search<'_, S> {
 
     /// Decides anything, early, and small as a rule; on this connection, if it is about one.
     fn add(&mut self, decisions: &mut Vec<Decision>, connection: Option<(u32, u16)>) {
-        let sites: Vec<_> = Site::all().collect();
+        let sites: Vec<_> = Site::all().filter(|site| self.runner.has(site.family())).collect();
         let (number, round) = connection.unwrap_or((0, 0));
         let entities = [
             Entity::client(number, round, 0),

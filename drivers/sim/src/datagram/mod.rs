@@ -8,6 +8,7 @@ use std::time::Duration;
 use roundtrip_core::bytes::Bytes;
 use roundtrip_core::datagram::{Datagram, DatagramMachine, Unsent};
 
+use crate::choose::Family;
 use crate::context::Told;
 use crate::run::{Run, Simulation};
 use crate::scenario::{Draw, Reached, Violation};
@@ -138,6 +139,11 @@ impl<S: DatagramScenario> Simulation for OverDatagrams<S> {
 
     fn aims(&self) -> &'static [&'static str] {
         self.0.goals()
+    }
+
+    fn has(&self, family: Family) -> bool {
+        use Family::{Abort, Clock, Datagram, Latency, Order, ShortIo, Stop, Workload};
+        matches!(family, Workload | Latency | Order | ShortIo | Stop | Abort | Clock | Datagram)
     }
 
     fn simulate<C: Told>(&self, (): &mut (), chooser: C) -> (Run, C) {
