@@ -8,9 +8,12 @@ use std::thread;
 use roundtrip_core::Time;
 use roundtrip_core::datagram::{DatagramMachine, MAX_PAYLOAD};
 use roundtrip_core::echo::DatagramOutcome;
-use roundtrip_std::{Control, DatagramAddress, DatagramSocket, DatagramsEnded, Endpoint, SystemClock};
+use roundtrip_std::{
+    Control, DatagramAddress, DatagramSocket, DatagramsEnded, Endpoint, SystemClock, connect_datagram,
+};
 
-use crate::cli::{self, DriverArgs};
+use crate::cli::{self, ClientArgs, DriverArgs};
+use crate::client::{self, Stop};
 use crate::problem::{Exit, Problem};
 
 /// So many bytes tell which datagram it is.
@@ -135,8 +138,41 @@ pub(crate) fn peer(socket: &DatagramSocket) -> io::Result<DatagramAddress> {
     socket.peer().cloned().ok_or_else(|| io::ErrorKind::NotConnected.into())
 }
 
+/// So many sockets to one endpoint, unless it is stopped before.
+pub(crate) fn connect(
+    name: &str,
+    endpoint: &Endpoint,
+    args: &ClientArgs,
+    count: usize,
+    stop: &Stop,
+) -> Result<Vec<DatagramSocket>, Problem> {
+    let mut sockets = Vec::new();
+    while sockets.len() < count && !stop.is_stopped() {
+        let socket = connect_datagram(endpoint, &client::options(args));
+        sockets.push(socket.map_err(|error| Problem::net(name, &error))?);
+    }
+    Ok(sockets)
+}
+
+/// Drives each socket on a thread of its own, until all are done.
+pub(crate) fn drive_all<T: Send>(
+    sockets: Vec<DatagramSocket>,
+    drive: impl Fn(usize, DatagramSocket) -> io::Result<T> + Sync,
+) -> Result<Vec<T>, Problem> {
+    let drive = &drive;
+    let ended = thread::scope(|scope| {
+        let work = |(index, socket)| {
+            let thread = thread::Builder::new().name("datagrams".into());
+            thread.spawn_scoped(scope, move || drive(index, socket))
+        };
+        let threads: Vec<_> = sockets.into_iter().enumerate().map(work).collect();
+        threads.into_iter().map(join).collect::<io::Result<Vec<_>>>()
+    });
+    ended.map_err(|error| Problem::system("cannot run so many sockets", &error))
+}
+
 /// What came of a thread, if it could be made.
-pub(crate) fn join<T>(thread: io::Result<thread::ScopedJoinHandle<'_, io::Result<T>>>) -> io::Result<T> {
+fn join<T>(thread: io::Result<thread::ScopedJoinHandle<'_, io::Result<T>>>) -> io::Result<T> {
     match thread?.join() {
         Ok(ended) => ended,
         Err(panic) => std::panic::resume_unwind(panic),

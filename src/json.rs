@@ -4,7 +4,7 @@ use roundtrip_core::echo::{FaultKind, PeerEnd};
 use serde::Serialize;
 
 use crate::out;
-use crate::problem::Problem;
+use crate::problem::{Exit, Problem};
 use crate::verdict::Found;
 
 /// What went wrong before there was a result: `docs/schema/error.json`.
@@ -41,6 +41,15 @@ pub(crate) fn complain(problem: &Problem) {
 /// Whether `--json` is among the arguments; those that could not be understood are no reason to answer in another form.
 fn is_wanted() -> bool {
     std::env::args_os().skip(1).take_while(|arg| arg != "--").any(|arg| arg == "--json")
+}
+
+/// What came of a verb, in a word, if it ends so and a fault was found.
+pub(crate) const fn result(exit: Exit, has_fault: bool) -> &'static str {
+    match (exit, has_fault) {
+        (Exit::Ok, _) => "ok",
+        (_, true) => "failed",
+        (_, false) => "incomplete",
+    }
 }
 
 /// What is wrong on a connection: `docs/schema/check.json`.

@@ -1,15 +1,14 @@
 //! `check` over datagrams: what becomes of each that is sent?
 
 use std::sync::Arc;
-use std::thread;
 
 use roundtrip_core::Time;
 use roundtrip_core::echo::{ConfigError, DatagramClient, DatagramClientConfig, DatagramOutcome, Schedule};
-use roundtrip_std::{DatagramSocket, DatagramsEnded, Endpoint, SystemClock, connect_datagram};
+use roundtrip_std::{DatagramSocket, DatagramsEnded, Endpoint, SystemClock};
 use serde::Serialize;
 
 use super::CheckArgs;
-use crate::client::{self, Signals, Stop};
+use crate::client::{Signals, Stop};
 use crate::datagrams::{self, Driver};
 use crate::problem::{Exit, Problem, plain};
 use crate::units::{self, duration};
@@ -107,22 +106,9 @@ impl Run<'_> {
         let size = self.config.size() as u64;
         let count = total.div_ceil(size);
         // All are there before the first one sends.
-        let mut sockets = Vec::new();
-        while sockets.len() < self.connections && !self.stop.is_stopped() {
-            let socket = connect_datagram(self.endpoint, &client::options(&args.client));
-            sockets.push(socket.map_err(|error| Problem::net(self.name, &error))?);
-        }
-        let ended = thread::scope(|scope| {
-            let threads: Vec<_> = (0..)
-                .zip(sockets)
-                .map(|(index, socket)| {
-                    let work = move || self.drive(clock, index, socket, count);
-                    thread::Builder::new().name("check".into()).spawn_scoped(scope, work)
-                })
-                .collect();
-            threads.into_iter().map(datagrams::join).collect::<Result<Vec<Ended>, _>>()
-        });
-        let ended = ended.map_err(|error| Problem::system("cannot run so many sockets", &error))?;
+        let sockets =
+            datagrams::connect(self.name, self.endpoint, &args.client, self.connections, &self.stop)?;
+        let ended = datagrams::drive_all(sockets, |index, socket| self.drive(clock, index, socket, count))?;
         self.stop.forget();
         let checked = Checked {
             count,
@@ -147,7 +133,7 @@ impl Run<'_> {
     fn drive(
         &self,
         clock: SystemClock,
-        index: u64,
+        index: usize,
         socket: DatagramSocket,
         count: u64,
     ) -> std::io::Result<Ended> {
@@ -158,7 +144,7 @@ impl Run<'_> {
                 Arc::clone(&self.config),
                 schedule,
                 server,
-                self.seed.wrapping_add(index),
+                self.seed.wrapping_add(index as u64),
                 now,
             )
         };
@@ -236,11 +222,7 @@ struct Check {
 impl Check {
     fn of(checked: &Checked, judged: &Judged, round: u64) -> Self {
         Self {
-            result: match (judged.exit, &judged.found) {
-                (Exit::Ok, _) => "ok",
-                (_, Some(_)) => "failed",
-                (_, None) => "incomplete",
-            },
+            result: json::result(judged.exit, judged.found.is_some()),
             round,
             datagrams: checked.count,
             seconds: checked.took.as_secs_f64(),

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::CheckArgs;
-use crate::json::Fault;
+use crate::json::{self, Fault};
 use crate::problem::Exit;
 use crate::verdict::{Checked, Judged};
 
@@ -73,11 +73,7 @@ impl<'a> Document<'a> {
 impl Check {
     pub(super) fn of(checked: &Checked, judged: &Judged, round: u64, seed: u64) -> Self {
         Self {
-            result: match (judged.exit, &judged.found) {
-                (Exit::Ok, _) => "ok",
-                (_, Some(_)) => "failed",
-                (_, None) => "incomplete",
-            },
+            result: json::result(judged.exit, judged.found.is_some()),
             round,
             bytes: checked.total.unwrap_or(0),
             seconds: checked.took.as_secs_f64(),

@@ -2,24 +2,23 @@
 
 use std::fmt::Write;
 use std::fs::File;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::thread;
 use std::time::Duration;
 
 use roundtrip_core::Time;
 use roundtrip_core::echo::{DatagramClient, DatagramClientConfig, DatagramFate, DatagramOutcome, Schedule};
-use roundtrip_std::{
-    Clock, DatagramAddress, DatagramSocket, DatagramsEnded, Endpoint, SystemClock, connect_datagram,
-};
+use roundtrip_std::{Clock, DatagramAddress, DatagramSocket, DatagramsEnded, Endpoint, SystemClock};
 use serde::Serialize;
 
 use super::document::{Course, Late, latency_of};
 use super::plan::Plan;
-use super::record::Record;
+use super::record::{Record, Records};
 use super::report::{latency_line, pace};
-use super::{LEAD, LEAD_EACH, LoadArgs, OPEN_MESSAGES, create, hgrm, length_words, svg, watch, write};
-use crate::client::{self, Signals, Stop};
+use super::{
+    LEAD, LEAD_EACH, LoadArgs, MAX_RECORDS, OPEN_MESSAGES, create, hgrm, length_words, svg, watch, write,
+};
+use crate::client::{Signals, Stop};
 use crate::datagrams::{self, Driver};
 use crate::problem::{Exit, Problem, plain};
 use crate::units::{self, bytes, grouped, latency, many, rate};
@@ -42,11 +41,7 @@ pub(super) fn run(args: &LoadArgs, name: &str, endpoint: &Endpoint) -> Result<Ex
         svg: args.svg.as_deref().map(create).transpose()?,
     };
     let (stop, clock) = (Stop::on_signals(Signals::StopFirst)?, SystemClock::new());
-    let mut sockets = Vec::new();
-    while sockets.len() < plan.connections && !stop.is_stopped() {
-        let socket = connect_datagram(endpoint, &client::options(&args.client));
-        sockets.push(socket.map_err(|error| Problem::net(name, &error))?);
-    }
+    let sockets = datagrams::connect(name, endpoint, &args.client, plan.connections, &stop)?;
     let start = clock.now().after(LEAD + LEAD_EACH * u32::try_from(sockets.len()).unwrap_or(u32::MAX));
     let load = Load {
         plan,
@@ -58,7 +53,7 @@ pub(super) fn run(args: &LoadArgs, name: &str, endpoint: &Endpoint) -> Result<Ex
         stop: &stop,
         overdue: AtomicBool::new(false),
         scheduled: AtomicU64::new(0),
-        record: Mutex::new(Record::over(start, &plan)?),
+        records: Records::new(plan.connections.min(MAX_RECORDS), start, &plan)?,
     };
     let limit = plan.lasts().filter(|_| plan.rate.is_some());
     let limit = limit.map(|lasts| start.after(lasts).after(args.client.timeout));
@@ -93,14 +88,14 @@ struct Load<'a> {
     start: Time,
     stop: &'a Stop,
     overdue: AtomicBool,
-    /// Datagrams that are to be sent by the sockets that began, if that is known.
+    /// Datagrams that are to be sent by the sockets that began.
     scheduled: AtomicU64,
-    record: Mutex<Record>,
+    records: Records,
 }
 
 impl watch::Watched for Load<'_> {
     fn record(&self) -> Record {
-        self.record.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.records.sum()
     }
 
     fn start(&self) -> Time {
@@ -117,30 +112,19 @@ impl watch::Watched for Load<'_> {
 
 impl Load<'_> {
     fn drive(&self, sockets: Vec<DatagramSocket>) -> Result<Vec<Ended>, Problem> {
-        let ended = thread::scope(|scope| {
-            let work = |(index, socket)| {
-                let drive = move || self.drive_one(index, socket);
-                thread::Builder::new().name("load".into()).spawn_scoped(scope, drive)
-            };
-            let threads: Vec<_> = sockets.into_iter().enumerate().map(work).collect();
-            threads.into_iter().map(datagrams::join).collect::<Result<Vec<Ended>, _>>()
-        });
-        ended.map_err(|error| Problem::system("cannot run so many sockets", &error))
+        datagrams::drive_all(sockets, |index, socket| self.drive_one(index, socket))
     }
 
     fn drive_one(&self, index: usize, socket: DatagramSocket) -> std::io::Result<Ended> {
         let begins = self.plan.begins(index);
         let schedule = self.plan.schedule(index, self.start, begins);
         self.scheduled.fetch_add(schedule.messages, Ordering::Relaxed);
-        // Each thread has a record of its own, and leaves it to all at times: none waits for another at each datagram.
-        let mut own = Own { load: self, record: None };
         let server = datagrams::peer(&socket)?;
         let machine = |now| self.client(index, schedule, server, now);
         let reach = |control| self.stop.watch(&control);
-        let ended = self.driver.drive(self.clock, socket, reach, machine, |fate| own.add(fate));
-        drop(own);
+        let ended = self.driver.drive(self.clock, socket, reach, machine, |fate| self.add(index, fate));
         if let Ok(ended) = &ended {
-            self.give_up(&schedule, ended.outcome.counts.sent);
+            self.give_up(index, &schedule, ended.outcome.counts.sent);
         }
         ended
     }
@@ -156,10 +140,18 @@ impl Load<'_> {
         DatagramClient::new(Arc::clone(&self.config), schedule, server, seed, now)
     }
 
+    fn add(&self, index: usize, fate: DatagramFate) {
+        let mut record = self.records.of(index);
+        match fate {
+            DatagramFate::Back(trip) => record.add(trip),
+            DatagramFate::GivenUp(due) => record.give_up(due, true, self.clock.now()),
+        }
+    }
+
     /// In an open loop: what was due and was not sent.
-    fn give_up(&self, schedule: &Schedule, sent: u64) {
+    fn give_up(&self, index: usize, schedule: &Schedule, sent: u64) {
         let now = self.clock.now();
-        let mut record = self.record.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut record = self.records.of(index);
         for number in sent..schedule.messages {
             let Some(due) = schedule.due(number).filter(|due| *due < now) else { break };
             record.give_up(due, false, now);
@@ -224,44 +216,6 @@ impl Load<'_> {
     }
 }
 
-/// What one socket measured since it last left it to all.
-struct Own<'a, 'l> {
-    load: &'a Load<'l>,
-    record: Option<Record>,
-}
-
-/// Datagrams after which a record is left to all.
-const PORTION: u64 = 256;
-
-impl Own<'_, '_> {
-    fn add(&mut self, fate: DatagramFate) {
-        let plan = &self.load.plan;
-        if self.record.is_none() {
-            self.record = Record::over(self.load.start, plan).ok();
-        }
-        let Some(record) = &mut self.record else { return };
-        match fate {
-            DatagramFate::Back(trip) => record.add(trip),
-            DatagramFate::GivenUp(due) => record.give_up(due, true, self.load.clock.now()),
-        }
-        if record.latency.len() >= PORTION {
-            self.leave();
-        }
-    }
-
-    fn leave(&mut self) {
-        if let Some(own) = self.record.take() {
-            self.load.record.lock().unwrap_or_else(PoisonError::into_inner).merge(&own);
-        }
-    }
-}
-
-impl Drop for Own<'_, '_> {
-    fn drop(&mut self) {
-        self.leave();
-    }
-}
-
 struct Report<'a> {
     load: &'a Load<'a>,
     checked: Checked,
@@ -271,11 +225,14 @@ struct Report<'a> {
 }
 
 impl Report<'_> {
+    /// Datagrams that were to be sent, where that is known.
+    fn scheduled(&self) -> Option<u64> {
+        self.load.plan.scheduled(self.load.scheduled.load(Ordering::Relaxed))
+    }
+
     /// Datagrams that were to be sent and were not.
     fn unsent(&self) -> u64 {
-        let scheduled = self.load.scheduled.load(Ordering::Relaxed);
-        let is_known = scheduled < u64::MAX / 2;
-        if is_known { scheduled.saturating_sub(self.judged.findings.sent) } else { 0 }
+        self.scheduled().map_or(0, |scheduled| scheduled.saturating_sub(self.judged.findings.sent))
     }
 
     fn is_overdue(&self) -> bool {
@@ -348,13 +305,8 @@ impl Report<'_> {
     }
 
     fn document<'d>(&'d self, args: &LoadArgs, name: &'d str, exit: Exit) -> Document<'d> {
-        let scheduled = self.load.scheduled.load(Ordering::Relaxed);
         Document {
-            result: match (exit, &self.judged.found) {
-                (Exit::Ok, _) => "ok",
-                (_, Some(_)) => "failed",
-                (_, None) => "incomplete",
-            },
+            result: json::result(exit, self.judged.found.is_some()),
             exit: exit as u8,
             endpoint: name,
             driver: self.load.driver.name(),
@@ -367,7 +319,7 @@ impl Report<'_> {
             wait_seconds: self.checked.wait.as_secs_f64(),
             timeout_seconds: self.checked.timeout.as_secs_f64(),
             seconds: self.took.as_secs_f64(),
-            scheduled: (scheduled < u64::MAX / 2).then_some(scheduled),
+            scheduled: self.scheduled(),
             findings: self.judged.findings,
             late_starts: args.rate.map(|_| Late::of(&self.record)),
             latency_seconds: latency_of(&self.record),

@@ -8,8 +8,7 @@ use serde::Serialize;
 use super::LoadArgs;
 use super::record::Record;
 use super::report::{QUANTILES, Report, quantile_of};
-use crate::json::Fault;
-use crate::problem::Exit;
+use crate::json::{self, Fault};
 
 /// The whole document.
 #[derive(Serialize)]
@@ -104,11 +103,7 @@ impl<'a> Document<'a> {
     pub(super) fn of(args: &'a LoadArgs, seed: u64, report: &'a Report<'_>) -> Self {
         let (record, judged) = (&report.record, &report.judged);
         Self {
-            result: match (report.exit(), &judged.found) {
-                (Exit::Ok, _) => "ok",
-                (_, Some(_)) => "failed",
-                (_, None) => "incomplete",
-            },
+            result: json::result(report.exit(), judged.found.is_some()),
             exit: report.exit() as u8,
             endpoint: args.endpoint.as_deref(),
             driver: args.driver.of_streams().name(),

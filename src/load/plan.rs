@@ -50,6 +50,15 @@ impl Plan {
         })
     }
 
+    /// How many messages are to be sent, where that is known, if the connections that began are to send so many.
+    pub(super) const fn scheduled(&self, of_those: u64) -> Option<u64> {
+        match (self.length, self.rate) {
+            (Length::Count(count), _) => Some(count),
+            (Length::Lasts(_), Some(_)) => Some(of_those),
+            (Length::Lasts(_), None) => None,
+        }
+    }
+
     /// When connection `index` begins, after the start.
     pub(super) fn begins(&self, index: usize) -> Duration {
         nanos(self.ramp.as_nanos() * index as u128 / self.connections as u128)

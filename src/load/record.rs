@@ -1,5 +1,6 @@
 //! What is measured while a load runs.
 
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use hdrhistogram::Histogram;
@@ -162,6 +163,37 @@ impl Course {
         for (sum, next) in self.intervals.iter_mut().zip(&other.intervals) {
             sum.merge(*next);
         }
+    }
+}
+
+/// The measurements of many connections: each writes into one of several records, so that threads do not wait for each other.
+#[derive(Debug)]
+pub(super) struct Records(Vec<Mutex<Record>>);
+
+impl Records {
+    /// For so many threads, at least 1, of a load that is planned so.
+    pub(super) fn new(threads: usize, start: Time, plan: &Plan) -> Result<Self, Problem> {
+        let record = Record::over(start, plan)?;
+        Ok(Self((0..threads.max(1)).map(|_| Mutex::new(record.clone())).collect()))
+    }
+
+    /// Where this connection writes.
+    pub(super) fn of(&self, connection: usize) -> MutexGuard<'_, Record> {
+        Self::lock(&self.0[connection % self.0.len()])
+    }
+
+    /// All of them together.
+    pub(super) fn sum(&self) -> Record {
+        let mut whole = Self::lock(&self.0[0]).clone();
+        for record in &self.0[1..] {
+            let record = Self::lock(record).clone();
+            whole.merge(&record);
+        }
+        whole
+    }
+
+    fn lock(record: &Mutex<Record>) -> MutexGuard<'_, Record> {
+        record.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -11,8 +11,8 @@ use roundtrip_core::echo::{
 use roundtrip_core::{Machine, Time};
 use roundtrip_std::{Clients, Clock, Control, Ended, SystemClock};
 
-use super::plan::{Length, Plan};
-use super::record::Record;
+use super::plan::Plan;
+use super::record::{Record, Records};
 use super::watch::Watched;
 use crate::client::Stop;
 use crate::problem::Problem;
@@ -31,8 +31,7 @@ pub(super) struct Sessions<'a> {
     scheduled: AtomicU64,
     /// The schedules of the connections that run.
     running: Mutex<BTreeMap<usize, Schedule>>,
-    /// Each connection writes into one of them: as many as there are threads, so that none waits for another.
-    records: Vec<Mutex<Record>>,
+    records: Records,
     outcomes: Mutex<Vec<(usize, ClientOutcome)>>,
 }
 
@@ -45,8 +44,7 @@ impl<'a> Sessions<'a> {
         stop: &'a Stop,
         threads: usize,
     ) -> Result<Self, Problem> {
-        let record = Record::over(start, &plan)?;
-        let records = (0..threads).map(|_| Mutex::new(record.clone())).collect();
+        let records = Records::new(threads, start, &plan)?;
         let config = Arc::new(config);
         let (overdue, outcomes) = (AtomicBool::new(false), Mutex::default());
         let (scheduled, running) = (AtomicU64::new(0), Mutex::default());
@@ -55,11 +53,7 @@ impl<'a> Sessions<'a> {
 
     /// Messages that were to be sent, where that is known.
     pub(super) fn scheduled(&self) -> Option<u64> {
-        match (self.plan.length, self.plan.rate) {
-            (Length::Count(count), _) => Some(count),
-            (Length::Lasts(_), Some(_)) => Some(self.scheduled.load(Ordering::Relaxed)),
-            (Length::Lasts(_), None) => None,
-        }
+        self.plan.scheduled(self.scheduled.load(Ordering::Relaxed))
     }
 
     /// In an open loop: what was due on a connection that is over, and is not back, unless a wrong byte ended it.
@@ -70,7 +64,7 @@ impl<'a> Sessions<'a> {
             Verdict::Verified | Verdict::Stopped | Verdict::Aborted => outcome.received,
         };
         let (size, now) = (self.config.size() as u64, self.clock.now());
-        let mut record = lock(&self.records[index % self.records.len()]);
+        let mut record = self.records.of(index);
         for number in right / size..schedule.messages {
             let Some(due) = schedule.due(number).filter(|due| *due < now) else { break };
             record.give_up(due, number < outcome.sent.div_ceil(size), now);
@@ -85,12 +79,7 @@ impl<'a> Sessions<'a> {
 
 impl Watched for Sessions<'_> {
     fn record(&self) -> Record {
-        let mut whole = lock(&self.records[0]).clone();
-        for record in &self.records[1..] {
-            let record = lock(record).clone();
-            whole.merge(&record);
-        }
-        whole
+        self.records.sum()
     }
 
     fn start(&self) -> Time {
@@ -119,7 +108,7 @@ impl Clients for Sessions<'_> {
     }
 
     fn event(&self, index: usize, trip: RoundTrip) {
-        lock(&self.records[index % self.records.len()]).add(trip);
+        self.records.of(index).add(trip);
     }
 
     fn ended(&self, index: usize, ended: Ended<ClientOutcome>) {
