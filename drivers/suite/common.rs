@@ -2,6 +2,7 @@
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::sync::Mutex;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Duration;
 use std::{io, thread};
@@ -9,7 +10,7 @@ use std::{io, thread};
 use roundtrip_core::admission::Limits;
 use roundtrip_core::echo::{EchoServer, ServerConfig, ServerOutcome};
 use roundtrip_core::{Machine, Time};
-use roundtrip_net::{BindOptions, Caller, Control, Ended, Served, ServerHandle, Service};
+use roundtrip_net::{BindOptions, Caller, Clock, Control, Ended, Served, ServerHandle, Service};
 
 use crate::driver;
 
@@ -66,6 +67,15 @@ impl Running {
     /// Waits until the server is drained.
     pub(crate) fn join(self) -> Served {
         soon(&self.served).unwrap()
+    }
+}
+
+/// A clock that a test moves.
+pub(crate) struct Script<F>(pub(crate) Mutex<F>);
+
+impl<F: FnMut() -> Time + Send> Clock for Script<F> {
+    fn now(&self) -> Time {
+        (self.0.lock().unwrap())()
     }
 }
 

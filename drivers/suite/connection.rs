@@ -11,18 +11,9 @@ use roundtrip_core::echo::{EchoServer, End, Limit, ServerConfig};
 use roundtrip_core::{Action, Failure, Input, Machine, Misuse, Teardown, Time, Wait};
 use roundtrip_net::{Control, PostError};
 
-use super::common::{assert_reset, pair, reset, resets_are_told, soon, spawn};
-use crate::driver::{Clock, Driver, SystemClock, drive};
+use super::common::{Script, assert_reset, pair, reset, resets_are_told, soon, spawn};
+use crate::driver::{Driver, SystemClock, drive};
 use crate::wait;
-
-/// A clock that a test moves.
-struct Script<F>(Mutex<F>);
-
-impl<F: FnMut() -> Time + Send> Clock for Script<F> {
-    fn now(&self) -> Time {
-        (self.0.lock().unwrap())()
-    }
-}
 
 fn seconds(seconds: u64) -> Time {
     Time::ZERO.after(Duration::from_secs(seconds))

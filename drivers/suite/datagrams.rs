@@ -16,8 +16,8 @@ use roundtrip_net::{
     connect_datagram,
 };
 
-use crate::driver::{Clock, DatagramDriver, SystemClock};
-use crate::suite::common::{soon, spawn};
+use crate::driver::{DatagramDriver, SystemClock};
+use crate::suite::common::{Script, soon, spawn};
 use crate::wait;
 
 type Ended<M> = DatagramsEnded<<M as DatagramMachine>::Outcome>;
@@ -144,15 +144,6 @@ fn an_abort_reaches_it_while_it_waits() {
     let echo = Echo::on("udp:127.0.0.1:0");
     echo.control.abort();
     assert_eq!(soon(&echo.ended).outcome.end, End::Aborted);
-}
-
-/// A clock that a test moves.
-struct Script<F>(Mutex<F>);
-
-impl<F: FnMut() -> Time + Send> Clock for Script<F> {
-    fn now(&self) -> Time {
-        (self.0.lock().unwrap())()
-    }
 }
 
 /// The process is suspended while it waits: the deadline has passed when it wakes, and the answer has come.
