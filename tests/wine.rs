@@ -2,7 +2,7 @@
 //! every pairing; Linux on the other side of a connection, of datagrams, and among those who hear a message; a pipe; and
 //! Ctrl-C.
 //!
-//! `.ci/windows` builds what these tests run, and runs them: it alone has the program for Windows, as `ROUNDTRIP_EXE`, and a
+//! `.ci/windows.sh` builds what these tests run, and runs them: it alone has the program for Windows, as `ROUNDTRIP_EXE`, and a
 //! wine prefix that is made, as `WINEPREFIX`. They are tests of Linux, because networks of their own and signals are: the
 //! tutorial's programs hard-code port 27015, and wine makes a Ctrl-C of SIGINT.
 
@@ -27,10 +27,10 @@ use common::{Finished, Running, Server, have, noise, ping, place, roundtrip, run
 /// Where the tutorial's programs listen and connect.
 const PORT: u16 = 27015;
 
-/// Of the environment that `.ci/windows` sets.
+/// Of the environment that `.ci/windows.sh` sets.
 fn given(name: &str) -> PathBuf {
     let value = std::env::var_os(name);
-    value.unwrap_or_else(|| panic!("{name} is not set: `.ci/windows` runs these tests")).into()
+    value.unwrap_or_else(|| panic!("{name} is not set: `.ci/windows.sh` runs these tests")).into()
 }
 
 /// Whose program it is.
@@ -119,7 +119,7 @@ impl Stage {
     fn new(test: &str) -> Self {
         // Only IPv4 listens: the tutorial's server asks for that family.
         let namespace = Namespace::new(test, "::1 server-name\n127.0.0.1 server-name\n");
-        let namespace = namespace.expect("a network namespace: `.ci/windows` runs as root");
+        let namespace = namespace.expect("a network namespace: `.ci/windows.sh` runs as root");
         Self { wine: Wine::new(test), namespace }
     }
 
@@ -164,7 +164,7 @@ fn lines(finished: &Finished) -> (Option<i32>, Vec<&str>) {
 }
 
 #[test]
-#[ignore = "needs wine: `.ci/windows` runs it"]
+#[ignore = "needs wine: `.ci/windows.sh` runs it"]
 fn every_pairing_of_server_and_client_prints_the_tutorials_lines() {
     let stage = Stage::new("pairing");
     for (server, client) in [(Tutorial, Tutorial), (Us, Tutorial), (Tutorial, Us), (Us, Us)] {
@@ -180,7 +180,7 @@ fn every_pairing_of_server_and_client_prints_the_tutorials_lines() {
 }
 
 #[test]
-#[ignore = "needs wine: `.ci/windows` runs it"]
+#[ignore = "needs wine: `.ci/windows.sh` runs it"]
 fn both_servers_receive_2000_bytes_in_the_same_pieces() {
     assert!(have(&["nc"]));
     let bytes = noise(2000);
@@ -197,7 +197,7 @@ fn both_servers_receive_2000_bytes_in_the_same_pieces() {
 }
 
 #[test]
-#[ignore = "needs wine: `.ci/windows` runs it"]
+#[ignore = "needs wine: `.ci/windows.sh` runs it"]
 fn both_servers_refuse_a_port_in_use_with_the_same_line() {
     for first in [Tutorial, Us] {
         // One for each: wine closes the sockets of a program that was killed some time later.
@@ -212,7 +212,7 @@ fn both_servers_refuse_a_port_in_use_with_the_same_line() {
 }
 
 #[test]
-#[ignore = "needs wine: `.ci/windows` runs it"]
+#[ignore = "needs wine: `.ci/windows.sh` runs it"]
 fn both_clients_say_the_same_where_nobody_listens_or_nothing_is_given() {
     let stage = Stage::new("nobody");
     for by in [Tutorial, Us] {
@@ -235,7 +235,7 @@ fn both_clients_say_the_same_where_nobody_listens_or_nothing_is_given() {
 }
 
 #[test]
-#[ignore = "needs wine: `.ci/windows` runs it"]
+#[ignore = "needs wine: `.ci/windows.sh` runs it"]
 fn every_byte_comes_back_between_windows_and_linux() {
     let wine = Wine::new("between");
     for driver in ["std", "smol"] {
@@ -254,7 +254,7 @@ fn every_byte_comes_back_between_windows_and_linux() {
 }
 
 #[test]
-#[ignore = "needs wine: `.ci/windows` runs it"]
+#[ignore = "needs wine: `.ci/windows.sh` runs it"]
 fn every_message_of_a_load_comes_back_to_windows() {
     let wine = Wine::new("load");
     let server = Server::start(&[]);
@@ -269,7 +269,7 @@ fn every_message_of_a_load_comes_back_to_windows() {
 }
 
 #[test]
-#[ignore = "needs wine: `.ci/windows` runs it"]
+#[ignore = "needs wine: `.ci/windows.sh` runs it"]
 fn every_byte_comes_back_over_tls_between_windows_and_linux() {
     let wine = Wine::new("tls");
     let authority = pki::Authority::new();
@@ -311,7 +311,7 @@ fn assert_ends(server: Running, said: &str) {
 }
 
 #[test]
-#[ignore = "needs wine: `.ci/windows` runs it"]
+#[ignore = "needs wine: `.ci/windows.sh` runs it"]
 fn every_datagram_comes_back_between_windows_and_linux() {
     // No more under way than a socket's queue has room for.
     const CHECK: &[&str] = &["--window", "8kB", "--bytes", "1MB"];
@@ -350,7 +350,7 @@ fn every_datagram_comes_back_between_windows_and_linux() {
 }
 
 #[test]
-#[ignore = "needs wine: `.ci/windows` runs it"]
+#[ignore = "needs wine: `.ci/windows.sh` runs it"]
 fn a_well_known_port_is_not_answered_from_windows() {
     assert!(have(&["socat"]));
     for driver in ["std", "smol"] {
@@ -373,11 +373,11 @@ fn a_well_known_port_is_not_answered_from_windows() {
 
 /// Two hosts with a wire between them; on the left one there is Windows beside Linux.
 #[test]
-#[ignore = "needs wine: `.ci/windows` runs it"]
+#[ignore = "needs wine: `.ci/windows.sh` runs it"]
 fn what_is_posted_is_heard_by_windows_and_linux() {
     let left = Stage::new("posted-left");
     let right = Namespace::new("posted-right", "127.0.0.1 localhost\n");
-    let right = right.expect("a network namespace: `.ci/windows` runs as root");
+    let right = right.expect("a network namespace: `.ci/windows.sh` runs as root");
     left.namespace.wire_to(&right);
     let windows = || left.command(&programs().ours);
     let linux = |at: &Namespace| at.command(common::ROUNDTRIP);
@@ -412,7 +412,7 @@ fn what_is_posted_is_heard_by_windows_and_linux() {
 }
 
 #[test]
-#[ignore = "needs wine: `.ci/windows` runs it"]
+#[ignore = "needs wine: `.ci/windows.sh` runs it"]
 fn a_pipe_has_its_bytes_back_from_windows() {
     let wine = Wine::new("pipe");
     let bytes = noise(1_000_000);
@@ -423,7 +423,7 @@ fn a_pipe_has_its_bytes_back_from_windows() {
 
 /// The clients go on for as long as they like after the Ctrl-C, and have every byte back.
 #[test]
-#[ignore = "needs wine: `.ci/windows` runs it"]
+#[ignore = "needs wine: `.ci/windows.sh` runs it"]
 fn ctrl_c_ends_a_server_when_its_clients_are_done() {
     let wine = Wine::new("ctrl-c");
     for driver in ["std", "smol"] {
@@ -449,7 +449,7 @@ fn ctrl_c_ends_a_server_when_its_clients_are_done() {
 }
 
 #[test]
-#[ignore = "needs wine: `.ci/windows` runs it"]
+#[ignore = "needs wine: `.ci/windows.sh` runs it"]
 fn a_second_ctrl_c_forces_the_end() {
     let wine = Wine::new("second");
     for driver in ["std", "smol"] {

@@ -1,7 +1,7 @@
 //! A 64-byte message through an echo server: data, write, wrote, wait. And one of 64 bytes, and of 16 KiB, from a pinger
 //! and back to it: composed, written, verified, timed.
 //!
-//! `message_path raw|driven|block|ping|ping-16k N` does it N times, for an instruction counter to count; `benches/instructions/compare`
+//! `message_path raw|driven|block|ping|ping-16k N` does it N times, for an instruction counter to count; `benches/instructions/instructions.sh`
 //! runs it under one. `block` is the part of the work that is not the machine's: recycling the block that the
 //! bytes come from. There is no clock in it, so `cargo bench` runs it once and prints nothing.
 

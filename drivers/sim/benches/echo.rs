@@ -2,7 +2,7 @@
 //!
 //! `echo CLIENTS MESSAGES` sends so many each, without faults: the workload that other simulators are measured with.
 //! `echo faults SEEDS` runs so many seeds of 10 clients and 10 messages each under all faults, and `echo seeds SEEDS`
-//! those of the scenario `echo`; both print how many events there were. There is no clock in it: `drivers/sim/benches/figures`
+//! those of the scenario `echo`; both print how many events there were. There is no clock in it: `drivers/sim/benches/event-path.sh`
 //! counts its instructions and times it from outside, and `cargo bench` runs it once.
 
 mod ping;

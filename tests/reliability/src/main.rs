@@ -1,6 +1,6 @@
 //! What servers lose: the same trials for roundtrip's drivers and for the tools that people use today.
 //!
-//! `tests/reliability/run` builds the program and this, and runs both. A table is printed: a column a server, a row a
+//! `tests/reliability/reliability.sh` builds the program and this, and runs both. A table is printed: a column a server, a row a
 //! trial. With `--quick` there is a twentieth of each trial. It exits with 1 if a driver of ours misses a figure. Servers whose program is not here are left out. Everything runs on the loopback, and
 //! ends by itself.
 

@@ -8,7 +8,7 @@ use crate::chart;
 use crate::goals;
 use crate::report::Report;
 
-const BEGIN: &str = "<!-- side by side: written by benches/peers/compare -->\n";
+const BEGIN: &str = "<!-- side by side: written by benches/peers/peers.sh -->\n";
 const END: &str = "<!-- side by side: end -->\n";
 
 const HOW: &str = "\

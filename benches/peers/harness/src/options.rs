@@ -1,4 +1,4 @@
-//! The command line: what `compare` passes on.
+//! The command line: what `peers.sh` passes on.
 
 use std::path::PathBuf;
 

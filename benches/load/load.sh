@@ -2,7 +2,7 @@
 # `roundtrip load` against the least that a generator does, on the same server: messages a second, and CPU a message.
 # The server has one core, the generators take turns on another, in pairs; the first row is a generator against itself.
 #
-#   benches/load/compare [PAIRS [SECONDS]]
+#   benches/load/load.sh [PAIRS [SECONDS]]
 set -euo pipefail
 cd "$(dirname "$0")"
 pairs=${1:-15} seconds=${2:-1}

@@ -2,12 +2,12 @@
 # Counts the instructions of what is done for every message, and compares them with what was recorded. Fails where there
 # are more, by over two in a hundred.
 #
-#   benches/instructions/compare            # against benches/instructions/baseline
-#   benches/instructions/compare --write    # records them anew, in the commit that changes them on purpose
+#   benches/instructions/instructions.sh            # against benches/instructions/baseline
+#   benches/instructions/instructions.sh --write    # records them anew, in the commit that changes them on purpose
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 baseline=benches/instructions/baseline
-count=benches/instructions/count
+count=benches/instructions/count.sh
 # What another processor's `memcpy` or another linker's order may make of it.
 tolerance=2
 
@@ -54,10 +54,10 @@ row 'simulator, an event, all faults' "$(sim_event faults)"
 row 'simulator, an event, scenario echo with its oracle' "$(sim_event seeds)"
 
 if [ "${1:-}" = --write ]; then
-    { echo "# $(rustc --version), the bench profile; written by benches/instructions/compare --write"; cat "$measured"; } >"$baseline"
+    { echo "# $(rustc --version), the bench profile; written by benches/instructions/instructions.sh --write"; cat "$measured"; } >"$baseline"
 elif [ ${#over[@]} -gt 0 ]; then
     printf "more than recorded, by over $tolerance %%: %s\n" "${over[@]}" >&2
-    echo "  try: make it cheaper, or say in the commit why it costs more and record it with benches/instructions/compare --write" >&2
+    echo "  try: make it cheaper, or say in the commit why it costs more and record it with benches/instructions/instructions.sh --write" >&2
     status=1
 fi
 exit $status

@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
 # Our drivers beside the field's echo servers, in one run: is each goal reached, and what does everybody cost?
 #
-#   benches/peers/compare                 # twelve minutes, and some to build
-#   benches/peers/compare --quick         # two minutes: whether it runs, not who is better
-#   benches/peers/compare --goal NAME     # the rows with NAME in theirs; --goal planted: 5 % that were put there
-#   benches/peers/compare --goal NAME --rounds 100    # and surer of them
-#   benches/peers/compare --syscalls      # system calls a message
-#   benches/peers/compare --write         # and into docs/performance.md, with the plots
+#   benches/peers/peers.sh                 # twelve minutes, and some to build
+#   benches/peers/peers.sh --quick         # two minutes: whether it runs, not who is better
+#   benches/peers/peers.sh --goal NAME     # the rows with NAME in theirs; --goal planted: 5 % that were put there
+#   benches/peers/peers.sh --goal NAME --rounds 100    # and surer of them
+#   benches/peers/peers.sh --syscalls      # system calls a message
+#   benches/peers/peers.sh --write         # and into docs/performance.md, with the plots
 #
 # Exit code: 0 all that was measured is reached, 1 a goal is missed, 2 nothing could be measured, 3 the same server
 # started twice was not the same, so that no row means anything.

@@ -3,7 +3,7 @@
 # messages of 64 bytes, one at a time and each byte compared. Builds them all, counts instructions with callgrind,
 # takes the time, and prints a Markdown table. All of it in one run, so that the rows are from one machine.
 #
-#   benches/simulators/compare [CLIENTS]     # 10 unless told
+#   benches/simulators/simulators.sh [CLIENTS]     # 10 unless told
 set -euo pipefail
 shopt -s inherit_errexit
 cd "$(dirname "$0")"

@@ -4,7 +4,7 @@
 # servers, it only prints. Exits with 1 if a driver of ours misses a figure. Rows with times in them want a machine that
 # does nothing else; ROUNDTRIP_TRIAL=WORDS makes only the trials whose name has these words in it.
 #
-#   tests/reliability/run [--quick] [SERVER]...
+#   tests/reliability/reliability.sh [--quick] [SERVER]...
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 cargo build --release --quiet -p roundtrip -p roundtrip-reliability
@@ -20,7 +20,7 @@ cat > docs/reliability.md <<END
 What servers lose, measured on the loopback with the same trials for all of them:
 
 \`\`\`
-tests/reliability/run
+tests/reliability/reliability.sh
 \`\`\`
 
 $table

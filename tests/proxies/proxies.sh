@@ -8,11 +8,11 @@
 # is missing if it is root (Debian then starts nginx and haproxy with configurations of its own: no matter here). It runs
 # in a network of its own, so that all ports are free, and among processes of its own, so that none is left at the end.
 #
-#   tests/proxies/run [--quick | --tries N] [ROW]...
+#   tests/proxies/proxies.sh [--quick | --tries N] [ROW]...
 set -euo pipefail
 
 die() {
-    echo "tests/proxies/run: $2" >&2
+    echo "tests/proxies/proxies.sh: $2" >&2
     exit "$1"
 }
 
@@ -62,7 +62,7 @@ outside() {
     trap '[ -z "$inside" ] || { kill -KILL "$inside" && wait "$inside"; } 2> /dev/null || true; rm -rf "$folder"' EXIT
     trap 'exit 130' INT
     trap 'exit 143' TERM
-    ROUNDTRIP_PROXIES=$folder "${place[@]}" bash tests/proxies/run "$@" &
+    ROUNDTRIP_PROXIES=$folder "${place[@]}" bash tests/proxies/proxies.sh "$@" &
     inside=$!
     local status=0
     wait "$inside" || status=$?
@@ -331,7 +331,7 @@ takes the one for the other, or soon loses patience, drops what is still on its 
 \`roundtrip serve\` behind each proxy and \`roundtrip check\` before it, $tries tries each:
 
 \`\`\`
-tests/proxies/run
+tests/proxies/proxies.sh
 \`\`\`
 
 $table

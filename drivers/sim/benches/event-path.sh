@@ -2,13 +2,13 @@
 # Counts the instructions of the simulator's event path with callgrind: the same on a busy machine as on an idle one.
 # Fails above the limits. With `times`, it also times events and seeds a second, which a busy machine makes worse.
 #
-#   drivers/sim/benches/figures [times]
+#   drivers/sim/benches/event-path.sh [times]
 set -euo pipefail
 cd "$(dirname "$0")/../../.."
 
 binary=$(cargo bench --quiet -p roundtrip-sim --bench echo --no-run --message-format=json 2>/dev/null |
     sed -n 's/.*"executable":"\([^"]*echo-[^"]*\)".*/\1/p')
-instructions() { benches/instructions/count "$binary" "$@"; } # ARGUMENTS -> instructions of the whole run
+instructions() { benches/instructions/count.sh "$binary" "$@"; } # ARGUMENTS -> instructions of the whole run
 events() { "$binary" "$@" | cut -d' ' -f1; }
 per_message() { # CLIENTS MESSAGES MORE: two runs, so that starting up cancels out
     echo $(( ($(instructions "$1" "$3") - $(instructions "$1" "$2")) / ($1 * ($3 - $2)) ))

@@ -2,7 +2,7 @@
 # `redis-benchmark` against `redis-server` and against the example on each driver, in rounds that take turns. Prints, for
 # each command, the median of the example's rate over Redis's in the same round, with the least and the most.
 #
-#   examples/resp/compare [ROUNDS [REQUESTS]]
+#   examples/resp/redis-benchmark.sh [ROUNDS [REQUESTS]]
 #
 # Five rounds of 200,000 requests from 50 connections, without pipelines and with sixteen deep ones. Needs redis-tools and
 # redis-server. A ratio means little while other work runs.
