@@ -169,13 +169,15 @@ impl<'s, S: Simulation> Runner<'s, S> {
         self.scenario.has(family)
     }
 
-    /// Runs it once, as `chooser` chooses.
+    /// Runs it once, as `chooser` chooses. The whole simulator is compiled for each type of chooser: pass
+    /// `&mut dyn Chooser` where speed does not matter.
     pub fn run(&mut self, chooser: impl Chooser) -> Run {
         self.scenario.simulate(&mut self.memory, Unheard(chooser)).0
     }
 
     /// Runs it once and records it.
-    pub fn record(&mut self, chooser: impl Chooser) -> Recording {
+    pub fn record(&mut self, mut chooser: impl Chooser) -> Recording {
+        let chooser: &mut dyn Chooser = &mut chooser;
         let recorded = Recorded { chooser: Logged::new(chooser), lines: Vec::new() };
         let (run, recorded) = self.scenario.simulate(&mut self.memory, recorded);
         Recording { run, decisions: recorded.chooser.into_decisions(), lines: recorded.lines }
