@@ -15,6 +15,7 @@ use roundtrip_core::echo::ClientConfig;
 use roundtrip_std::{Endpoint, Family};
 
 use crate::check::CheckArgs;
+use crate::driver;
 use crate::listen::ListenArgs;
 use crate::load::LoadArgs;
 use crate::out;
@@ -85,10 +86,13 @@ pub(crate) enum Driver {
     /// Blocking, one thread a connection
     Std,
     /// One task a connection, on a few threads
+    #[cfg(feature = "smol")]
     Smol,
     /// An edge-triggered event loop a thread
+    #[cfg(feature = "reactor")]
     Reactor,
     /// A completion ring a thread; Linux 6.1 or later
+    #[cfg(feature = "uring")]
     Uring,
 }
 
@@ -260,7 +264,7 @@ impl FamilyArgs {
 impl Default for Driver {
     /// The fastest that needs nothing of the system that may be forbidden.
     fn default() -> Self {
-        if cfg!(unix) { Self::Reactor } else { Self::Smol }
+        driver::DEFAULT
     }
 }
 
@@ -269,8 +273,11 @@ impl Driver {
     pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::Std => "std",
+            #[cfg(feature = "smol")]
             Self::Smol => "smol",
+            #[cfg(feature = "reactor")]
             Self::Reactor => "reactor",
+            #[cfg(feature = "uring")]
             Self::Uring => "uring",
         }
     }

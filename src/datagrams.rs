@@ -23,6 +23,7 @@ const MIN_SIZE: usize = 16;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Driver {
     Std,
+    #[cfg(feature = "smol")]
     Smol,
 }
 
@@ -34,8 +35,10 @@ impl Driver {
         }
         match args.driver {
             None | Some(cli::Driver::Std) => Ok(Self::Std),
+            #[cfg(feature = "smol")]
             Some(cli::Driver::Smol) => Ok(Self::Smol),
-            Some(driver @ (cli::Driver::Reactor | cli::Driver::Uring)) => Err(Problem::usage(
+            #[cfg(any(feature = "reactor", feature = "uring"))]
+            Some(driver) => Err(Problem::usage(
                 format!("--driver {} drives no datagrams", driver.name()),
                 "choose --driver std or --driver smol",
             )),
@@ -45,8 +48,9 @@ impl Driver {
     /// What goes with that which the command line asks for streams.
     pub(crate) const fn beside_streams(args: &DriverArgs) -> Self {
         match args.driver {
+            #[cfg(feature = "smol")]
             Some(cli::Driver::Smol) => Self::Smol,
-            None | Some(cli::Driver::Std | cli::Driver::Reactor | cli::Driver::Uring) => Self::Std,
+            _ => Self::Std,
         }
     }
 
@@ -54,6 +58,7 @@ impl Driver {
     pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::Std => "std",
+            #[cfg(feature = "smol")]
             Self::Smol => "smol",
         }
     }
@@ -73,6 +78,7 @@ impl Driver {
                 reach(driver.control());
                 driver.drive(socket, machine, events)
             }
+            #[cfg(feature = "smol")]
             Self::Smol => {
                 let driver = roundtrip_smol::DatagramDriver::new(clock)?;
                 reach(driver.control());

@@ -1,47 +1,59 @@
 //! Which implementation of the sockets serves and calls: the one place where that makes a difference.
 
+use std::convert::Infallible;
 use std::io;
 use std::num::NonZeroUsize;
-use std::time::Duration;
 
+use roundtrip_core::Machine;
 use roundtrip_core::admission::Limits;
-#[cfg(unix)]
+#[cfg(all(unix, feature = "reactor"))]
 use roundtrip_reactor::ReactorOptions;
 use roundtrip_std::{Clients, Endpoint, Served, ServerHandle, Service, SystemClock};
 
 use crate::cli;
+use crate::erased::{self, AnyClients, AnyService};
 use crate::platform;
 use crate::problem::Problem;
-#[cfg(target_os = "linux")]
+#[cfg(all(target_os = "linux", feature = "uring"))]
 use crate::problem::{Exit, plain};
 use crate::transport::{self, Listener, Stream};
 
 /// Descriptors that are not connections': standard streams, listeners, the wake-ups of waiting threads.
 const RESERVED_DESCRIPTORS: u64 = 32;
 
-/// The drivers that there are on this platform.
-const HERE: &[&str] = if cfg!(target_os = "linux") {
-    &["std", "smol", "reactor", "uring"]
-} else if cfg!(unix) {
-    &["std", "smol", "reactor"]
-} else {
-    &["std", "smol"]
-};
-/// What there is everywhere else, and as the default.
-const INSTEAD: &str = if cfg!(unix) { "choose --driver reactor" } else { "choose --driver smol" };
+/// The drivers that are built for this platform, in the order of preference.
+const AVAILABLE: &[cli::Driver] = &[
+    #[cfg(all(unix, feature = "reactor"))]
+    cli::Driver::Reactor,
+    #[cfg(feature = "smol")]
+    cli::Driver::Smol,
+    cli::Driver::Std,
+    #[cfg(all(target_os = "linux", feature = "uring"))]
+    cli::Driver::Uring,
+];
+
+/// What drives streams unless something else is asked for.
+pub(crate) const DEFAULT: cli::Driver = AVAILABLE[0];
+
+/// The way out for those who asked for a driver that is not there.
+#[allow(dead_code, reason = "some sets of drivers refuse nothing")]
+fn fallback() -> String {
+    format!("choose --driver {}", DEFAULT.name())
+}
 
 /// A driver, with what it needs to know.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Driver {
     Std,
+    #[cfg(feature = "smol")]
     Smol {
         threads: NonZeroUsize,
     },
-    #[cfg(unix)]
+    #[cfg(all(unix, feature = "reactor"))]
     Reactor {
         options: ReactorOptions,
     },
-    #[cfg(target_os = "linux")]
+    #[cfg(all(target_os = "linux", feature = "uring"))]
     Uring {
         threads: NonZeroUsize,
     },
@@ -74,7 +86,8 @@ impl Driver {
     pub(crate) fn new(args: &cli::DriverArgs) -> Result<Self, Problem> {
         let pointless = |option: &str, why: &str, choose: &[&str]| {
             let name = args.of_streams().name();
-            let there: Vec<_> = choose.iter().copied().filter(|name| HERE.contains(name)).collect();
+            let is_there = |name: &&str| AVAILABLE.iter().any(|driver| driver.name() == *name);
+            let there: Vec<_> = choose.iter().copied().filter(is_there).collect();
             let choose = match there.split_last() {
                 None => String::new(),
                 Some((last, [])) => format!("choose --driver {last}, or "),
@@ -85,51 +98,55 @@ impl Driver {
                 format!("{choose}leave out {option}"),
             ))
         };
+        #[allow(unused_variables, reason = "the driver `std` has no use for it")]
         let threads = args.threads.unwrap_or(NonZeroUsize::MIN);
         match args.of_streams() {
             cli::Driver::Std if args.threads.is_some() => {
                 pointless("--threads", "has one thread for each connection", &["smol", "reactor", "uring"])
             }
-            cli::Driver::Std | cli::Driver::Smol | cli::Driver::Uring if args.spin.is_some() => {
+            driver if args.spin.is_some() && driver.name() != "reactor" => {
                 pointless("--spin", "sleeps where it waits", &["reactor"])
             }
             cli::Driver::Std => Ok(Self::Std),
+            #[cfg(feature = "smol")]
             cli::Driver::Smol => Ok(Self::Smol { threads }),
+            #[cfg(feature = "uring")]
             cli::Driver::Uring => Self::uring(threads),
+            #[cfg(feature = "reactor")]
             cli::Driver::Reactor => Self::reactor(threads, args.spin.unwrap_or_default()),
         }
     }
 
-    #[cfg(unix)]
+    #[cfg(all(unix, feature = "reactor"))]
     #[expect(clippy::unnecessary_wraps, reason = "elsewhere there is none")]
-    const fn reactor(threads: NonZeroUsize, spin: Duration) -> Result<Self, Problem> {
+    const fn reactor(threads: NonZeroUsize, spin: std::time::Duration) -> Result<Self, Problem> {
         Ok(Self::Reactor { options: ReactorOptions { threads, spin } })
     }
 
-    #[cfg(not(unix))]
-    fn reactor(_threads: NonZeroUsize, _spin: Duration) -> Result<Self, Problem> {
-        Err(Problem::usage("no --driver reactor: its event loops are for Unix", INSTEAD))
+    #[cfg(all(not(unix), feature = "reactor"))]
+    fn reactor(_threads: NonZeroUsize, _spin: std::time::Duration) -> Result<Self, Problem> {
+        Err(Problem::usage("no --driver reactor: its event loops are for Unix", fallback()))
     }
 
     /// The driver that needs something of the system that not every system has, or gives.
-    #[cfg(target_os = "linux")]
+    #[cfg(all(target_os = "linux", feature = "uring"))]
     fn uring(threads: NonZeroUsize) -> Result<Self, Problem> {
         match roundtrip_uring::available() {
             Ok(()) => Ok(Self::Uring { threads }),
             Err(error) => {
-                Err(Problem::new(Exit::Internal, format!("no --driver uring: {}", plain(&error)), INSTEAD))
+                Err(Problem::new(Exit::Internal, format!("no --driver uring: {}", plain(&error)), fallback()))
             }
         }
     }
 
-    #[cfg(not(target_os = "linux"))]
+    #[cfg(all(not(target_os = "linux"), feature = "uring"))]
     fn uring(_threads: NonZeroUsize) -> Result<Self, Problem> {
-        Err(Problem::usage("no --driver uring: only Linux has io_uring", INSTEAD))
+        Err(Problem::usage("no --driver uring: only Linux has io_uring", fallback()))
     }
 
     /// Whether it drives connections of this kind.
     pub(crate) fn takes(self, endpoint: &Endpoint) -> Result<(), Problem> {
-        #[cfg(target_os = "linux")]
+        #[cfg(all(target_os = "linux", feature = "uring"))]
         if let (
             Self::Uring { .. },
             Endpoint::Unix { seqpacket: true, .. } | Endpoint::Abstract { seqpacket: true, .. },
@@ -137,7 +154,7 @@ impl Driver {
         {
             let cause =
                 format!("no {endpoint} with --driver uring: a ring cannot receive packets piece by piece");
-            return Err(Problem::usage(cause, INSTEAD));
+            return Err(Problem::usage(cause, fallback()));
         }
         let _ = endpoint;
         Ok(())
@@ -147,11 +164,7 @@ impl Driver {
     pub(crate) const fn descriptors_each(self) -> u64 {
         match self {
             Self::Std => 2,
-            Self::Smol { .. } | Self::Pipe => 1,
-            #[cfg(unix)]
-            Self::Reactor { .. } => 1,
-            #[cfg(target_os = "linux")]
-            Self::Uring { .. } => 1,
+            _ => 1,
         }
     }
 
@@ -159,21 +172,35 @@ impl Driver {
     pub(crate) const fn threads(self) -> Option<NonZeroUsize> {
         match self {
             Self::Std | Self::Pipe => None,
+            #[cfg(feature = "smol")]
             Self::Smol { threads } => Some(threads),
-            #[cfg(unix)]
+            #[cfg(all(unix, feature = "reactor"))]
             Self::Reactor { options } => Some(options.threads),
-            #[cfg(target_os = "linux")]
+            #[cfg(all(target_os = "linux", feature = "uring"))]
             Self::Uring { threads } => Some(threads),
         }
     }
 
     /// Serves until the server is drained.
-    pub(crate) fn serve<S: Service<Machine: Send>>(
+    pub(crate) fn serve<'a, S>(
         self,
         listeners: Vec<Listener>,
         limits: Limits,
         handle: &ServerHandle,
-        service: &S,
+        service: &'a S,
+    ) -> io::Result<Served>
+    where
+        S: Service<Machine: Machine<Command = Infallible> + Send + 'a>,
+    {
+        erased::service(service, |service| self.serve_any(listeners, limits, handle, service))
+    }
+
+    fn serve_any<E, O: Clone>(
+        self,
+        listeners: Vec<Listener>,
+        limits: Limits,
+        handle: &ServerHandle,
+        service: &AnyService<'_, '_, E, O>,
     ) -> io::Result<Served> {
         if matches!(self, Self::Pipe) {
             let pipes = listeners.into_iter().filter_map(Listener::into_pipe).collect();
@@ -182,14 +209,15 @@ impl Driver {
         let listeners = listeners.into_iter().filter_map(Listener::into_socket).collect();
         match self {
             Self::Std | Self::Pipe => roundtrip_std::serve(listeners, limits, handle, service),
+            #[cfg(feature = "smol")]
             Self::Smol { threads } => {
                 roundtrip_smol::serve_on(threads, &SystemClock::new(), listeners, limits, handle, service)
             }
-            #[cfg(unix)]
+            #[cfg(all(unix, feature = "reactor"))]
             Self::Reactor { options } => {
                 roundtrip_reactor::serve_on(options, &SystemClock::new(), listeners, limits, handle, service)
             }
-            #[cfg(target_os = "linux")]
+            #[cfg(all(target_os = "linux", feature = "uring"))]
             Self::Uring { threads } => {
                 roundtrip_uring::serve_on(threads, &SystemClock::new(), listeners, limits, handle, service)
             }
@@ -197,23 +225,36 @@ impl Driver {
     }
 
     /// Drives clients until all their sessions are over. The streams are taken as they come.
-    pub(crate) fn drive_all<C: Clients<Machine: Send>>(
+    pub(crate) fn drive_all<'a, C>(
         self,
         clock: SystemClock,
         streams: impl IntoIterator<Item = Stream>,
-        clients: &C,
+        clients: &'a C,
+    ) -> io::Result<()>
+    where
+        C: Clients<Machine: Machine<Command = Infallible> + Send + 'a>,
+    {
+        erased::clients(clients, |clients| self.drive_any(clock, &mut streams.into_iter(), clients))
+    }
+
+    fn drive_any<E, O: Clone>(
+        self,
+        clock: SystemClock,
+        streams: &mut dyn Iterator<Item = Stream>,
+        clients: &AnyClients<'_, '_, E, O>,
     ) -> io::Result<()> {
         if matches!(self, Self::Pipe) {
-            let pipes = streams.into_iter().filter_map(Stream::into_pipe);
+            let pipes = streams.filter_map(Stream::into_pipe);
             return roundtrip_pipe::drive_all(&clock, pipes, clients);
         }
-        let streams = streams.into_iter().filter_map(Stream::into_socket);
+        let streams = streams.filter_map(Stream::into_socket);
         match self {
             Self::Std | Self::Pipe => roundtrip_std::drive_all(&clock, streams, clients),
+            #[cfg(feature = "smol")]
             Self::Smol { threads } => roundtrip_smol::drive_all_on(threads, &clock, streams, clients),
-            #[cfg(unix)]
+            #[cfg(all(unix, feature = "reactor"))]
             Self::Reactor { options } => roundtrip_reactor::drive_all_on(options, &clock, streams, clients),
-            #[cfg(target_os = "linux")]
+            #[cfg(all(target_os = "linux", feature = "uring"))]
             Self::Uring { threads } => roundtrip_uring::drive_all_on(threads, &clock, streams, clients),
         }
     }

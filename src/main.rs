@@ -6,6 +6,7 @@ mod client;
 mod completions;
 mod datagrams;
 mod driver;
+mod erased;
 mod file;
 mod json;
 mod listen;

@@ -1,7 +1,7 @@
 //! `sim exhaust` and `sim determinism`: every schedule of a kind, and the same schedule in every way.
 
 use roundtrip_sim::campaign::{self, Campaign, Progress};
-use roundtrip_sim::choose::{Exhaustive, Faults, Seeded};
+use roundtrip_sim::choose::{Chooser, Exhaustive, Faults, Seeded};
 use roundtrip_sim::{Divergence, Runner, Simulation, diagram, shrink};
 
 use super::Task;
@@ -20,7 +20,8 @@ impl Task for Exhaust<'_> {
         let mut runner = Runner::new(scenario);
         let (mut runs, mut events) = (0, 0);
         let is_whole = loop {
-            let run = runner.run(&mut chooser);
+            let each: &mut dyn Chooser = &mut chooser;
+            let run = runner.run(each);
             runs += 1;
             events += run.events;
             if !run.verdict.is_pass() {
@@ -60,7 +61,7 @@ impl Task for Determinism<'_> {
         let seeds = self.0.seeds.clone();
         let mut one_after_the_other = Runner::new(scenario);
         for seed in seeds.clone() {
-            let run = one_after_the_other.run(Seeded::new(seed, Faults::SWARM));
+            let run = one_after_the_other.run(&mut Seeded::new(seed, Faults::SWARM));
             let alone = Runner::new(scenario).record(Seeded::new(seed, Faults::SWARM));
             if run != alone.run {
                 let again = one_after_the_other.record(Seeded::new(seed, Faults::SWARM));
