@@ -2,8 +2,6 @@
 //!
 //! The public API alone: this is what a test of a protocol of your own looks like.
 
-#![allow(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking")]
-
 mod linearizable;
 
 use std::convert::Infallible;

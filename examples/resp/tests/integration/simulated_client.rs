@@ -1,8 +1,6 @@
 //! The client under every fault there is, in virtual time, against the shipped server: every call ends exactly once, and its
 //! answer is its own.
 
-#![allow(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking")]
-
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;

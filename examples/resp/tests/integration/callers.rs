@@ -1,8 +1,6 @@
 //! The client's callers, threads and futures, over real sockets: against the example's own server, the real one, and servers
 //! that die or talk nonsense.
 
-#![allow(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking")]
-
 use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::path::PathBuf;

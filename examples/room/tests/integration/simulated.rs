@@ -2,8 +2,6 @@
 //!
 //! The public API alone: this is what a test of a hub of your own looks like.
 
-#![allow(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking")]
-
 use std::collections::{BTreeMap, BTreeSet};
 use std::convert::Infallible;
 use std::sync::Arc;

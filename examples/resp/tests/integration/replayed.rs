@@ -1,7 +1,5 @@
 //! A server whose connections share keys, recorded on real sockets, and replayed from nothing but the record.
 
-#![allow(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking")]
-
 use std::convert::Infallible;
 use std::fs::File;
 use std::io::{BufRead, BufReader, Write};
