@@ -1,20 +1,16 @@
 //! Every script, on sockets and in the simulator: what is observed is what the script says, and so the same.
 
-#![allow(clippy::unwrap_used, reason = "a helper that fails fails its test")]
-
-mod backends;
-
 use std::collections::BTreeSet;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
 #[cfg(unix)]
-use backends::reactor;
-use backends::simulated::Simulated;
+use crate::backends::reactor;
+use crate::backends::simulated::Simulated;
 #[cfg(target_os = "linux")]
-use backends::uring;
-use backends::{Shipped, blocking, resets_are_told, shipped, smol};
+use crate::backends::uring;
+use crate::backends::{Shipped, blocking, resets_are_told, shipped, smol};
 use roundtrip_conformance::{Script, Server, check, scripts};
 use roundtrip_sim::choose::{Family, Faults};
 

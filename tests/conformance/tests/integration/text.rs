@@ -1,7 +1,5 @@
 //! Scripts as text: read, written back, and refused with a line and a reason.
 
-#![allow(clippy::unwrap_used, reason = "a helper that fails fails its test")]
-
 use quickcheck::{Arbitrary, Gen, quickcheck};
 use roundtrip_conformance::{Cause, SCRIPTS, Script, ScriptError};
 

@@ -1,5 +1,6 @@
 //! The driver of completions.
 
+// One source for every driver: their types of streams, endpoints and servers differ, as those of pipes do.
 #[path = "../sockets.rs"]
 mod sockets;
 

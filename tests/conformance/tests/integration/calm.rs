@@ -1,14 +1,10 @@
 //! A script whose end hangs on who is let in first: it comes to the same end on sockets and on a calm network, and a
 //! network that changes the order of connections may change it.
 
-#![allow(clippy::unwrap_used, reason = "a helper that fails fails its test")]
-
-mod backends;
-
 #[cfg(unix)]
-use backends::reactor;
-use backends::simulated::Simulated;
-use backends::{blocking, resets_are_told, shipped, smol};
+use crate::backends::reactor;
+use crate::backends::simulated::Simulated;
+use crate::backends::{blocking, resets_are_told, shipped, smol};
 use roundtrip_conformance::{Script, check};
 use roundtrip_sim::choose::Faults;
 
@@ -38,7 +34,7 @@ fn a_closed_listener_resets_its_backlog() {
     #[cfg(unix)]
     check(&reactor::Sockets { session: shipped }, &script).unwrap();
     #[cfg(target_os = "linux")]
-    check(&backends::uring::Sockets { session: shipped }, &script).unwrap();
+    check(&crate::backends::uring::Sockets { session: shipped }, &script).unwrap();
     let calm = Simulated { seed: 1, faults: Faults::NONE, session: shipped };
     calm.campaign(&script, 0..1, |_, observed| script.judge(&observed.unwrap()).unwrap());
 }

@@ -1,16 +1,12 @@
 //! Drivers with a bug: the scripts that are there for it notice, in the simulator and on sockets.
 
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a helper that fails fails its test")]
-
-mod backends;
-
-use backends::planted::{Bug, Falsified};
+use crate::backends::planted::{Bug, Falsified};
 #[cfg(unix)]
-use backends::reactor;
-use backends::simulated::Simulated;
+use crate::backends::reactor;
+use crate::backends::simulated::Simulated;
 #[cfg(target_os = "linux")]
-use backends::uring;
-use backends::{blocking, resets_are_told, smol};
+use crate::backends::uring;
+use crate::backends::{blocking, resets_are_told, smol};
 use roundtrip_conformance::{Backend, Disagreement, Failure, Script, check, scripts};
 use roundtrip_sim::choose::Faults;
 

@@ -1,10 +1,10 @@
 //! The blocking driver.
 
+// One source for every driver: their types of streams, endpoints and servers differ, as those of pipes do.
 #[path = "../sockets.rs"]
 mod sockets;
 
 use roundtrip_std as driver;
-#[allow(unused_imports, reason = "each test binary uses its part")]
 pub(crate) use sockets::Packets;
 pub(crate) use sockets::Sockets;
 
