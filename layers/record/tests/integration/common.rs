@@ -1,8 +1,5 @@
 //! A file in memory, and sessions that are recorded into it.
 
-#![allow(dead_code, reason = "each test binary uses its part")]
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests fail by panicking")]
-
 use std::convert::Infallible;
 use std::io::{self, Write};
 use std::sync::{Arc, Mutex};

@@ -1,12 +1,8 @@
 //! What was recorded is replayed: the same on the same machines, and told where another one goes another way.
 
-#![allow(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking")]
-
-mod common;
-
 use std::sync::Arc;
 
-use common::{File, Session, echo, recorded, replay_echo, two_echoes};
+use crate::common::{File, Session, echo, recorded, replay_echo, two_echoes};
 use quickcheck::quickcheck;
 use roundtrip_core::bytes::Bytes;
 use roundtrip_core::echo::{ClientConfig, EchoClient, EchoServer, Payload};

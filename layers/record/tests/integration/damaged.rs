@@ -1,15 +1,9 @@
 //! Records that are not as they were written: each is told, on the right line, and none is taken for whole.
 
-#![allow(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking")]
-
-mod common;
-/// What a recorder sums lines up with.
-#[path = "../src/hash.rs"]
-mod hash;
-
-use common::{replay_echo, two_echoes};
 use quickcheck::quickcheck;
-use roundtrip_record::{Position, Record, ReplayError, ReplayErrorCause, Replayed};
+use roundtrip_record::{Position, Record, ReplayError, ReplayErrorCause, Replayed, hash};
+
+use crate::common::{echo, replay_echo, two_echoes};
 
 /// The line that a byte is in, and where that begins.
 fn line_of(record: &[u8], at: usize) -> Position {
@@ -132,7 +126,7 @@ fn a_line_without_an_end_is_refused() {
     record.truncate(first);
     let endless = std::io::Read::chain(&record[..], std::io::repeat(b'7'));
     let record = Record::open(endless).unwrap();
-    let error = record.replay(|opened| common::echo(64, opened.at)).unwrap_err();
+    let error = record.replay(|opened| echo(64, opened.at)).unwrap_err();
     assert!(matches!(error.cause, ReplayErrorCause::TooLong), "{error}");
     assert_eq!(error.position, Position { line: 2, offset: first as u64 });
 }

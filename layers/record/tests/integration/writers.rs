@@ -1,14 +1,10 @@
 //! Writers that fail, or are slow to be told: sessions do not notice, and the owner is told at the end.
 
-#![allow(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking")]
-
-mod common;
-
 use std::io::{self, Write};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use common::{File, Session, echo, replay_echo};
+use crate::common::{File, Session, echo, recorded, replay_echo};
 use roundtrip_core::bytes::Bytes;
 use roundtrip_core::hub::ConnectionId;
 use roundtrip_core::{Input, Machine, Tap, Time};
@@ -67,7 +63,7 @@ fn a_full_disk_ends_the_record_and_nothing_else() {
 #[test]
 fn an_error_at_the_end_is_told() {
     let last = "whole 0123456789abcdef\n".len();
-    let whole = common::recorded(|recorder| drop(Session::open(recorder, 1, 0, |now| echo(1000, now))));
+    let whole = recorded(|recorder| drop(Session::open(recorder, 1, 0, |now| echo(1000, now))));
     let asked = Arc::new(AtomicUsize::new(0));
     let full = Full { file: File::default(), room: whole.len() - last, asked: Arc::clone(&asked) };
     let recorder = Recorder::new(full, "test", "with a configuration").unwrap();
