@@ -76,14 +76,14 @@ for_windows test "${packages[@]}" --exclude roundtrip-reactor --exclude roundtri
 
 step 'the program from outside, under wine: the tutorial, Linux on the other side, Ctrl-C'
 if [ "$(id -u)" = 0 ]; then
-    ROUNDTRIP_EXE=$made/$triple/debug/roundtrip.exe cargo test --test wine -- --ignored
+    ROUNDTRIP_EXE=$made/$triple/debug/roundtrip.exe cargo test --test program wine:: -- --ignored
 else
     echo 'skipped: a network of its own needs root'
 fi
 
 step 'done'
 cat <<END
-passed under $(wine --version): all tests that are built for Windows, and those of tests/wine.rs
+passed under $(wine --version): all tests that are built for Windows, and those of tests/program/wine.rs
 not there: the drivers reactor (Unix) and uring (Linux); endpoints unix: and systemd:; tests that need sh, signals, or tools
 left out aloud: what only a reset tells that comes before it is read, which wine takes for an end
 docs/platforms.md says more, and what wine cannot vouch for

@@ -32,10 +32,10 @@ The rest of the table that this project holds itself to is tests, run by \`cargo
 
 | what | where |
 | --- | --- |
-| a drain's deadline: the exact count of bytes that were not echoed, exit 3; a second signal forces | [tests/serve.rs](../tests/serve.rs) |
+| a drain's deadline: the exact count of bytes that were not echoed, exit 3; a second signal forces | [tests/program/serve.rs](../tests/program/serve.rs) |
 | each limit of a session, to the nanosecond | [tests/conformance/scripts](../tests/conformance/scripts), in the simulator |
-| accept errors, interrupted calls and short writes are survived | [drivers/suite](../drivers/suite), [drivers/net](../drivers/net/src/door.rs), the simulator |
-| an oracle names what a fault-injecting peer lost, doubled, swapped, flipped, cut off or reset | [tests/verdicts.rs](../tests/verdicts.rs) |
+| accept errors, interrupted calls and short writes are survived | [tests/kit/src/suite](../tests/kit/src/suite), [drivers/net](../drivers/net/src/door.rs), the simulator |
+| an oracle names what a fault-injecting peer lost, doubled, swapped, flipped, cut off or reset | [tests/program/verdicts.rs](../tests/program/verdicts.rs) |
 | the same script comes to the same end on every driver and in the simulator | [tests/conformance](../tests/conformance) |
 | 100,000 schedules in the simulator | [.ci/run](../.ci/run) |
 END

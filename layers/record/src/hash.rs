@@ -4,7 +4,7 @@
 ///
 /// Each step is a bijection of the sum and of the word: bytes of one length that differ within one aligned word of eight
 /// never have the same hash, and the same bytes after different sums never do.
-pub(crate) fn mix(mut sum: u64, bytes: &[u8]) -> u64 {
+pub fn mix(mut sum: u64, bytes: &[u8]) -> u64 {
     let (words, rest) = bytes.as_chunks::<8>();
     for word in words {
         sum = step(sum, u64::from_le_bytes(*word));

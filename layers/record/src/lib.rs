@@ -94,7 +94,8 @@
 #![forbid(unsafe_code)]
 
 mod command;
-mod hash;
+#[doc(hidden)]
+pub mod hash;
 mod line;
 mod lines;
 mod recorder;

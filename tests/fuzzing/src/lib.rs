@@ -1,7 +1,7 @@
 //! The fuzz targets, as plain functions of bytes: they return, or panic with what is wrong.
 //!
-//! No fuzzer is in here. `fuzz/` links each of them to one; `tests/corpus.rs` replays what fuzzers have found of
-//! interest under plain `cargo test`. How to run them, and their figures: `docs/fuzzing.md`.
+//! No fuzzer is in here. `fuzz/` links each of them to one; `tests/integration/corpus.rs` replays what fuzzers have found
+//! of interest under plain `cargo test`. How to run them, and their figures: `docs/fuzzing.md`.
 //!
 //! | target | bytes are | what is held to what |
 //! | --- | --- | --- |
@@ -30,10 +30,6 @@
 )]
 
 mod datagrams;
-#[path = "../../../layers/record/src/hash.rs"]
-mod hash;
-#[path = "../../../core/tests/model/mod.rs"]
-mod model;
 mod ops;
 mod parsers;
 mod records;
@@ -41,6 +37,7 @@ mod resp;
 pub mod schedule;
 pub mod seeds;
 #[allow(dead_code, reason = "the program uses all of it")]
+// The program has no library that could be linked.
 #[path = "../../../src/units.rs"]
 mod units;
 
@@ -50,6 +47,8 @@ pub use parsers::{endpoint_parse, report_parse, script_parse, trace_parse, units
 pub use records::record_parse;
 pub use resp::resp_ops;
 pub use schedule::schedule;
+
+use roundtrip_testkit::model;
 
 /// A target's name and what it is.
 pub type Target = (&'static str, fn(&[u8]));

@@ -8,12 +8,12 @@ use roundtrip_core::echo::{EchoServer, ServerConfig};
 use roundtrip_core::hub::ConnectionId;
 use roundtrip_record::{Record, Recorder, ReplayError, Replayed};
 
-use crate::hash::mix;
 use crate::model::bench::Happened;
 use crate::model::op::{Served, ServerSetup};
 use crate::model::peer::START;
 use crate::model::twin::Twin;
 use crate::model::wire::Wire;
+use roundtrip_record::hash::mix;
 
 /// Lines of a record without their checksums, without the first: what a fuzzer begins with, and cannot sum up itself.
 pub(crate) const LINES: &str = "1 5 open

@@ -2,13 +2,16 @@
 //! what of the fuzzer's corpus does.
 
 #[allow(
+    dead_code,
+    unreachable_pub,
     unused_imports,
     clippy::std_instead_of_core,
     clippy::std_instead_of_alloc,
     clippy::alloc_instead_of_core,
-    reason = "files that integration tests share"
+    reason = "source of the test kit, which is public there"
 )]
-#[path = "../../../../tests/model/mod.rs"]
+// The source, because a dependency on the test kit would link a second copy of this crate.
+#[path = "../../../../../tests/kit/src/model/mod.rs"]
 mod model;
 
 use core::convert::Infallible;

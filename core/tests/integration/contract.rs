@@ -1,0 +1,176 @@
+//! The contract's own pieces: machines behind pointers, the tap, what a misuse says.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use roundtrip_core::echo::{EchoServer, ServerConfig, ServerOutcome};
+use roundtrip_core::{Action, Driven, Input, Machine, Misuse, Observe, Step, Tap, Time};
+use roundtrip_testkit::model::bench::Happened;
+use roundtrip_testkit::model::op::{Op, ServerSetup};
+use roundtrip_testkit::model::twin::Twin;
+
+type Dyn<'a> = dyn Machine<Command = core::convert::Infallible, Event = core::convert::Infallible, Outcome = ServerOutcome>
+    + 'a;
+
+const NOW: Time = Time::from_nanos(3);
+
+fn server() -> EchoServer {
+    EchoServer::new(Arc::new(ServerConfig::default()), NOW)
+}
+
+/// Echoes one message and ends.
+fn converse<M: Machine<Outcome = ServerOutcome>>(machine: M) -> (Vec<u8>, ServerOutcome) {
+    let mut driven = Driven::new(machine);
+    let mut unread = Bytes::from_static(b"message");
+    let mut written = Vec::new();
+    for _ in 0..20 {
+        match driven.step(NOW) {
+            Step::Write => {
+                written.extend_from_slice(driven.pending());
+                driven.wrote(NOW, driven.pending().len());
+            }
+            Step::ShutdownWrite | Step::Event(_) => {}
+            Step::Wait(_) if unread.is_empty() => driven.eof(NOW),
+            Step::Wait(_) => unread = driven.data(NOW, unread),
+            Step::Close { outcome, .. } => return (written, outcome),
+        }
+    }
+    panic!("no end");
+}
+
+#[test]
+fn a_machine_is_driven_alike_as_a_value_by_reference_boxed_and_dynamic() {
+    let expected = converse(server());
+    assert_eq!(expected.0, b"message");
+    assert_eq!(converse(&mut server()), expected);
+    assert_eq!(converse(Box::new(server())), expected);
+    let boxed: Box<Dyn<'static>> = Box::new(server());
+    assert_eq!(converse(boxed), expected);
+    let mut lent = server();
+    let dynamic: &mut Dyn<'_> = &mut lent;
+    assert_eq!(converse(dynamic), expected);
+}
+
+#[test]
+fn a_pointer_passes_a_misuse_on() {
+    let mut boxed = Box::new(server());
+    assert_eq!(Machine::handle(&mut boxed, NOW, Input::Wrote(0)), Err(Misuse::ZeroWrote));
+    assert_eq!(Machine::handle(&mut &mut *boxed, NOW, Input::Wrote(0)), Err(Misuse::ZeroWrote));
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Seen {
+    Input(Time, Input),
+    Misuse(Time, Misuse),
+    Action(Time, Action<core::convert::Infallible, ServerOutcome>),
+}
+
+#[derive(Clone, Debug, Default)]
+struct Recorder(Vec<Seen>);
+
+impl Observe<EchoServer> for Recorder {
+    fn input(&mut self, now: Time, input: &Input) {
+        self.0.push(Seen::Input(now, input.clone()));
+    }
+
+    fn misuse(&mut self, now: Time, misuse: Misuse) {
+        self.0.push(Seen::Misuse(now, misuse));
+    }
+
+    fn action(&mut self, now: Time, action: &Action<core::convert::Infallible, ServerOutcome>) {
+        self.0.push(Seen::Action(now, action.clone()));
+    }
+}
+
+/// Leaves every method as it is.
+#[derive(Clone, Copy, Debug, Default)]
+struct Blind;
+
+impl Observe<EchoServer> for Blind {}
+
+#[test]
+fn a_tap_changes_nothing_and_sees_everything_in_order() {
+    let setup = ServerSetup {
+        buffer: 8,
+        chunk: 4,
+        max_chunks: 2,
+        idle: Some(9),
+        half_close_idle: None,
+        max_age: None,
+        quiet: 2,
+        drain: 5,
+        linger: 3,
+    };
+    let ops = [
+        Op::Settle,
+        Op::Data(3),
+        Op::Settle,
+        Op::OverCredit(2),
+        Op::Data(1),
+        Op::ZeroWrote,
+        Op::Wrote(2),
+        Op::Settle,
+        Op::Stop,
+        Op::Settle,
+        Op::WroteAll,
+        Op::Settle,
+        Op::AdvanceToDeadline,
+        Op::Settle,
+        Op::WroteAll,
+        Op::Settle,
+        Op::AdvanceToDeadline,
+        Op::Settle,
+        Op::Eof,
+        Op::SecondEof,
+        Op::Settle,
+    ];
+    let twin = Twin::run(&setup, &ops);
+    assert!(twin.bench.closed);
+    let start = Time::from_nanos(1000);
+    let mut tapped = Tap::new(EchoServer::new(setup.config(), start), Recorder::default());
+    let mut blind = Tap::new(EchoServer::new(setup.config(), start), Blind);
+    let mut expected = Vec::new();
+    for entry in &twin.bench.record {
+        match &entry.happened {
+            Happened::Told(input, told) => {
+                assert_eq!(tapped.handle(entry.now, input.clone()), *told);
+                assert_eq!(blind.handle(entry.now, input.clone()), *told);
+                expected.push(Seen::Input(entry.now, input.clone()));
+                expected.extend(told.err().map(|misuse| Seen::Misuse(entry.now, misuse)));
+            }
+            Happened::Polled(action) => {
+                assert_eq!(tapped.poll(entry.now), *action);
+                assert_eq!(blind.poll(entry.now), *action);
+                expected.push(Seen::Action(entry.now, action.clone()));
+            }
+        }
+    }
+    assert!(expected.iter().any(|seen| matches!(seen, Seen::Misuse(..))));
+    assert_eq!(tapped.observer().0, expected);
+    let (machine, recorder) = tapped.into_parts();
+    assert_eq!(machine, twin.bench.machine);
+    assert_eq!(recorder.0, expected);
+}
+
+#[test]
+fn a_misuse_says_whose_fault_it_is_and_what_was_done() {
+    for (misuse, says) in [
+        (Misuse::EmptyData, "data without a byte in it"),
+        (Misuse::DataAfterEof, "data after the end"),
+        (Misuse::SecondEof, "a second end"),
+        (Misuse::OverCredit { delivered: 3, credit: 2 }, "3 bytes delivered under a credit of 2"),
+        (Misuse::ZeroWrote, "a write of no bytes reported"),
+        (Misuse::OverWrote { wrote: 3, outstanding: 2 }, "3 bytes reported written, 2 outstanding"),
+        (Misuse::OverCommand, "a command without credit"),
+    ] {
+        assert_eq!(misuse.to_string(), format!("driver misuse: {says}"));
+    }
+}
+
+#[test]
+fn times_count_from_the_epoch_and_back() {
+    assert_eq!(Time::ZERO.as_nanos(), 0);
+    assert_eq!(Time::from_nanos(5).as_nanos(), 5);
+    assert_eq!(Time::MAX.as_nanos(), u64::MAX - 1);
+    assert!(Time::from_nanos(u64::MAX - 2) < Time::MAX);
+}

@@ -1,0 +1,165 @@
+//! The echo over datagrams in the simulator: it holds, and what is planted in it is found, made small and found again.
+
+use std::net::SocketAddr;
+
+use roundtrip_core::Time;
+use roundtrip_core::datagram::{DatagramAction, DatagramInput, DatagramMachine};
+use roundtrip_core::echo::{
+    DatagramClient, DatagramEcho, DatagramEchoOutcome, DatagramFate, DatagramOutcome, DatagramVerdict,
+    Unanswered,
+};
+use roundtrip_sim::campaign::{self, Campaign, Progress};
+use roundtrip_sim::choose::{Faults, Seeded};
+use roundtrip_sim::scenarios::Datagrams;
+use roundtrip_sim::{
+    Clients, DatagramScenario, DatagramSetup, Draw, OverDatagrams, Passed, Reached, Runner, Trace, Violation,
+    shrink,
+};
+
+#[test]
+fn every_client_says_what_the_network_did() {
+    roundtrip_sim::check(&OverDatagrams(Datagrams), 0..10_000);
+}
+
+/// What a bug does to the shipped machines.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Bug {
+    /// The server answers whom it should not.
+    AnswersAll,
+    /// The server answers twice, now and then.
+    AnswersTwice,
+    /// The client takes a duplicate for nothing.
+    HidesDuplicates,
+    /// The client counts what is late as if it were in time.
+    ForgivesLate,
+    /// The client calls it well whatever came.
+    AlwaysWell,
+    /// The client forgets its deadline, now and then.
+    Sleeps,
+}
+
+struct Planted(Bug);
+
+struct Server {
+    bug: Bug,
+    echo: DatagramEcho<SocketAddr>,
+    again: Option<DatagramAction<SocketAddr, Unanswered<SocketAddr>, DatagramEchoOutcome>>,
+    answers: u64,
+}
+
+struct Client {
+    bug: Bug,
+    client: DatagramClient<SocketAddr>,
+}
+
+impl DatagramMachine for Server {
+    type Address = SocketAddr;
+    type Event = Unanswered<SocketAddr>;
+    type Outcome = DatagramEchoOutcome;
+
+    fn handle(&mut self, now: Time, input: DatagramInput<SocketAddr>) {
+        self.echo.handle(now, input);
+    }
+
+    fn poll(&mut self, now: Time) -> DatagramAction<SocketAddr, Self::Event, DatagramEchoOutcome> {
+        if let Some(again) = self.again.take() {
+            return again;
+        }
+        match self.echo.poll(now) {
+            DatagramAction::Event(unanswered) if self.bug == Bug::AnswersAll => {
+                let payload = Vec::new().into();
+                DatagramAction::Send(roundtrip_core::datagram::Datagram { peer: unanswered.from, payload })
+            }
+            DatagramAction::Send(datagram) => {
+                self.answers += 1;
+                if self.bug == Bug::AnswersTwice && self.answers == 5 {
+                    self.again = Some(DatagramAction::Send(datagram.clone()));
+                }
+                DatagramAction::Send(datagram)
+            }
+            other => other,
+        }
+    }
+}
+
+impl DatagramMachine for Client {
+    type Address = SocketAddr;
+    type Event = DatagramFate;
+    type Outcome = DatagramOutcome;
+
+    fn handle(&mut self, now: Time, input: DatagramInput<SocketAddr>) {
+        self.client.handle(now, input);
+    }
+
+    fn poll(&mut self, now: Time) -> DatagramAction<SocketAddr, DatagramFate, DatagramOutcome> {
+        match (self.client.poll(now), self.bug) {
+            (DatagramAction::Close(mut outcome), bug) => {
+                match bug {
+                    Bug::HidesDuplicates => outcome.counts.duplicated = 0,
+                    Bug::ForgivesLate if outcome.counts.late > 0 => {
+                        outcome.counts.late = 0;
+                        outcome.counts.lost = 0;
+                    }
+                    Bug::AlwaysWell => outcome.verdict = DatagramVerdict::Verified,
+                    _ => {}
+                }
+                DatagramAction::Close(outcome)
+            }
+            (DatagramAction::Wait(mut wait), Bug::Sleeps) if self.client.counts().sent == 3 => {
+                wait.deadline = None;
+                DatagramAction::Wait(wait)
+            }
+            (action, _) => action,
+        }
+    }
+}
+
+impl DatagramScenario for Planted {
+    type Server = Server;
+    type Client = Client;
+
+    fn name(&self) -> &'static str {
+        "planted"
+    }
+
+    fn build(&self, draw: &mut Draw<'_>) -> (DatagramSetup, Server, Clients<Client>) {
+        let (setup, echo, clients) = Datagrams.build(draw);
+        let bug = self.0;
+        let clients = clients.into_iter().map(|(from, client)| (from, Client { bug, client })).collect();
+        (setup, Server { bug, echo, again: None, answers: 0 }, clients)
+    }
+
+    fn client_closed(&self, o: &DatagramOutcome, p: &Passed, r: &mut Reached) -> Result<(), Violation> {
+        Datagrams.client_closed(o, p, r)
+    }
+
+    fn server_closed(&self, o: &DatagramEchoOutcome, p: &Passed, r: &mut Reached) -> Result<(), Violation> {
+        Datagrams.server_closed(o, p, r)
+    }
+}
+
+#[test]
+fn every_planted_bug_is_found_made_small_and_found_again() {
+    for (bug, ids) in [
+        (Bug::AnswersAll, &["well-known-port", "server-counts", "damaged"][..]),
+        (Bug::AnswersTwice, &["made-up", "server-counts"]),
+        (Bug::HidesDuplicates, &["duplicated"]),
+        (Bug::ForgivesLate, &["back"]),
+        (Bug::AlwaysWell, &["verdict", "lost"]),
+        (Bug::Sleeps, &["stuck"]),
+    ] {
+        let scenario = OverDatagrams(Planted(bug));
+        let report = campaign::run(&scenario, &Campaign::new(0..2000), &Progress::default());
+        let Some(failure) = report.failures.iter().find(|failure| ids.contains(&&*failure.verdict)) else {
+            panic!("{bug:?} is not found: {:?}", report.failures.first());
+        };
+        let recording = Runner::new(&scenario).record(Seeded::new(failure.seed, Faults::SWARM));
+        let events = recording.run.events;
+        let shrunk = shrink(&scenario, recording).recording;
+        assert!(shrunk.run.events <= events.min(40), "{bug:?}: {events} events, then {}", shrunk.run.events);
+        let trace = Trace::new("planted", Some(failure.seed), shrunk.clone());
+        let read = Trace::parse(&trace.to_string()).unwrap();
+        let again = read.replay(&scenario).unwrap();
+        assert_eq!(again.run, shrunk.run, "{bug:?}");
+    }
+}

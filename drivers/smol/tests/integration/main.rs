@@ -1,0 +1,7 @@
+//! The integration tests of the smol driver, linked as one program.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests fail by panicking")]
+
+mod future;
+mod suite;
+mod threads;

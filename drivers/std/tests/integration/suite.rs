@@ -1,0 +1,93 @@
+//! The tests that every socket driver must pass.
+
+use std::convert::Infallible;
+use std::io;
+
+use roundtrip_core::admission::Limits;
+use roundtrip_core::datagram::DatagramMachine;
+use roundtrip_core::hub::Hub;
+use roundtrip_core::{Machine, Time};
+use roundtrip_std::{
+    Clients, Clock, Control, DatagramAddress, DatagramSocket, DatagramsEnded, Driver, Ended, Listener,
+    Served, ServerHandle, Service, Stream,
+};
+use roundtrip_testkit::suite::{DatagramDriver, SocketDriver};
+
+/// One thread a connection.
+pub(crate) struct Blocking;
+
+impl SocketDriver for Blocking {
+    type Connection<C: Send + 'static, T: Clock + Send + 'static> = Driver<C, T>;
+
+    fn connection<C: Send + 'static, T: Clock + Send + 'static>(clock: T) -> io::Result<Driver<C, T>> {
+        Driver::new(clock)
+    }
+
+    fn control<C: Send + 'static, T: Clock + Send + 'static>(connection: &Driver<C, T>) -> Control<C> {
+        connection.control()
+    }
+
+    fn drive_connection<M: Machine<Command: Send + 'static>, T: Clock + Send + 'static>(
+        connection: Driver<M::Command, T>,
+        stream: Stream,
+        machine: impl FnOnce(Time) -> M,
+        events: impl FnMut(M::Event),
+    ) -> Ended<M::Outcome> {
+        connection.drive(stream, machine, events)
+    }
+
+    fn drive<M: Machine>(stream: Stream, machine: impl FnOnce(Time) -> M) -> io::Result<Ended<M::Outcome>> {
+        roundtrip_std::drive(stream, machine)
+    }
+
+    fn drive_all<C: Clients<Machine: Send>>(
+        clock: &impl Clock,
+        streams: impl IntoIterator<Item = Stream>,
+        clients: &C,
+    ) -> io::Result<()> {
+        roundtrip_std::drive_all(clock, streams, clients)
+    }
+
+    fn serve<S: Service<Machine: Send>>(
+        listeners: Vec<Listener>,
+        limits: Limits,
+        handle: &ServerHandle,
+        service: &S,
+    ) -> io::Result<Served> {
+        roundtrip_std::serve(listeners, limits, handle, service)
+    }
+
+    fn serve_hub<H: Hub<Session: Machine<Command: Send> + Send> + Send>(
+        clock: &impl Clock,
+        listeners: Vec<Listener>,
+        limits: Limits,
+        handle: &ServerHandle,
+        hub: H,
+    ) -> io::Result<(Served, H)> {
+        roundtrip_std::serve_hub(clock, listeners, limits, handle, hub)
+    }
+}
+
+impl DatagramDriver for Blocking {
+    type Socket<T: Clock + Send + 'static> = roundtrip_std::DatagramDriver<T>;
+
+    fn socket<T: Clock + Send + 'static>(clock: T) -> io::Result<Self::Socket<T>> {
+        roundtrip_std::DatagramDriver::new(clock)
+    }
+
+    fn control<T: Clock + Send + 'static>(driver: &Self::Socket<T>) -> Control<Infallible> {
+        driver.control()
+    }
+
+    fn drive<M: DatagramMachine<Address = DatagramAddress>, T: Clock + Send + 'static>(
+        driver: Self::Socket<T>,
+        socket: DatagramSocket,
+        machine: impl FnOnce(Time) -> M,
+        events: impl FnMut(M::Event),
+    ) -> io::Result<DatagramsEnded<M::Outcome>> {
+        driver.drive(socket, machine, events)
+    }
+}
+
+roundtrip_testkit::socket_driver_tests!(Blocking);
+roundtrip_testkit::datagram_driver_tests!(Blocking);

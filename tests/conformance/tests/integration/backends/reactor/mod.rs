@@ -1,0 +1,14 @@
+//! The reactor.
+
+// One source for every driver: their types of streams, endpoints and servers differ, as those of pipes do.
+#[path = "../sockets.rs"]
+mod sockets;
+
+use roundtrip_reactor as driver;
+pub(crate) use sockets::Packets;
+pub(crate) use sockets::Sockets;
+
+/// A connection is driven when the call returns.
+const fn wait<T>(ended: T) -> T {
+    ended
+}

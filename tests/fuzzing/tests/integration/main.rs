@@ -1,0 +1,3 @@
+//! The integration tests of the fuzz targets.
+
+mod corpus;

@@ -1,0 +1,329 @@
+//! `serve --tls-cert` and `check --tls-ca`, with each other and with `openssl` as the other side.
+
+use std::io::{Read, Write};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::thread;
+
+use crate::common::{
+    Finished, Running, Server, connect, have, nobody, poll, roundtrip, run, with_every_driver,
+};
+use roundtrip_core::echo::{ClientConfig, EchoClient, Payload};
+use roundtrip_core::{Driven, Step, Time};
+use roundtrip_testkit::pki::{Authority, Signed};
+use roundtrip_tls::LayerConfig;
+
+/// A file of this process's own.
+fn file(text: &str) -> String {
+    static FILES: AtomicU32 = AtomicU32::new(0);
+    let number = FILES.fetch_add(1, Ordering::Relaxed);
+    let path: PathBuf =
+        Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("tls-{}-{number}.pem", std::process::id()));
+    std::fs::write(&path, text).unwrap();
+    path.into_os_string().into_string().unwrap()
+}
+
+/// A certificate and its key, as files.
+struct Files {
+    cert: String,
+    key: String,
+}
+
+impl Files {
+    fn of(signed: &Signed) -> Self {
+        Self { cert: file(&signed.certificate), key: file(&signed.key) }
+    }
+}
+
+fn serve(driver: &str, signed: &Signed, more: &[&str]) -> Server {
+    let Files { cert, key } = Files::of(signed);
+    let options = ["--driver", driver, "--tls-cert", &cert, "--tls-key", &key];
+    Server::start(&options.iter().chain(more).copied().collect::<Vec<_>>())
+}
+
+fn check(driver: &str, address: SocketAddr, options: &[&str]) -> Finished {
+    let address = address.to_string();
+    run(&mut roundtrip(["check", &address, "--bytes", "1MB", "--driver", driver].iter().chain(options)))
+}
+
+/// What a check is refused with, and what the server says of it.
+fn refused(driver: &str, server: Server, options: &[&str]) -> (String, String) {
+    let checked = check(driver, server.address, options);
+    assert_eq!((checked.code, &*checked.stdout), (Some(4), ""), "{}", checked.stderr);
+    let (cause, advice) = checked.stderr.split_once("\n  try: ").unwrap();
+    assert!(!advice.is_empty());
+    let served = server.stop();
+    assert_eq!(served.code, Some(0), "{}", served.stderr);
+    (cause.to_owned(), served.stderr)
+}
+
+with_every_driver! {
+    every_byte_comes_back_over_tls
+    whom_we_do_not_trust_is_named
+    a_certificate_is_shown_where_one_is_required
+    who_speaks_no_tls_is_told_so
+    a_stream_that_is_cut_is_no_success
+    a_record_that_is_not_whole_when_a_stop_is_over_is_told_as_lost
+    openssl_is_a_client
+    openssl_is_refused_for_a_reason
+}
+
+fn every_byte_comes_back_over_tls(driver: &str) {
+    let authority = Authority::new();
+    let ca = file(&authority.pem);
+    let server = serve(driver, &authority.server(), &[]);
+    for options in [&[][..], &["--half-close", "off"], &["-c", "5", "--repeat", "2"], &["--window", "100MB"]]
+    {
+        let checked = check(driver, server.address, &[&["--tls-ca", &ca], options].concat());
+        assert_eq!(checked.code, Some(0), "{options:?}: {}{}", checked.stdout, checked.stderr);
+        assert!(checked.stdout.contains("back in order over TLS"), "{}", checked.stdout);
+    }
+    let served = server.stop();
+    assert!(served.code == Some(0) && served.stderr.contains(" 0 bytes lost"), "{served:?}");
+}
+
+fn whom_we_do_not_trust_is_named(driver: &str) {
+    let (ours, other) = (Authority::new(), Authority::new());
+    let ca = file(&ours.pem);
+    let told = |signed: &Signed, options: &[&str]| {
+        refused(driver, serve(driver, signed, &[]), &[&["--tls-ca", &ca], options].concat())
+    };
+
+    let (cause, served) = told(&other.server(), &[]);
+    assert!(cause.ends_with("TLS: the peer's certificate is signed by nobody we trust"), "{cause}");
+    assert!(served.contains("TLS: the peer refused: unknown_ca"), "{served}");
+
+    let (cause, served) = told(&ours.valid(2001, 2002), &["--tls-name", "localhost"]);
+    assert!(cause.ends_with("TLS: the peer's certificate has expired"), "{cause}");
+    assert!(served.contains("TLS: the peer refused: certificate_expired"), "{served}");
+
+    let (cause, _) = told(&ours.server(), &["--tls-name", "example.org"]);
+    assert!(cause.ends_with("TLS: the peer's certificate is for another name"), "{cause}");
+}
+
+fn a_certificate_is_shown_where_one_is_required(driver: &str) {
+    let (ours, theirs) = (Authority::new(), Authority::new());
+    let (ca, client_ca) = (file(&ours.pem), file(&theirs.pem));
+    let start = || serve(driver, &ours.server(), &["--tls-client-ca", &client_ca]);
+    let with = |signed: &Signed| {
+        let Files { cert, key } = Files::of(signed);
+        ["--tls-ca".to_owned(), ca.clone(), "--tls-cert".to_owned(), cert, "--tls-key".to_owned(), key]
+    };
+
+    let server = start();
+    let shown = with(&theirs.client());
+    let checked = check(driver, server.address, &shown.each_ref().map(String::as_str));
+    assert_eq!(checked.code, Some(0), "{}", checked.stderr);
+
+    let (cause, served) = refused(driver, server, &["--tls-ca", &ca]);
+    assert!(cause.ends_with("TLS: the peer refused: certificate_required"), "{cause}");
+    assert!(served.contains("TLS: the peer showed no certificate"), "{served}");
+
+    let shown = with(&ours.client());
+    let (cause, served) = refused(driver, start(), &shown.each_ref().map(String::as_str));
+    assert!(cause.ends_with("TLS: the peer refused: unknown_ca"), "{cause}");
+    assert!(served.contains("TLS: the peer's certificate is signed by nobody we trust"), "{served}");
+}
+
+fn who_speaks_no_tls_is_told_so(driver: &str) {
+    let authority = Authority::new();
+    let ca = file(&authority.pem);
+    // An echo of our hello is no answer of a server.
+    let (cause, _) = refused(driver, Server::start(&["--driver", driver]), &["--tls-ca", &ca]);
+    assert!(cause.ends_with("TLS: the peer does not speak TLS"), "{cause}");
+
+    let server = serve(driver, &authority.server(), &[]);
+    let mut stream = connect(server.address);
+    stream.write_all(b"GET / HTTP/1.1\r\n\r\n").unwrap();
+    let mut alert = [0; 2];
+    stream.read_exact(&mut alert).unwrap();
+    assert_eq!(alert, [21, 3]);
+    drop(stream);
+    let served = server.stop();
+    assert!(served.stderr.contains("TLS: the peer does not speak TLS"), "{served:?}");
+}
+
+/// Passes everything on, but changes this byte of what comes back.
+fn flipped_at(server: SocketAddr, offset: u64) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    thread::spawn(move || {
+        let (client, _) = listener.accept().unwrap();
+        let server = connect(server);
+        let mut there = (client.try_clone().unwrap(), server.try_clone().unwrap());
+        thread::spawn(move || drop(std::io::copy(&mut there.0, &mut there.1)));
+        let _ = std::io::copy(&mut (&server).take(offset), &mut &client);
+        let mut byte = [0];
+        (&server).read_exact(&mut byte).unwrap();
+        (&client).write_all(&[byte[0] ^ 1]).unwrap();
+        let _ = std::io::copy(&mut &server, &mut &client);
+    });
+    address
+}
+
+/// Passes everything on, but ends what comes back after so many bytes.
+fn cut_after(server: SocketAddr, bytes: u64) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    thread::spawn(move || {
+        let (client, _) = listener.accept().unwrap();
+        let server = connect(server);
+        let mut there = (client.try_clone().unwrap(), server.try_clone().unwrap());
+        thread::spawn(move || drop(std::io::copy(&mut there.0, &mut there.1)));
+        let _ = std::io::copy(&mut (&server).take(bytes), &mut &client);
+        let _ = client.shutdown(Shutdown::Write);
+        // What the client still sends is taken, so that nothing is reset.
+        let _ = std::io::copy(&mut &server, &mut std::io::sink());
+    });
+    address
+}
+
+fn a_stream_that_is_cut_is_no_success(driver: &str) {
+    let authority = Authority::new();
+    let ca = file(&authority.pem);
+    let server = serve(driver, &authority.server(), &[]);
+    let path = cut_after(server.address, 500_000);
+    let checked = check(driver, path, &["--tls-ca", &ca]);
+    assert_eq!((checked.code, &*checked.stderr), (Some(1), ""));
+    assert!(checked.stdout.starts_with("FAIL  stream cut: "), "{}", checked.stdout);
+    assert!(
+        checked.stdout.contains("likely: TLS: the stream was cut, it ended without close_notify"),
+        "{}",
+        checked.stdout
+    );
+    // What is changed on the way is found, and is no refusal either: the path was open.
+    let path = flipped_at(server.address, 3000);
+    let checked = check(driver, path, &["--tls-ca", &ca]);
+    assert_eq!((checked.code, &*checked.stderr), (Some(1), ""), "{}", checked.stdout);
+    assert!(checked.stdout.contains("likely: TLS: cannot decrypt peer's message"), "{}", checked.stdout);
+    // In the handshake there is nobody yet who could have sent anything.
+    let path = cut_after(server.address, 100);
+    let checked = check(driver, path, &["--tls-ca", &ca]);
+    assert_eq!(checked.code, Some(4), "{}", checked.stderr);
+}
+
+fn a_record_that_is_not_whole_when_a_stop_is_over_is_told_as_lost(driver: &str) {
+    let authority = Authority::new();
+    let server = serve(driver, &authority.server(), &["--drain", "1s"]);
+    let connector = authority.connector();
+    let mut stream = connect(server.address);
+    let client = EchoClient::new(ClientConfig::default().into(), Payload::seeded(1, 50_000), Time::ZERO);
+    let name = "localhost".parse().unwrap();
+    let mut session = Driven::new(connector.connect(&name, client, LayerConfig::default(), Time::ZERO));
+    // Until it wants to send a record of the payload: half of that one goes.
+    loop {
+        match session.step(Time::ZERO) {
+            Step::Write if session.pending().len() > 10_000 => {
+                stream.write_all(&session.pending()[..5000]).unwrap();
+                break;
+            }
+            Step::Write => {
+                stream.write_all(session.pending()).unwrap();
+                session.wrote(Time::ZERO, session.pending().len());
+            }
+            Step::Wait(wait) => {
+                let mut bytes = vec![0; wait.read];
+                let read = stream.read(&mut bytes).unwrap();
+                bytes.truncate(read);
+                assert!(session.data(Time::ZERO, bytes.into()).is_empty());
+            }
+            Step::ShutdownWrite | Step::Event(_) | Step::Close { .. } => panic!("it goes on"),
+        }
+    }
+    let served = server.stop();
+    assert_eq!(served.code, Some(3), "{}", served.stderr);
+    // The end of the handshake goes with it, 80 bytes.
+    assert!(served.stderr.contains(": stopped, 4,920 bytes lost"), "{}", served.stderr);
+}
+
+/// `openssl s_client`, with what it would like to be told.
+fn s_client(address: SocketAddr, options: &[&str]) -> Command {
+    let mut command = Command::new("openssl");
+    command.args(["s_client", "-connect", &address.to_string(), "-quiet", "-no_ign_eof"]);
+    command.args(["-verify_return_error"]).args(options);
+    command
+}
+
+fn openssl_is_a_client(driver: &str) {
+    if !have(&["openssl"]) {
+        return;
+    }
+    let authority = Authority::new();
+    let ca = file(&authority.pem);
+    let server = serve(driver, &authority.server(), &[]);
+    for version in ["-tls1_3", "-tls1_2"] {
+        let mut command = s_client(server.address, &["-CAfile", &ca, version]);
+        let mut child =
+            command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut stdin = child.stdin.take().unwrap();
+        let mut client = Running::of(child);
+        for line in ["this is a test", "and another"] {
+            writeln!(stdin, "{line}").unwrap();
+            assert_eq!(client.line(), line, "{version}");
+        }
+        drop(stdin);
+        assert_eq!(client.wait().code, Some(0), "{version}");
+    }
+    // One that dies does not say that this is all.
+    let mut command = s_client(server.address, &["-CAfile", &ca]);
+    let mut child =
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    let mut client = Running::of(child);
+    writeln!(stdin, "half of what").unwrap();
+    assert_eq!(client.line(), "half of what");
+    drop(client);
+    let served = server.stop();
+    let cuts = served.stderr.matches("TLS: the stream was cut, it ended without close_notify").count();
+    assert_eq!((served.code, cuts), (Some(0), 1), "{}", served.stderr);
+}
+
+fn openssl_is_refused_for_a_reason(driver: &str) {
+    if !have(&["openssl"]) {
+        return;
+    }
+    let (ours, theirs) = (Authority::new(), Authority::new());
+    let (ca, client_ca) = (file(&ours.pem), file(&theirs.pem));
+    let server = serve(driver, &ours.server(), &["--tls-client-ca", &client_ca]);
+    let told = |options: &[&str]| run(s_client(server.address, options).stdin(Stdio::null()));
+
+    let wrong = told(&["-CAfile", &client_ca]);
+    assert!(wrong.stderr.contains("unable to get local issuer certificate"), "{}", wrong.stderr);
+    // It learns that it was refused from an alert, which nothing destroyed.
+    let without = told(&["-CAfile", &ca, "-ign_eof"]);
+    assert!(without.stderr.contains("alert certificate required"), "{}", without.stderr);
+    let Files { cert, key } = Files::of(&theirs.client());
+    let with = told(&["-CAfile", &ca, "-cert", &cert, "-key", &key]);
+    assert_eq!(with.code, Some(0), "{}", with.stderr);
+    let served = server.stop();
+    for reason in ["TLS: the peer refused: unknown_ca", "TLS: the peer showed no certificate"] {
+        assert!(served.stderr.contains(reason), "{}", served.stderr);
+    }
+}
+
+/// `openssl s_server`, whose output is its input: an echo, though not one that waits for the end.
+#[test]
+fn openssl_is_a_server() {
+    if !have(&["openssl"]) {
+        return;
+    }
+    let authority = Authority::new();
+    let (ca, Files { cert, key }) = (file(&authority.pem), Files::of(&authority.foreign_server()));
+    let address = nobody();
+    let mut command = Command::new("openssl");
+    command.args(["s_server", "-quiet", "-accept", &address.to_string(), "-cert", &cert, "-key", &key]);
+    let mut child =
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+    let (mut stdin, mut stdout) = (child.stdin.take().unwrap(), child.stdout.take().unwrap());
+    let _server = Running::of(child);
+    thread::spawn(move || drop(std::io::copy(&mut stdout, &mut stdin)));
+    poll("it listens", || TcpStream::connect(address).ok());
+    for bytes in ["1", "100kB"] {
+        let options = ["--half-close", "off", "--tls-ca", &ca];
+        let command = ["check", &address.to_string(), "--bytes", bytes];
+        let checked = run(&mut roundtrip(command.iter().chain(&options)));
+        assert_eq!(checked.code, Some(0), "{bytes}: {}{}", checked.stdout, checked.stderr);
+    }
+}
