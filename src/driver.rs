@@ -162,10 +162,7 @@ impl Driver {
 
     /// Descriptors that a connection takes: its socket, and with threads that block its wake-up.
     pub(crate) const fn descriptors_each(self) -> u64 {
-        match self {
-            Self::Std => 2,
-            _ => 1,
-        }
+        if matches!(self, Self::Std) { 2 } else { 1 }
     }
 
     /// How many threads run the connections, if that does not depend on the connections.

@@ -161,7 +161,7 @@ pub(crate) fn parse_spin(text: &str) -> Result<Duration, String> {
 
 /// A time that must not be zero: `250ms`, `10s`, `1m 30s`.
 pub(crate) fn parse_duration(text: &str) -> Result<Duration, String> {
-    const LONGEST: Duration = Duration::from_hours(1000 * 366 * 24);
+    const LONGEST: Duration = Duration::from_secs(1000 * 366 * 24 * 3600);
     // The library panics where parts that it can hold add up to more than it can.
     let is_short =
         text.len() <= 64 && text.split(|char: char| !char.is_ascii_digit()).all(|run| run.len() <= 11);

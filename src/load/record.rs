@@ -13,7 +13,7 @@ use crate::problem::Problem;
 /// A start that is later than this is counted: below it lies what timers and schedulers take.
 pub(super) const LATE: Duration = Duration::from_millis(1);
 /// The longest time that is told from longer ones.
-const LONGEST: Duration = Duration::from_hours(1);
+const LONGEST: Duration = Duration::from_secs(3600);
 /// The widths that a course begins with.
 const NARROWEST: Duration = Duration::from_millis(1);
 const WIDEST: Duration = Duration::from_millis(20);

@@ -90,7 +90,7 @@ impl Shell {
 }
 
 /// How long a command may be silent: it may build.
-const MINUTES: Duration = Duration::from_mins(5);
+const MINUTES: Duration = Duration::from_secs(300);
 
 fn follow(folder: &Path, steps: &[Step]) {
     let mut shell = Shell::start(folder);

@@ -150,7 +150,7 @@ impl Default for Setup {
             send_buffer: 64 << 10,
             connect_timeout: Duration::from_secs(1),
             heal_at: Duration::from_secs(10),
-            settle: Duration::from_mins(2),
+            settle: Duration::from_secs(120),
             max_events: 1_000_000,
         }
     }

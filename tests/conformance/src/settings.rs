@@ -10,7 +10,7 @@ use crate::error::Cause;
 use crate::words::{Pretty, count, duration};
 
 /// Whatever a script does not want to pass does not pass while it runs.
-const FAR: Duration = Duration::from_hours(1);
+const FAR: Duration = Duration::from_secs(3600);
 
 /// One list: name in the text, variant, type.
 macro_rules! settings {

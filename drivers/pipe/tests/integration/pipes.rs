@@ -44,7 +44,7 @@ fn listen(endpoint: &Endpoint) -> Listener {
 }
 
 fn reach(endpoint: &Endpoint) -> Stream {
-    let options = ConnectOptions { timeout: Some(Duration::from_mins(1)), ..ConnectOptions::default() };
+    let options = ConnectOptions { timeout: Some(Duration::from_secs(60)), ..ConnectOptions::default() };
     connect(endpoint, &options).unwrap()
 }
 
@@ -112,7 +112,7 @@ fn spawn<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Receiv
 /// What a thread came to. One that hangs fails the test instead of hanging it.
 #[track_caller]
 fn soon<T>(receiver: &Receiver<T>) -> T {
-    receiver.recv_timeout(Duration::from_mins(1)).unwrap()
+    receiver.recv_timeout(Duration::from_secs(60)).unwrap()
 }
 
 fn check(endpoint: &Endpoint, total: u64, config: impl FnOnce(ClientConfig) -> ClientConfig) -> Verdict {

@@ -237,7 +237,7 @@ fn a_deadline_wakes_a_thread_that_sleeps() {
 /// It never sleeps once it spins, so it must look for all that would have woken it.
 #[test]
 fn a_thread_that_spins_for_hours_keeps_deadlines_and_hears_a_stop() {
-    let options = ReactorOptions { spin: Duration::from_hours(1), ..ReactorOptions::default() };
+    let options = ReactorOptions { spin: Duration::from_secs(3600), ..ReactorOptions::default() };
     let (address, stop) = start_with(options, |now, _peer: &Peer| {
         let idle = ServerConfig::builder().idle(Some(Duration::from_millis(20))).build().unwrap();
         EchoServer::new(idle.into(), now)

@@ -120,7 +120,7 @@ impl DatagramSetup {
             mtu: 1232,
             queue: 64,
             heal_at: Duration::from_secs(10),
-            settle: Duration::from_mins(2),
+            settle: Duration::from_secs(120),
             max_events: 1_000_000,
         }
     }

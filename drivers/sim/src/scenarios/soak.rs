@@ -28,8 +28,8 @@ impl Scenario for Soak {
         let setup = Setup {
             rounds: 50,
             pause: PAUSE,
-            heal_at: Duration::from_hours(1),
-            settle: Duration::from_hours(1),
+            heal_at: Duration::from_secs(3600),
+            settle: Duration::from_secs(3600),
             max_events: 100_000_000,
             ..workload.setup(20)
         };

@@ -63,7 +63,7 @@ impl Machine for Party {
                 Action::Wait(Wait { read: 1, commands: 0, deadline })
             }
             Fault::NeverEnds => {
-                let deadline = Some(now.after(std::time::Duration::from_hours(1)));
+                let deadline = Some(now.after(std::time::Duration::from_secs(3600)));
                 Action::Wait(Wait { read: 1, commands: 0, deadline })
             }
             Fault::WaitsForNothing => Action::Wait(Wait { read: 0, commands: 0, deadline: None }),

@@ -94,7 +94,7 @@ impl Open {
     /// Drains it, and gives the room back.
     fn close(self) -> Room {
         self.handle.stop();
-        let room = self.served.recv_timeout(Duration::from_mins(1)).unwrap();
+        let room = self.served.recv_timeout(Duration::from_secs(60)).unwrap();
         assert_eq!(room.present(), 0, "the room saw everybody leave");
         room
     }

@@ -88,7 +88,7 @@ pub(crate) fn spawn<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static
 
 /// What a thread came to. One that hangs fails the test instead of hanging it.
 pub(crate) fn soon<T>(receiver: &Receiver<T>) -> T {
-    receiver.recv_timeout(Duration::from_mins(1)).unwrap()
+    receiver.recv_timeout(Duration::from_secs(60)).unwrap()
 }
 
 /// Sends, half-closes, reads to the end.

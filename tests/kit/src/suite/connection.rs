@@ -181,7 +181,7 @@ pub fn commands_wake_a_connection_that_waits_to_read_and_wait_for_credit<D: Sock
         let ended = driver.drive(server, |_now| Announcer::default(), |event| events.push(event));
         (ended, events)
     });
-    client.set_read_timeout(Some(Duration::from_mins(1))).unwrap();
+    client.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
     for word in ["one ", "two ", "three "] {
         control.post(Bytes::from_static(word.as_bytes())).unwrap();
     }
@@ -310,7 +310,7 @@ impl Machine for Stubborn {
     }
 
     fn poll(&mut self, now: Time) -> Action<Infallible, ()> {
-        Action::Wait(Wait { read: 1, commands: 0, deadline: Some(now.after(Duration::from_hours(1))) })
+        Action::Wait(Wait { read: 1, commands: 0, deadline: Some(now.after(Duration::from_secs(3600))) })
     }
 }
 
@@ -321,7 +321,7 @@ pub fn a_machine_that_goes_on_after_a_failure_is_a_panic_not_a_loop<D: SocketDri
     let (client, server) = pair();
     reset(client);
     let driven = spawn(move || D::drive(server.into(), |_now| Stubborn));
-    let told = driven.recv_timeout(Duration::from_mins(1));
+    let told = driven.recv_timeout(Duration::from_secs(60));
     assert_eq!(told.map(drop), Err(std::sync::mpsc::RecvTimeoutError::Disconnected), "it panicked");
 }
 

@@ -158,10 +158,10 @@ pub fn what_is_there_is_received_before_a_passed_deadline_takes_effect<D: Datagr
         match server.recv_from(&mut buffer) {
             Ok((len, from)) => {
                 server.send_to(&buffer[..len], from).unwrap();
-                Time::ZERO.after(Duration::from_mins(1))
+                Time::ZERO.after(Duration::from_secs(60))
             }
             Err(_) if calls < 3 => Time::ZERO,
-            Err(_) => Time::ZERO.after(Duration::from_mins(1 + calls)),
+            Err(_) => Time::ZERO.after(Duration::from_secs(60 * (1 + calls))),
         }
     }));
     let config = DatagramClientConfig::builder().wait(Duration::from_millis(1)).build().unwrap();

@@ -97,7 +97,7 @@ pub fn a_reset_ends_one_connection_only<D: SocketDriver>() {
 
 pub fn a_stop_lets_a_client_finish_and_loses_nothing<D: SocketDriver>() {
     // Quiet for an hour: only the client's own end can end the session.
-    let hour = Duration::from_hours(1);
+    let hour = Duration::from_secs(3600);
     let config = ServerConfig::builder().quiet(hour).drain(hour).build().unwrap();
     let server = echo::<D>(config, Limits { drain: hour, ..Limits::default() });
     let mut stream = TcpStream::connect(server.address).unwrap();
@@ -115,7 +115,7 @@ pub fn a_stop_lets_a_client_finish_and_loses_nothing<D: SocketDriver>() {
 }
 
 pub fn clients_in_the_backlog_are_served_before_a_drain_closes_the_listener<D: SocketDriver>() {
-    let hour = Duration::from_hours(1);
+    let hour = Duration::from_secs(3600);
     let limits = Limits { connections: 1, drain: hour, ..Limits::default() };
     let server = echo::<D>(ServerConfig::default(), limits);
     let mut first = TcpStream::connect(server.address).unwrap();
@@ -148,7 +148,7 @@ pub fn a_client_that_is_admitted_during_a_drain_is_stopped_like_the_others<D: So
     first.read_exact(&mut [0]).unwrap();
     let mut second = TcpStream::connect(server.address).unwrap();
     second.write_all(b"hello").unwrap();
-    second.set_read_timeout(Some(Duration::from_mins(1))).unwrap();
+    second.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
     server.handle.stop();
     first.shutdown(Shutdown::Write).unwrap();
     // It never half-closes: only the stop, and then its silence, can end it.
@@ -162,7 +162,7 @@ pub fn a_client_that_is_admitted_during_a_drain_is_stopped_like_the_others<D: So
 }
 
 pub fn force_ends_a_drain_at_once<D: SocketDriver>() {
-    let hour = Duration::from_hours(1);
+    let hour = Duration::from_secs(3600);
     let config = ServerConfig::builder().quiet(hour).drain(hour).build().unwrap();
     let server = echo::<D>(config, Limits { drain: hour, ..Limits::default() });
     let mut stream = TcpStream::connect(server.address).unwrap();
@@ -178,7 +178,7 @@ pub fn force_ends_a_drain_at_once<D: SocketDriver>() {
 
 /// Asking a second time is heard, too: nothing else happens in between that would wake the server.
 pub fn force_is_heard_after_a_stop_was<D: SocketDriver>() {
-    let hour = Duration::from_hours(1);
+    let hour = Duration::from_secs(3600);
     let config = ServerConfig::builder().quiet(Duration::from_millis(1)).linger(hour).build().unwrap();
     let server = echo::<D>(config, Limits { drain: hour, ..Limits::default() });
     let mut stream = TcpStream::connect(server.address).unwrap();

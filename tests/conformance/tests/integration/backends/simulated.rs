@@ -158,7 +158,7 @@ impl<M: Session, W: Fn(EchoServer) -> M + Clone + Send + Sync> Scenario for Play
             } else {
                 Duration::from_millis(200)
             },
-            settle: Duration::from_hours(1),
+            settle: Duration::from_secs(3600),
             max_events: 10_000_000,
             window: 2 << 10,
             ..Setup::default()

@@ -24,7 +24,7 @@ use super::wait;
 use crate::backends::{Local, Session};
 
 /// What hangs for so long is given up: the test fails instead of hanging.
-const WATCHDOG: Duration = Duration::from_mins(2);
+const WATCHDOG: Duration = Duration::from_secs(120);
 
 /// Runs scripts on loopback TCP.
 pub(crate) struct Sockets<W> {
