@@ -39,6 +39,7 @@ mod parsers;
 mod records;
 mod resp;
 pub mod schedule;
+#[cfg(feature = "seeds")]
 pub mod seeds;
 #[allow(dead_code, reason = "the program uses all of it")]
 #[path = "../../../src/units.rs"]

@@ -121,6 +121,6 @@ fn seeds_and_traces_are_entries_that_run_the_same() {
         let again = schedule::run(&bytes);
         assert_eq!(again, run, "seed {seed}");
         let trace = Trace::new("load", Some(seed), Runner::new(&Load).record(seeded()));
-        assert_eq!(schedule::run(&schedule::entry_of(&trace).unwrap()), run, "seed {seed}");
+        assert_eq!(schedule::run(&seeds::entry_of(&trace).unwrap()), run, "seed {seed}");
     }
 }
