@@ -175,7 +175,12 @@ impl<'s, S: Simulation> Runner<'s, S> {
     }
 
     /// Runs it once and records it.
-    pub fn record(&mut self, chooser: impl Chooser) -> Recording {
+    pub fn record(&mut self, mut chooser: impl Chooser) -> Recording {
+        self.record_dyn(&mut chooser)
+    }
+
+    /// Compiled once for all choosers: recording is rare, and every copy of the simulator is large.
+    fn record_dyn(&mut self, chooser: &mut dyn Chooser) -> Recording {
         let recorded = Recorded { chooser: Logged::new(chooser), lines: Vec::new() };
         let (run, recorded) = self.scenario.simulate(&mut self.memory, recorded);
         Recording { run, decisions: recorded.chooser.into_decisions(), lines: recorded.lines }

@@ -1,6 +1,6 @@
 //! Makes a failure small: the fewest events and decisions that still break the same invariant.
 
-use crate::choose::{Decision, Entity, Family, Replay, Site, mix};
+use crate::choose::{Chooser, Decision, Entity, Family, Replay, Site, mix};
 use crate::run::{Recording, Runner, Simulation};
 
 /// Events that are run for one failure, at the most: about two seconds.
@@ -130,7 +130,10 @@ impl<S: Simulation> Search<'_, S> {
         }
         decisions.sort_unstable();
         self.runs += 1;
-        let run = self.runner.run(Replay::new(&decisions));
+        let mut replay = Replay::new(&decisions);
+        // As when recording, one copy of the simulator serves all choosers.
+        let chooser: &mut dyn Chooser = &mut replay;
+        let run = self.runner.run(chooser);
         self.events += run.events;
         // An equal number of decisions may turn out as fewer: some are never asked for.
         if run.verdict.id() != self.id || run.events > most.unwrap_or(self.cost.0) {
