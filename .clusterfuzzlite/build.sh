@@ -2,7 +2,7 @@
 # Not run here: builds every target as OSS-Fuzz wants it, each with its corpus and its options.
 cd "$SRC/roundtrip/fuzz"
 cargo fuzz build -O
-source ./options
+source ./options.sh
 for source in fuzz_targets/*.rs; do
     name=$(basename "$source" .rs)
     cp "target/x86_64-unknown-linux-gnu/release/$name" "$OUT/"

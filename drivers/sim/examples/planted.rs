@@ -1,12 +1,12 @@
 //! Plants the bugs of the table, one after the other, and measures how soon each is found: the proof that the simulator
-//! finds bugs. `drivers/sim/planted` builds it with what it needs and writes `docs/planted-bugs.md`.
+//! finds bugs. `drivers/sim/planted-bugs.sh` builds it with what it needs and writes `docs/planted-bugs.md`.
 //!
 //! `planted` prints the table as Markdown; `planted quick` looks only whether each bug is found within its limit, from
 //! one seed on, which is what the gate does. Exits with 1 if a bug is not found as it should be.
 
 #[cfg(not(roundtrip_planted))]
 fn main() -> std::process::ExitCode {
-    eprintln!("no bugs are planted in this build: run drivers/sim/planted");
+    eprintln!("no bugs are planted in this build: run drivers/sim/planted-bugs.sh");
     std::process::ExitCode::from(2)
 }
 

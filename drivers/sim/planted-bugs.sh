@@ -2,7 +2,7 @@
 # Plants sixteen bugs, one at a time, and measures how soon the simulator finds each. Takes about two minutes, and
 # writes docs/planted-bugs.md; with `quick`, some seconds, and only says whether each is found within its limit.
 #
-#   drivers/sim/planted [quick]
+#   drivers/sim/planted-bugs.sh [quick]
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
@@ -46,7 +46,7 @@ What a simulator is worth is how soon it finds what is wrong. These bugs are pla
 build that carries all of them (\`--cfg roundtrip_planted\`, so that no choice of features can); this page is written by
 
 \`\`\`
-drivers/sim/planted
+drivers/sim/planted-bugs.sh
 \`\`\`
 
 - *within*: the seeds that the bug may take. *median*, *worst*: the first seed that found it, over 20 ranges of seeds a

@@ -2,8 +2,8 @@
 # How much of the core the replay of the corpus covers, in regions; fails if it is less than what is pinned here. Says so
 # and is skipped where no LLVM reads the profiles.
 #
-#   fuzz/coverage            the figure of each file, held to the pin
-#   fuzz/coverage missing    what is not covered, line by line
+#   fuzz/coverage.sh            the figure of each file, held to the pin
+#   fuzz/coverage.sh missing    what is not covered, line by line
 set -euo pipefail
 cd "$(dirname "$0")/.."
 

@@ -3,7 +3,7 @@
 # they are. Further words are flags, `address` adds AddressSanitizer, `planted` the simulator's planted bugs; or targets,
 # where not all are wanted.
 #
-#   fuzz/build [address] [planted] [TARGET…]
+#   fuzz/build.sh [address] [planted] [TARGET…]
 #
 # `cargo fuzz build` does the same where it is installed, on a nightly toolchain.
 set -euo pipefail
@@ -24,7 +24,7 @@ for word in "$@"; do
         # The runtime comes with the toolchain; the flag is not stable.
         address) flags+=' -Zsanitizer=address'; export RUSTC_BOOTSTRAP=1 ;;
         planted) flags+=' --cfg roundtrip_planted' ;;
-        *) echo "fuzz/build: what is $word?" >&2; exit 2 ;;
+        *) echo "fuzz/build.sh: what is $word?" >&2; exit 2 ;;
     esac
     folder+=-$word
 done

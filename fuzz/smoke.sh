@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
 # Builds every target and fuzzes each for some seconds, two at a time: what the gate does. Fails if anything is found.
 #
-#   fuzz/smoke [SECONDS]
+#   fuzz/smoke.sh [SECONDS]
 set -euo pipefail
 cd "$(dirname "$0")"
 
 seconds=${1:-10}
-binaries=$(./build)
-source ./options
+binaries=$(./build.sh)
+source ./options.sh
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 

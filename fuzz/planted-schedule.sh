@@ -3,14 +3,14 @@
 # committed corpus and from nothing. Writes the table of docs/fuzzing.md; with `quick` it only says whether the corpus,
 # replayed and then fuzzed, finds each.
 #
-#   fuzz/planted [quick]
+#   fuzz/planted-schedule.sh [quick]
 set -euo pipefail
 cd "$(dirname "$0")"
 
 seconds=60
 quick=${1:-}
-binary=$(./build planted schedule)/schedule
-source ./options
+binary=$(./build.sh planted schedule)/schedule
+source ./options.sh
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 

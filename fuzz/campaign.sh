@@ -2,8 +2,8 @@
 # Fuzzes one target for long, from the committed corpus on, and adds to it what covers more. What is found wrong is kept
 # in fuzz/artifacts; when it is mended it belongs into fuzz/regressions/TARGET.
 #
-#   fuzz/campaign TARGET [RUNS] [JOBS]       as many runs a job; 10,000,000 on one job unless said otherwise
-#   fuzz/campaign cmin TARGET                only makes the corpus as small as it can be
+#   fuzz/campaign.sh TARGET [RUNS] [JOBS]       as many runs a job; 10,000,000 on one job unless said otherwise
+#   fuzz/campaign.sh cmin TARGET                only makes the corpus as small as it can be
 set -euo pipefail
 cd "$(dirname "$0")"
 
@@ -11,8 +11,8 @@ only=
 if [ "${1:-}" = cmin ]; then only=cmin; shift; fi
 name=${1:?which target} runs=${2:-10000000} jobs=${3:-1}
 [ -e "fuzz_targets/$name.rs" ] || { echo "there is no target $name" >&2; exit 2; }
-binary=$(./build "$name")/$name
-source ./options
+binary=$(./build.sh "$name")/$name
+source ./options.sh
 mkdir -p "artifacts/$name" "corpus/$name"
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
