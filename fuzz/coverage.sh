@@ -1,22 +1,27 @@
 #!/usr/bin/env bash
-# How much of the core the replay of the corpus covers, in regions; fails if it is less than what is pinned here. Says so
-# and is skipped where no LLVM reads the profiles.
+# Measures how much of the core the replay of corpora and regressions covers, in regions. Fails below the minimum in this
+# file. Skipped with a message where the tools of the compiler's LLVM version are missing.
 #
-#   fuzz/coverage.sh            the figure of each file, held to the pin
-#   fuzz/coverage.sh missing    what is not covered, line by line
+#   fuzz/coverage.sh             the figures of each file
+#   fuzz/coverage.sh missing     the lines that are not covered
 set -euo pipefail
 cd "$(dirname "$0")/.."
+usage='usage: fuzz/coverage.sh [missing]'
+fail() { echo "fuzz/coverage.sh: $1; $usage" >&2; exit 2; }
+[ "${1:-}" != --help ] || { echo "$usage" >&2; exit 2; }
+[ $# -le 1 ] || fail "unexpected argument '$2'"
+case ${1:-} in '' | missing) ;; *) fail "unexpected argument '$1'" ;; esac
 
 # Hundredths of a percent.
-pinned=9650
+minimum=9650
 
-# The profiles are read by the LLVM that the compiler was built with, under one of the names it goes by.
+# The version that the compiler was built with must read its profiles. Debian and rustup name the tools differently.
 major=$(rustc -vV | sed -n 's/^LLVM version: \([0-9]*\).*/\1/p')
 find_tool() {
     local sysroot host name
     sysroot=$(rustc --print sysroot) host=$(rustc -vV | sed -n 's/^host: //p')
     for name in "$1-$major" "/usr/lib/llvm-$major/bin/$1" "$sysroot/lib/rustlib/$host/bin/$1" "$1"; do
-        if command -v "$name" >/dev/null && "$name" --version | grep -q "LLVM version $major\."; then
+        if command -v "$name" >/dev/null && "$name" --version 2>/dev/null | grep -q "LLVM version $major\."; then
             command -v "$name"
             return
         fi
@@ -32,9 +37,10 @@ target=${CARGO_TARGET_DIR:-target}/coverage
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 export RUSTFLAGS='-Cinstrument-coverage' LLVM_PROFILE_FILE="$work/%p-%m.profraw"
-build=(cargo test -p roundtrip-fuzzing --test corpus --target-dir "$target" ${JOBS:+-j "$JOBS"})
+build=(cargo test -p roundtrip-fuzzing --test '*' --target-dir "$target" ${JOBS:+-j "$JOBS"})
 binary=$("${build[@]}" --no-run --message-format=json 2>/dev/null |
-    sed -n 's/.*"executable":"\([^"]*\/corpus-[^"]*\)".*/\1/p' | tail -n 1)
+    sed -n '/"kind":\["test"\]/s/.*"executable":"\([^"]*\)".*/\1/p')
+[ -x "$binary" ] || { echo "expected one test binary, found: ${binary:-none}" >&2; exit 1; }
 "$binary" --quiet >/dev/null
 "$profdata" merge -sparse "$work"/*.profraw -o "$work/profile"
 sources=$(find core/src -name '*.rs' -not -path '*/search*')
@@ -48,5 +54,6 @@ fi
 total=$(awk '$1 == "TOTAL" { print $2, $3 }' "$work/report")
 read -r regions missed <<< "$total"
 covered=$(( (regions - missed) * 10000 / regions ))
-echo "core: $(( covered / 100 )).$(printf %02d $(( covered % 100 ))) % of $regions regions, $missed missed"
-[ "$covered" -ge "$pinned" ] || { echo "less than the $(( pinned / 100 )).$(printf %02d $(( pinned % 100 ))) % that are pinned" >&2; exit 1; }
+percent() { printf '%d.%02d %%' $(( $1 / 100 )) $(( $1 % 100 )); }
+echo "core: $(percent $covered) of $regions regions, $missed missed"
+[ "$covered" -ge "$minimum" ] || { echo "less than the minimum of $(percent $minimum)" >&2; exit 1; }

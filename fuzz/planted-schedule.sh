@@ -13,6 +13,7 @@ binary=$(./build.sh planted schedule)/schedule
 source ./options.sh
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
+extract schedule "$work/corpus"
 
 # hunt NUMBER FOLDER...: how many runs it took, and how long; nothing if it was not found.
 hunt() {
@@ -46,7 +47,7 @@ status=0
 for number in $(seq 1 16); do
     what=$(sed -n "s/^    bug($number, \"\([^\"]*\)\".*/\1/p" ../drivers/sim/src/scenarios/faulty.rs)
     [ -n "$what" ] || what=$(grep -A1 "^        $number,\$" ../drivers/sim/src/scenarios/faulty.rs | sed -n 's/^ *"\(.*\)",$/\1/p')
-    corpus=$(cell "$number" corpus/schedule)
+    corpus=$(cell "$number" "$work/corpus")
     case $corpus in not*) status=1 ;; esac
     if [ -n "$quick" ]; then echo "$number $what: $corpus"; continue; fi
     echo "| $number | $what | $corpus | $(cell "$number") |" | tee -a "$work/table"
