@@ -1,17 +1,22 @@
-//! Plants the bugs of the table, one after the other, and measures how soon each is found: the proof that the simulator
-//! finds bugs. `drivers/sim/planted-bugs.sh` builds it with what it needs and writes `docs/planted-bugs.md`.
+//! Plants one bug at a time and measures how soon the simulator finds it. `drivers/sim/planted-bugs.sh` builds and runs
+//! this, and writes `docs/planted-bugs.md`.
 //!
-//! `planted` prints the table as Markdown; `planted quick` looks only whether each bug is found within its limit, from
-//! one seed on, which is what the gate does. Exits with 1 if a bug is not found as it should be.
+//! | argument | prints |
+//! | --- | --- |
+//! | none | the table as Markdown |
+//! | `quick` | whether each bug is found within its limit, from seed 0 |
+//! | `list` | number and description of each bug, separated by a tab |
+//!
+//! Exits with 1 if a bug is not found as expected.
 
 #[cfg(not(roundtrip_planted))]
-fn main() -> std::process::ExitCode {
-    eprintln!("no bugs are planted in this build: run drivers/sim/planted-bugs.sh");
+pub(crate) fn main() -> std::process::ExitCode {
+    eprintln!("this build has no planted bugs: run drivers/sim/planted-bugs.sh");
     std::process::ExitCode::from(2)
 }
 
 #[cfg(roundtrip_planted)]
-fn main() -> std::process::ExitCode {
+pub(crate) fn main() -> std::process::ExitCode {
     table::main()
 }
 
@@ -20,7 +25,7 @@ mod table {
     use std::collections::BTreeMap;
     use std::process::ExitCode;
 
-    use roundtrip_sim::choose::{Exhaustive, Family, Faults, Seeded};
+    use roundtrip_sim::choose::{Chooser, Exhaustive, Family, Faults, Seeded};
     use roundtrip_sim::scenarios::{Echo, PLANTED, PlantedBug, Server};
     use roundtrip_sim::{Recording, Runner, Scenario, Trace, plant, shrink};
 
@@ -33,7 +38,20 @@ mod table {
     const SCHEDULES: u64 = 200_000;
 
     pub(super) fn main() -> ExitCode {
-        let is_quick = std::env::args().nth(1).is_some_and(|arg| arg == "quick");
+        let is_quick = match std::env::args().nth(1).as_deref() {
+            None => false,
+            Some("quick") => true,
+            Some("list") => {
+                for bug in PLANTED {
+                    println!("{}\t{}", bug.number, bug.what);
+                }
+                return ExitCode::SUCCESS;
+            }
+            Some(other) => {
+                eprintln!("unexpected argument '{other}': use `quick`, `list` or none");
+                return ExitCode::from(2);
+            }
+        };
         let mut failed = false;
         if !is_quick {
             println!("{}", HEAD);
@@ -59,6 +77,11 @@ mod table {
 | # | bug | within | median | worst of 20 | by | shrunk to, worst of 20 | all faults, no swarm | default workload, no goals | constant latency | exhaustive |
 | ---: | --- | ---: | ---: | ---: | --- | --- | ---: | ---: | ---: | ---: |";
 
+    /// One copy of the simulator serves all choosers: each copy takes long to compile.
+    fn passes<S: Scenario>(runner: &mut Runner<'_, S>, chooser: &mut dyn Chooser) -> bool {
+        runner.run(chooser).verdict.is_pass()
+    }
+
     /// The first seed that fails from `from` on, as how many it took; none within `most`.
     fn first<S: Scenario>(
         runner: &mut Runner<'_, S>,
@@ -69,7 +92,7 @@ mod table {
         let mut seeded = Seeded::new(0, faults);
         for seed in from..from + most {
             seeded.reseed(seed, faults);
-            if !runner.run(&mut seeded).verdict.is_pass() {
+            if !passes(runner, &mut seeded) {
                 return Some((seed - from + 1, runner.record(Seeded::new(seed, faults))));
             }
         }
@@ -153,7 +176,7 @@ mod table {
             let mut chooser = Exhaustive::new(deviations, 5);
             loop {
                 runs += 1;
-                if !runner.run(&mut chooser).verdict.is_pass() {
+                if !passes(runner, &mut chooser) {
                     return runs.to_string();
                 }
                 if runs >= SCHEDULES {
