@@ -1,15 +1,17 @@
-//! Writes entries of the corpus.
+//! Writes corpus entries, and runs targets without a fuzzer. `fuzz/corpus.sh` is its front end.
 //!
-//! `corpus seeds FOLDER` writes what each target's corpus begins with, a folder a target; `corpus entry TRACE` writes the
-//! trace of a simulated run as an entry of `schedule` to the standard output; `corpus run TARGET FILE…` runs a target on
-//! files, without a fuzzer.
+//! | arguments | effect |
+//! | --- | --- |
+//! | `seeds FOLDER` | writes the initial entries of every target, one folder per target |
+//! | `entry TRACE` | prints a trace of the simulator as an entry of `schedule` |
+//! | `run TARGET FILE…` | runs a target on files |
 
 use std::io::{self, Write};
 use std::path::Path;
 use std::process::ExitCode;
 use std::{env, fs};
 
-use roundtrip_fuzzing::{TARGETS, schedule, seeds};
+use roundtrip_fuzzing::{TARGETS, seeds};
 use roundtrip_sim::Trace;
 
 fn main() -> ExitCode {
@@ -42,8 +44,9 @@ fn write_seeds(folder: &Path) -> io::Result<()> {
 }
 
 fn entry(trace: &Path) -> io::Result<()> {
-    let trace = Trace::parse(&fs::read_to_string(trace)?).map_err(io::Error::other)?;
-    let entry = schedule::entry_of(&trace).ok_or_else(|| io::Error::other("no such scenario"))?;
+    let text = String::from_utf8(read(trace)?).map_err(io::Error::other)?;
+    let trace = Trace::parse(&text).map_err(io::Error::other)?;
+    let entry = seeds::entry_of(&trace).ok_or_else(|| io::Error::other("no such scenario"))?;
     io::stdout().write_all(&entry)
 }
 
@@ -51,7 +54,11 @@ fn run(target: &str, files: &[&str]) -> io::Result<()> {
     let target = TARGETS.iter().find(|(name, _)| *name == target);
     let (_, target) = target.ok_or_else(|| io::Error::other("no such target"))?;
     for file in files {
-        target(&fs::read(file)?);
+        target(&read(Path::new(file))?);
     }
     Ok(())
+}
+
+fn read(file: &Path) -> io::Result<Vec<u8>> {
+    fs::read(file).map_err(|error| io::Error::other(format!("cannot read {}: {error}", file.display())))
 }

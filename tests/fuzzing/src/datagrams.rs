@@ -201,6 +201,7 @@ fn drive<M: DatagramMachine<Address = SocketAddr>>(
 }
 
 /// What a corpus begins with.
+#[cfg(feature = "seeds")]
 pub(crate) fn seeds() -> Vec<Vec<u8>> {
     let script = |machine: u8, config: u8, ops: &[(u8, u8)]| {
         let ops = ops.iter().flat_map(|(what, much)| [*what, *much]);

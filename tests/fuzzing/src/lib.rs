@@ -35,6 +35,7 @@ mod parsers;
 mod records;
 mod resp;
 pub mod schedule;
+#[cfg(feature = "seeds")]
 pub mod seeds;
 #[allow(dead_code, reason = "the program uses all of it")]
 // The program has no library that could be linked.

@@ -16,6 +16,7 @@ use crate::model::wire::Wire;
 use roundtrip_record::hash::mix;
 
 /// Lines of a record without their checksums, without the first: what a fuzzer begins with, and cannot sum up itself.
+#[cfg(feature = "seeds")]
 pub(crate) const LINES: &str = "1 5 open
 1 5 out wait 4 0 -
 2 6 open

@@ -4,7 +4,7 @@ use roundtrip_conformance::{SCRIPTS, Script, Step, scripts};
 use roundtrip_core::Failure;
 use roundtrip_core::admission::{AcceptError, Limits};
 use roundtrip_sim::campaign::{self, Campaign, Progress};
-use roundtrip_sim::choose::{Faults, Seeded};
+use roundtrip_sim::choose::{Faults, Replay, Seeded};
 use roundtrip_sim::scenarios::{Datagrams, Echo, Load, Server};
 use roundtrip_sim::{OverDatagrams, Runner, Simulation, Trace};
 
@@ -178,6 +178,19 @@ fn runs<S: Simulation>(scenario: &S, number: u8) -> Vec<Vec<u8>> {
         schedule::entry(scenario, number, families, seeded).0
     };
     (0..RUNS).map(run).collect()
+}
+
+/// A trace as an entry of `schedule`; none if the target does not have its scenario.
+pub fn entry_of(trace: &Trace) -> Option<Vec<u8>> {
+    let families = || trace.decisions.iter().map(|decision| decision.site.family());
+    let replay = || Replay::new(&trace.decisions);
+    match &*trace.scenario {
+        "echo" => Some(schedule::entry(&Echo, 0, families(), replay()).0),
+        "server" => Some(schedule::entry(&Server, 1, families(), replay()).0),
+        "load" => Some(schedule::entry(&Load, 2, families(), replay()).0),
+        "datagrams" => Some(schedule::entry(&OverDatagrams(Datagrams), 3, families(), replay()).0),
+        _ => None,
+    }
 }
 
 fn traces<S: Simulation>(scenario: &S) -> Vec<Vec<u8>> {

@@ -10,7 +10,9 @@
 //! No caller waits for ever: each call is answered, or [`Lost`] when the connection ends, however that comes. Where more
 //! wait than a [mailbox](roundtrip_core::hub::MAILBOX) holds, further calls are [`Lost::Busy`] at once.
 
+#[cfg(feature = "drivers")]
 pub mod blocking;
+#[cfg(feature = "drivers")]
 pub mod futures;
 mod protocol;
 mod reply;

@@ -1,9 +1,9 @@
-//! What fuzzers found of interest, and what they once found wrong, again: every entry of `fuzz/corpus` and
-//! `fuzz/regressions` through its target, without a fuzzer.
+//! Replays the corpora and the regressions, `fuzz/corpora` and `fuzz/regressions`, through their targets without a fuzzer.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test panics where it fails")]
 
 use std::fs;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use roundtrip_fuzzing::{TARGETS, schedule, seeds};
@@ -22,6 +22,29 @@ fn entries(folder: &Path) -> Vec<(PathBuf, Vec<u8>)> {
     paths.into_iter().map(|path| (path.clone(), fs::read(path).unwrap())).collect()
 }
 
+/// The entries of an archive, in its order.
+fn archived(archive: &Path) -> Vec<(PathBuf, Vec<u8>)> {
+    let name = archive.display();
+    let bytes = fs::read(archive).unwrap_or_else(|error| panic!("cannot read {name}: {error}"));
+    // An archive ends with two blocks of zeros. The reader accepts it without them, and anything after the first.
+    assert!(bytes.ends_with(&[0; 1024]), "{name} is truncated");
+    let (mut entries, mut end) = (Vec::new(), 0);
+    for entry in tar::Archive::new(&bytes[..]).entries().unwrap() {
+        let mut entry = entry.unwrap_or_else(|error| panic!("{name} is corrupted: {error}"));
+        let mut content = Vec::new();
+        entry.read_to_end(&mut content).unwrap();
+        end = usize::try_from(entry.raw_file_position()).unwrap() + content.len().next_multiple_of(512);
+        entries.push((archive.join(entry.path().unwrap()), content));
+    }
+    assert!(!entries.is_empty(), "{name} has no entries");
+    assert!(bytes[end..].iter().all(|byte| *byte == 0), "{name} is corrupted: zeros after {end} bytes");
+    entries
+}
+
+fn corpus(target: &str) -> Vec<(PathBuf, Vec<u8>)> {
+    archived(&folder("corpora", &format!("{target}.tar")))
+}
+
 /// Says which entry it was, if one panics.
 struct During<'a>(&'a Path);
 
@@ -35,8 +58,7 @@ impl Drop for During<'_> {
 
 fn replay(name: &str) {
     let (_, target) = TARGETS.iter().find(|(known, _)| *known == name).unwrap();
-    let corpus = entries(&folder("corpus", name));
-    assert!(!corpus.is_empty(), "{name} has no corpus");
+    let corpus = corpus(name);
     // And what it began with: an entry that adds no code is not kept, though what it does may be another thing.
     let seeds: Vec<_> =
         (0..).zip(seeds::of(name)).map(|(n, bytes)| (format!("seed {n}").into(), bytes)).collect();
@@ -97,7 +119,7 @@ fn every_target_is_replayed_and_built() {
 fn schedules_reach_every_goal() {
     let goals = [Echo.aims(), Server.aims(), Load.aims(), OverDatagrams(Datagrams).aims()];
     let mut reached = [0; 4];
-    let corpus = entries(&folder("corpus", "schedule")).into_iter().map(|(_, bytes)| bytes);
+    let corpus = corpus("schedule").into_iter().map(|(_, bytes)| bytes);
     for bytes in corpus.chain(seeds::of("schedule")) {
         let (scenario, goals) = schedule::reached(&bytes);
         reached[scenario] |= goals.bits();
@@ -121,6 +143,6 @@ fn seeds_and_traces_are_entries_that_run_the_same() {
         let again = schedule::run(&bytes);
         assert_eq!(again, run, "seed {seed}");
         let trace = Trace::new("load", Some(seed), Runner::new(&Load).record(seeded()));
-        assert_eq!(schedule::run(&schedule::entry_of(&trace).unwrap()), run, "seed {seed}");
+        assert_eq!(schedule::run(&seeds::entry_of(&trace).unwrap()), run, "seed {seed}");
     }
 }
