@@ -84,7 +84,7 @@ pub(crate) const TASKS: &[(&str, &[Task])] = &[
         &[
             script(
                 "fuzz build",
-                "[address] [planted] [TARGET]...",
+                "[--address] [--planted] [TARGET]...",
                 "fuzz/build.sh",
                 &[],
                 "Build fuzz targets without cargo-fuzz",

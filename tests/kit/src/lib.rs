@@ -25,6 +25,8 @@
 )]
 
 pub mod allocations;
+#[cfg(feature = "quickcheck")]
+mod arbitrary;
 pub mod counting;
 pub mod model;
 #[cfg(feature = "pki")]

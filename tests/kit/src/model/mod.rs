@@ -1,8 +1,6 @@
 //! A model of the echo sessions: operations, a bench that carries them out, and a reference server to compare
 //! with. Plain data and functions, so that the fuzz targets use them as they are.
 
-#[cfg(feature = "quickcheck")]
-mod arbitrary;
 pub mod bench;
 pub mod door;
 pub mod invariants;

@@ -4,10 +4,10 @@ use quickcheck::{Arbitrary, Gen};
 use roundtrip_core::Failure;
 use roundtrip_core::admission::{AcceptError, Limits};
 
-use super::door::{self, Day, MS};
-use super::op::{ClientSetup, Op, Served, ServerSetup};
-use super::peer::{PeerOp, Visited};
-use super::slicing::{Damage, Round, Slicing};
+use crate::model::door::{self, Day, MS};
+use crate::model::op::{ClientSetup, Op, Served, ServerSetup};
+use crate::model::peer::{PeerOp, Visited};
+use crate::model::slicing::{Damage, Round, Slicing};
 
 /// Longest list of operations, before the polls between them.
 const LONGEST: u64 = 32;
