@@ -1,0 +1,17 @@
+# What later work must keep: limits of the gate, sourced by `.ci/run`. Raise one only with the reason in the commit.
+
+# Seconds of a whole run from an empty target folder, on two cores.
+limit_gate_seconds=900
+# Files that git tracks.
+limit_files=800
+# Bytes of the program as `cargo xtask install` makes it.
+limit_binary_bytes=13000000
+# Crates that `cargo tree` shows for Linux, ours included: in the program, and in the whole workspace with its tests.
+limit_program_crates=120
+limit_workspace_crates=260
+
+# within WHAT COUNT LIMIT
+within() {
+    echo "$1: $2, limit $3"
+    [ "$2" -le "$3" ] || { echo "more $1 than allowed" >&2; return 1; }
+}
