@@ -18,13 +18,18 @@ pub(crate) fn dist() -> io::Result<Command> {
     cargo(&["build", "--locked", "--package", "roundtrip", "--profile", "dist"])
 }
 
-fn cargo(args: &[&str]) -> io::Result<Command> {
+/// The flags that leave the paths out, as `CARGO_ENCODED_RUSTFLAGS` takes them, those that the caller has set included.
+pub(crate) fn flags() -> io::Result<String> {
     let mut flags = inherited_flags();
     for (from, to) in [(cargo_home()?, "cargo"), (crate::root(), "roundtrip")] {
         flags.push(format!("--remap-path-prefix={}={to}", from.display()));
     }
+    Ok(flags.join("\x1f"))
+}
+
+fn cargo(args: &[&str]) -> io::Result<Command> {
     let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    command.args(args).env("CARGO_ENCODED_RUSTFLAGS", flags.join("\x1f"));
+    command.args(args).env("CARGO_ENCODED_RUSTFLAGS", flags()?);
     Ok(command)
 }
 

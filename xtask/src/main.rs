@@ -51,6 +51,10 @@ fn run(task: &Task, args: &[&str]) -> io::Result<u8> {
             command
         }
         Runs::Cargo(command) => command()?,
+        Runs::Print(text) => {
+            println!("{}", text()?);
+            return Ok(0);
+        }
     };
     let status = command.args(args).current_dir(root()).status()?;
     // A signal leaves no code; 101 is what cargo itself uses then.

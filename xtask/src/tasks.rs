@@ -24,6 +24,8 @@ pub(crate) enum Runs {
     Script(&'static str, &'static [&'static str]),
     /// A cargo command, with the caller's arguments at its end.
     Cargo(fn() -> io::Result<Command>),
+    /// What this prints.
+    Print(fn() -> io::Result<String>),
 }
 
 const fn script(
@@ -284,6 +286,12 @@ pub(crate) const TASKS: &[(&str, &[Task])] = &[
                 about: "The program for packages, target/dist/roundtrip, likewise",
                 runs: Runs::Cargo(install::dist),
             },
+            Task {
+                name: "flags",
+                args: "",
+                about: "The flags of both, for CARGO_ENCODED_RUSTFLAGS",
+                runs: Runs::Print(install::flags),
+            },
         ],
     ),
 ];
@@ -325,7 +333,8 @@ mod tests {
     }
 
     /// Scripts that others source or call, and that do nothing by themselves.
-    const PARTS: [&str; 3] = [".ci/steps.sh", "benches/instructions/count.sh", "fuzz/options.sh"];
+    const PARTS: [&str; 4] =
+        [".ci/limits.sh", ".ci/steps.sh", "benches/instructions/count.sh", "fuzz/options.sh"];
 
     #[test]
     fn every_script_is_a_task_and_every_task_is_there() {
@@ -335,7 +344,7 @@ mod tests {
             .flat_map(|(_, tasks)| *tasks)
             .filter_map(|task| match task.runs {
                 Runs::Script(path, _) => Some(path.to_owned()),
-                Runs::Cargo(_) => None,
+                Runs::Cargo(_) | Runs::Print(_) => None,
             })
             .collect();
         for path in &listed {
