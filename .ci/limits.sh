@@ -1,4 +1,4 @@
-# What later work must keep: limits of the gate, sourced by `.ci/run`. Raise one only with the reason in the commit.
+# Upper bounds that the gate enforces; sourced by `.ci/run`. Raise one only with the reason in the commit.
 
 # Seconds of a whole run from an empty target folder, on two cores.
 limit_gate_seconds=900
@@ -13,5 +13,5 @@ limit_workspace_crates=162
 # within WHAT COUNT LIMIT
 within() {
     echo "$1: $2, limit $3"
-    [ "$2" -le "$3" ] || { echo "more $1 than allowed" >&2; return 1; }
+    [ "$2" -le "$3" ] || { echo "$1: over the limit" >&2; return 1; }
 }

@@ -1,19 +1,22 @@
 # Runs named steps one after the other; sourced by `.ci/run` and `.ci/nightly`.
 #
 #   step NAME 'what it guards'    declares a step; the function `step_NAME` (with _ for -) is what it runs
-#   run_steps "$@"                runs the steps that the arguments name, or all; prints a table; fails if one has failed
+#   run_steps "$@"                runs the steps that the arguments name, or all; prints a table; fails if any step failed
 #
-# A step that fails does not stop the others: each runs in a shell of its own and builds what it needs. A step that cannot
-# run here calls `skip_step REASON`.
+# A step that fails does not stop the others: each runs in a shell of its own, with a temporary folder `$scratch`, and builds
+# what it needs. A step that cannot run here calls `skip_step REASON`.
 
+# Exit status of a skipped step, as in Automake.
 readonly SKIPPED=77
+# No step starts, and none that uses `limited` goes on, after so many seconds.
+time_limit=
 step_names=() step_guards=()
 
 step() {
     step_names+=("$1") step_guards+=("$2")
 }
 
-# Ends the step as skipped. An error where nothing may be skipped.
+# Ends the step as skipped. With ROUNDTRIP_SKIP_NOTHING set, this is an error.
 skip_step() {
     echo "skipped: $*"
     [ -z "${ROUNDTRIP_SKIP_NOTHING:-}" ] || exit 1
@@ -23,7 +26,7 @@ skip_step() {
 # Debian packages of the programs that tests and trials talk to, as COMMAND:PACKAGE.
 test_tools=(
     socat:socat ncat:ncat nc:netcat-openbsd ip:iproute2 valgrind:valgrind cc:gcc setpriv:util-linux groff:groff-base
-    script:bsdutils redis-cli:redis-tools openssl:openssl patch:patch
+    script:bsdutils redis-cli:redis-tools redis-server:redis-server openssl:openssl patch:patch c++:g++
 )
 
 # has_packages COMMAND:PACKAGE...: whether all these commands are there; else `missing_packages` holds the packages of the
@@ -43,6 +46,13 @@ install_packages() {
     if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then return 1; fi
     apt-get update -qq
     DEBIAN_FRONTEND=noninteractive apt-get install -y -qq "${missing_packages[@]}" >/dev/null
+}
+
+# limited MINUTES COMMAND...: with a time limit, and never beyond that of the whole run.
+limited() {
+    local seconds=$(($1 * 60))
+    if [ -n "$time_limit" ] && [ $((time_limit - SECONDS)) -lt "$seconds" ]; then seconds=$((time_limit - SECONDS)); fi
+    timeout --kill-after=10 "$seconds" "${@:2}"
 }
 
 list_steps() {
@@ -74,8 +84,12 @@ run_steps() {
 
     local began rows=() passed=0 failed=0 skipped=0 result status
     for name in "${chosen[@]}"; do
+        if [ -n "$time_limit" ] && [ "$SECONDS" -ge "$time_limit" ]; then
+            rows+=("$(printf '%-18s %6d s  not run: out of time' "$name" 0)") failed=$((failed + 1))
+            continue
+        fi
         printf '\n== %s (after %d s)\n' "$name" "$SECONDS"
-        began=$SECONDS status=0
+        began=$SECONDS status=0 scratch=$(mktemp -d)
         # Not in a condition: there `set -e` would mean nothing inside the step.
         set +e
         (
@@ -84,6 +98,7 @@ run_steps() {
         )
         status=$?
         set -e
+        rm -rf "$scratch"
         case $status in
             0) result=ok passed=$((passed + 1)) ;;
             "$SKIPPED") result=skipped skipped=$((skipped + 1)) ;;

@@ -16,7 +16,8 @@ is_target "$name" || fail "no target '$name'"
 [[ $jobs =~ ^[1-9][0-9]*$ ]] || fail "invalid number of jobs '$jobs'"
 [ $# -le 3 ] || fail "unexpected argument '$4'"
 binary=$(./build.sh "$name")/$name
-./corpus.sh unpack "$name"
+# A new target has no archive yet.
+[ ! -e "corpora/$name.tar" ] || ./corpus.sh unpack "$name"
 mkdir -p "artifacts/$name"
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT

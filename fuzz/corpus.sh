@@ -55,7 +55,9 @@ pack() {
 
 minimize() {
     local binary before
-    unpack "$1"
+    # A new target has no archive yet.
+    [ ! -e "corpora/$1.tar" ] || unpack "$1"
+    [ -d "corpus/$1" ] || fail "no folder fuzz/corpus/$1"
     before=$(count "$1")
     binary=$(./build.sh "$1")/$1
     work=$(mktemp -d)

@@ -30,7 +30,7 @@ find_tool() {
 }
 if ! profdata=$(find_tool llvm-profdata) || ! cov=$(find_tool llvm-cov); then
     echo "skipped: no llvm-cov and llvm-profdata $major"
-    exit 0
+    exit 77
 fi
 
 target=${CARGO_TARGET_DIR:-target}/coverage
@@ -38,7 +38,7 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 export RUSTFLAGS='-Cinstrument-coverage' LLVM_PROFILE_FILE="$work/%p-%m.profraw"
 build=(cargo test -p roundtrip-fuzzing --test integration --target-dir "$target" ${JOBS:+-j "$JOBS"})
-binary=$("${build[@]}" --no-run --message-format=json 2>/dev/null |
+binary=$("${build[@]}" --no-run --message-format=json-render-diagnostics |
     sed -n 's/.*"executable":"\([^"]*\/integration-[^"]*\)".*/\1/p' | tail -n 1)
 "$binary" --quiet >/dev/null
 "$profdata" merge -sparse "$work"/*.profraw -o "$work/profile"

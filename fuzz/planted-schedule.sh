@@ -35,7 +35,7 @@ hunt() {
     end=$(date +%s%N)
     [ "$status" != 0 ] || return 0
     # Only a violated invariant counts.
-    grep -q 'as a trace, for `roundtrip sim replay`' "$work/log" || { tail -n 40 "$work/log" >&2; exit 1; }
+    grep -q 'as a trace, for `roundtrip sim replay`' "$work/log" || { tail -n 40 "$work/log" >&2; return 1; }
     executions=$(sed -n 's/^stat::number_of_executed_units: *//p' "$work/log" | tail -n 1)
     echo "${executions:-?} $(( (end - start) / 100000000 ))"
 }
@@ -44,7 +44,7 @@ tenths() { echo "$(( $1 / 10 )).$(( $1 % 10 ))"; }
 
 cell() {
     local found
-    found=$(hunt "$@")
+    found=$(hunt "$@") || return
     if [ -z "$found" ]; then echo "not in $seconds s"; else echo "${found% *} runs, $(tenths "${found#* }") s"; fi
 }
 
@@ -52,7 +52,7 @@ cell() {
 [ -s "$work/bugs" ] || { echo 'no planted bugs' >&2; exit 1; }
 status=0
 while IFS=$'\t' read -r number what; do
-    corpus=$(cell "$number" "$work/corpus")
+    corpus=$(cell "$number" "$work/corpus") || exit 1
     case $corpus in not*) status=1 ;; esac
     if [ -n "$quick" ]; then echo "$number $what: $corpus"; continue; fi
     echo "| $number | $what | $corpus | $(cell "$number") |" | tee -a "$work/table"

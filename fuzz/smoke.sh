@@ -35,11 +35,12 @@ smoke() {
     fi
     echo "$name: $(sed -n 's/^stat::number_of_executed_units: *//p' "$work/$name.log") executions, no finding"
 }
-targets=(fuzz_targets/*.rs)
+targets=(fuzz_targets/*.rs) failed=
 for ((index = 0; index < ${#targets[@]}; index += 2)); do
     pids=()
     for target in "${targets[@]:index:2}"; do
         smoke "$(basename "$target" .rs)" & pids+=($!)
     done
-    for pid in "${pids[@]}"; do wait "$pid"; done
+    for pid in "${pids[@]}"; do wait "$pid" || failed=yes; done
 done
+[ -z "$failed" ]

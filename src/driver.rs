@@ -189,7 +189,7 @@ impl Driver {
     where
         S: Service<Machine: Machine<Command = Infallible> + Send + 'a>,
     {
-        erased::service(service, |service| self.serve_any(listeners, limits, handle, service))
+        erased::with_service(service, |service| self.serve_any(listeners, limits, handle, service))
     }
 
     fn serve_any<E, O: Clone>(
@@ -231,7 +231,7 @@ impl Driver {
     where
         C: Clients<Machine: Machine<Command = Infallible> + Send + 'a>,
     {
-        erased::clients(clients, |clients| self.drive_any(clock, &mut streams.into_iter(), clients))
+        erased::with_clients(clients, |clients| self.drive_any(clock, &mut streams.into_iter(), clients))
     }
 
     fn drive_any<E, O: Clone>(

@@ -1,5 +1,5 @@
 //! Services and clients behind a pointer, so that each driver is compiled once for each kind of outcome, and not once for each
-//! observer, closure and verb: that was most of the time that the program took to build.
+//! observer, closure and verb: those copies dominated the time to build the program.
 //!
 //! A machine costs one allocation a connection more, and an indirect call for each input and action.
 
@@ -104,7 +104,7 @@ impl<'a, E, O: Clone> Clients for AnyClients<'_, 'a, E, O> {
 }
 
 /// Calls `with` with this service behind a pointer.
-pub(crate) fn service<'a, S, R>(
+pub(crate) fn with_service<'a, S, R>(
     service: &'a S,
     with: impl FnOnce(&AnyService<'_, 'a, EventOf<S::Machine>, OutcomeOf<S::Machine>>) -> R,
 ) -> R
@@ -115,7 +115,7 @@ where
 }
 
 /// Calls `with` with these clients behind a pointer.
-pub(crate) fn clients<'a, C, R>(
+pub(crate) fn with_clients<'a, C, R>(
     clients: &'a C,
     with: impl FnOnce(&AnyClients<'_, 'a, EventOf<C::Machine>, OutcomeOf<C::Machine>>) -> R,
 ) -> R

@@ -12,7 +12,7 @@ count=benches/instructions/count.sh
 tolerance=2
 
 bench() { # PACKAGE BENCH -> its program
-    cargo bench --quiet -p "$1" --bench "$2" --no-run --message-format=json 2>/dev/null |
+    cargo bench --quiet -p "$1" --bench "$2" --no-run --message-format=json-render-diagnostics |
         sed -n "s/.*\"executable\":\"\([^\"]*$2-[^\"]*\)\".*/\1/p"
 }
 core=$(bench roundtrip-core message_path)

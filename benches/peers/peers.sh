@@ -20,6 +20,8 @@ for option in "$@"; do
     if [ "$option" = --write ]; then options+=(--docs "$root/docs"); else options+=("$option"); fi
 done
 
+# What cannot be built cannot be measured.
+trap 'exit 2' ERR
 cargo build --profile dist --locked --quiet --manifest-path "$root/Cargo.toml" --target-dir "$target"
 cargo build --release --locked --quiet --manifest-path "$here/Cargo.toml" --target-dir "$target/peers"
 for name in epoll epoll-tuned; do cc -O2 -Wall -o "$peers/$name" "$here/servers/c/$name.c"; done

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 // Has copies of the simulator that need not be compiled again.
 use roundtrip_fuzzing as _;
 
+// An example is not a library: its source is all that another package can use.
 #[path = "../../drivers/sim/examples/planted_bugs.rs"]
 mod planted_bugs;
 

@@ -10,15 +10,19 @@ use std::{env, io};
 
 /// `cargo install` of the program.
 pub(crate) fn install() -> io::Result<Command> {
-    cargo(&["install", "--locked", "--path", "."])
+    let mut command = cargo(&["install", "--locked", "--path"])?;
+    command.arg(crate::root());
+    Ok(command)
 }
 
 /// The program for a package, optimised as a whole: `target/dist/roundtrip`.
 pub(crate) fn dist() -> io::Result<Command> {
-    cargo(&["build", "--locked", "--package", "roundtrip", "--profile", "dist"])
+    let mut command = cargo(&["build", "--locked", "--profile", "dist", "--manifest-path"])?;
+    command.arg(crate::root().join("Cargo.toml"));
+    Ok(command)
 }
 
-/// The flags that leave the paths out, as `CARGO_ENCODED_RUSTFLAGS` takes them, those that the caller has set included.
+/// The flags that leave the paths out, as `CARGO_ENCODED_RUSTFLAGS` takes them, behind those that the environment sets.
 pub(crate) fn flags() -> io::Result<String> {
     let mut flags = inherited_flags();
     for (from, to) in [(cargo_home()?, "cargo"), (crate::root(), "roundtrip")] {
@@ -33,7 +37,8 @@ fn cargo(args: &[&str]) -> io::Result<Command> {
     Ok(command)
 }
 
-/// The flags that the caller has set, which the variable above would replace.
+/// The flags that the environment sets, which the variable above would replace. Those of cargo's configuration files are
+/// replaced.
 fn inherited_flags() -> Vec<String> {
     if let Ok(encoded) = env::var("CARGO_ENCODED_RUSTFLAGS") {
         return encoded.split('\x1f').filter(|flag| !flag.is_empty()).map(str::to_owned).collect();
@@ -41,7 +46,7 @@ fn inherited_flags() -> Vec<String> {
     env::var("RUSTFLAGS").unwrap_or_default().split_whitespace().map(str::to_owned).collect()
 }
 
-/// Where cargo keeps the sources of dependencies. It tells the programs that it runs, and `cargo xtask` is one.
+/// Where cargo keeps the sources of dependencies (cargo book, "Cargo Home").
 fn cargo_home() -> io::Result<PathBuf> {
     if let Some(home) = env::var_os("CARGO_HOME") {
         return Ok(home.into());

@@ -1,4 +1,4 @@
-//! `cargo xtask`: the one front of the repository's scripts.
+//! `cargo xtask`: the single entry point to the repository's scripts.
 //!
 //! `cargo xtask` lists the tasks; `cargo xtask TASK --help` prints the comment at the head of its script. Whatever is one
 //! plain cargo command (`cargo test -p roundtrip-smol`) is not a task.
@@ -37,7 +37,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// Runs a task to its end, in the root of the repository; its exit code.
+/// Runs a task to its end, in the current folder, which relative paths refer to; its exit code.
 fn run(task: &Task, args: &[&str]) -> io::Result<u8> {
     let mut command = match task.runs {
         Runs::Script(path, fixed) => {
@@ -56,7 +56,7 @@ fn run(task: &Task, args: &[&str]) -> io::Result<u8> {
             return Ok(0);
         }
     };
-    let status = command.args(args).current_dir(root()).status()?;
+    let status = command.args(args).status()?;
     // A signal leaves no code; 101 is what cargo itself uses then.
     Ok(status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(101))
 }

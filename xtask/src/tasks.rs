@@ -24,7 +24,7 @@ pub(crate) enum Runs {
     Script(&'static str, &'static [&'static str]),
     /// A cargo command, with the caller's arguments at its end.
     Cargo(fn() -> io::Result<Command>),
-    /// What this prints.
+    /// Prints the returned text.
     Print(fn() -> io::Result<String>),
 }
 
@@ -38,7 +38,7 @@ const fn script(
     Task { name, args, about, runs: Runs::Script(path, fixed) }
 }
 
-/// Under these headings, in this order.
+/// All tasks, grouped by heading.
 pub(crate) const TASKS: &[(&str, &[Task])] = &[
     (
         "Checks",

@@ -6,7 +6,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/../../.."
 
-binary=$(cargo bench --quiet -p roundtrip-sim --bench echo --no-run --message-format=json 2>/dev/null |
+binary=$(cargo bench --quiet -p roundtrip-sim --bench echo --no-run --message-format=json-render-diagnostics |
     sed -n 's/.*"executable":"\([^"]*echo-[^"]*\)".*/\1/p')
 instructions() { benches/instructions/count.sh "$binary" "$@"; } # ARGUMENTS -> instructions of the whole run
 events() { "$binary" "$@" | cut -d' ' -f1; }
