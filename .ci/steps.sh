@@ -1,19 +1,21 @@
-# Runs named steps one after the other; sourced by `.ci/run` and `.ci/nightly`.
+# Runs named steps; sourced by `.ci/run` and `.ci/nightly`.
 #
-#   step NAME 'what it guards'    declares a step; the function `step_NAME` (with _ for -) is what it runs
-#   run_steps "$@"                runs the steps that the arguments name, or all; prints a table; fails if any step failed
+#   step NAME 'what it guards' [LANE]   declares a step; the function `step_NAME` (with _ for -) is what it runs
+#   run_steps "$@"                      runs the steps that the arguments name, or all; prints a table; fails if any failed
 #
-# A step that fails does not stop the others: each runs in a shell of its own, with a temporary folder `$scratch`, and builds
-# what it needs. A step that cannot run here calls `skip_step REASON`.
+# Two lanes run beside each other, because tests mostly wait and builds never do: `debug`, the steps that build in target/debug
+# (the default), and `release`, all others. Steps of the lane `first` run before them, those of `last` after them, alone. A step
+# that fails does not stop the others: each runs in a shell of its own, with a temporary folder `$scratch`, and builds what it
+# needs. A step that cannot run here calls `skip_step REASON`.
 
 # Exit status of a skipped step, as in Automake.
 readonly SKIPPED=77
 # No step starts, and none that uses `limited` goes on, after so many seconds.
 time_limit=
-step_names=() step_guards=()
+step_names=() step_guards=() step_lanes=()
 
 step() {
-    step_names+=("$1") step_guards+=("$2")
+    step_names+=("$1") step_guards+=("$2") step_lanes+=("${3:-debug}")
 }
 
 # Ends the step as skipped. With ROUNDTRIP_SKIP_NOTHING set, this is an error.
@@ -71,8 +73,44 @@ is_step() {
     return 1
 }
 
+# run_step NAME: one step, its output in one piece; seconds and result go to $work/NAME.
+run_step() {
+    local name=$1 began=$SECONDS status=0 result scratch
+    if [ -n "$time_limit" ] && [ "$SECONDS" -ge "$time_limit" ]; then
+        echo '0 not run: out of time' >"$work/$name"
+        return
+    fi
+    echo "== $name starts after $SECONDS s"
+    scratch=$(mktemp -d)
+    # Not in a condition: there `set -e` would mean nothing inside the step.
+    set +e
+    (
+        set -euo pipefail
+        "step_${name//-/_}"
+    ) >"$work/$name.log" 2>&1 </dev/null
+    status=$?
+    set -e
+    rm -rf "$scratch"
+    case $status in
+        0) result=ok ;;
+        "$SKIPPED") result=skipped ;;
+        *) result="FAILED ($status)" ;;
+    esac
+    { printf '\n== %s: %s\n' "$name" "$result"; cat "$work/$name.log"; echo; }
+    echo "$((SECONDS - began)) $result" >"$work/$name"
+}
+
+# run_lane LANE: its steps among $chosen, one after the other.
+run_lane() {
+    local index
+    for index in "${!step_names[@]}"; do
+        [ "${step_lanes[index]}" = "$1" ] || continue
+        [[ " ${chosen[*]} " != *" ${step_names[index]} "* ]] || run_step "${step_names[index]}"
+    done
+}
+
 run_steps() {
-    local chosen=() name
+    local chosen=() name work
     for name in "$@"; do
         case $name in
             --list | --help | -h) list_steps; return ;;
@@ -82,33 +120,26 @@ run_steps() {
     done
     [ ${#chosen[@]} -gt 0 ] || chosen=("${step_names[@]}")
 
-    local began rows=() passed=0 failed=0 skipped=0 result status
-    for name in "${chosen[@]}"; do
-        if [ -n "$time_limit" ] && [ "$SECONDS" -ge "$time_limit" ]; then
-            rows+=("$(printf '%-18s %6d s  not run: out of time' "$name" 0)") failed=$((failed + 1))
-            continue
-        fi
-        printf '\n== %s (after %d s)\n' "$name" "$SECONDS"
-        began=$SECONDS status=0 scratch=$(mktemp -d)
-        # Not in a condition: there `set -e` would mean nothing inside the step.
-        set +e
-        (
-            set -euo pipefail
-            "step_${name//-/_}"
-        )
-        status=$?
-        set -e
-        rm -rf "$scratch"
-        case $status in
-            0) result=ok passed=$((passed + 1)) ;;
-            "$SKIPPED") result=skipped skipped=$((skipped + 1)) ;;
-            *) result="FAILED ($status)" failed=$((failed + 1)) ;;
-        esac
-        rows+=("$(printf '%-18s %6d s  %s' "$name" $((SECONDS - began)) "$result")")
-    done
+    work=$(mktemp -d)
+    run_lane first
+    run_lane release & local release=$!
+    run_lane debug
+    wait "$release"
+    run_lane last
+
+    local seconds result passed=0 failed=0 skipped=0
     printf '\n== %s\n' "$(git log -1 --format='%h %s')"
-    printf '%s\n' "${rows[@]}"
-    printf '%-18s %6d s\n' total "$SECONDS"
+    for name in "${chosen[@]}"; do
+        read -r seconds result <"$work/$name"
+        case $result in
+            ok) passed=$((passed + 1)) ;;
+            skipped) skipped=$((skipped + 1)) ;;
+            *) failed=$((failed + 1)) ;;
+        esac
+        printf '%-18s %6d s  %s\n' "$name" "$seconds" "$result"
+    done
+    rm -rf "$work"
+    printf '%-18s %6d s, two lanes beside each other\n' total "$SECONDS"
     echo "$passed passed, $failed failed, $skipped skipped"
     [ "$failed" = 0 ]
 }

@@ -8,7 +8,6 @@ mod chunking;
 mod client;
 mod contract;
 mod datagram;
-mod driven;
 mod layer;
 mod mixed_faults;
 mod pinger;

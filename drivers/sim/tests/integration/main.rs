@@ -7,7 +7,6 @@ mod bytes;
 #[allow(clippy::wildcard_enum_match_arm, reason = "what is planted changes little of a machine")]
 mod datagrams;
 mod determinism;
-mod golden;
 mod hub;
 // The benchmarks run it as well.
 #[path = "../../benches/ping/mod.rs"]
