@@ -10,7 +10,7 @@ use std::{env, io};
 
 /// `cargo install` of the program.
 pub(crate) fn install() -> io::Result<Command> {
-    let mut command = cargo(&["install", "--locked", "--path"])?;
+    let mut command = cargo(&["install", "--locked", "--profile", "dist", "--path"])?;
     command.arg(crate::root());
     Ok(command)
 }
