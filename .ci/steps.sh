@@ -54,6 +54,8 @@ install_packages() {
 limited() {
     local seconds=$(($1 * 60))
     if [ -n "$time_limit" ] && [ $((time_limit - SECONDS)) -lt "$seconds" ]; then seconds=$((time_limit - SECONDS)); fi
+    # To timeout(1), 0 seconds are no limit.
+    [ "$seconds" -gt 0 ] || { echo "out of time: $2" >&2; return 124; }
     timeout --kill-after=10 "$seconds" "${@:2}"
 }
 
