@@ -5,10 +5,13 @@
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
+use std::num::NonZeroU64;
 use std::time::Duration;
 
 use roundtrip_core::bytes::Bytes;
-use roundtrip_core::datagram::numbered::{Listener, ListenerConfig, Numbered};
+use roundtrip_core::datagram::numbered::{
+    Ending, Listener, ListenerConfig, Numbered, Report, Seen, Sender, Tracker,
+};
 use roundtrip_core::datagram::{
     Datagram, DatagramAction, DatagramInput, DatagramMachine, DatagramWait, Unsent,
 };
@@ -46,6 +49,7 @@ pub fn datagram_ops(bytes: &[u8]) {
                         );
                     }
                     Moment::Unsent => answers -= 1,
+                    Moment::Event => {}
                 });
             assert_eq!(outcome.received, outcome.echoed + outcome.unanswered + outcome.unsent);
             assert_eq!(outcome.echoed, answers);
@@ -62,7 +66,7 @@ pub fn datagram_ops(bytes: &[u8]) {
                 DatagramClient::new(client.into(), schedule, server, 7, now),
                 ops,
                 |moment| match moment {
-                    Moment::Came => {}
+                    Moment::Came | Moment::Event => {}
                     Moment::Sent(Datagram { payload, .. }) => {
                         assert_eq!(payload.len(), SIZE);
                         sent.push(payload.clone());
@@ -78,14 +82,73 @@ pub fn datagram_ops(bytes: &[u8]) {
             assert_eq!(distinct.len(), sent.len(), "a datagram is sent twice");
         }
         _ => {
-            let config =
-                ListenerConfig { count: (config & 1 != 0).then_some(5), ..ListenerConfig::default() };
-            drive(Listener::new(config, now), ops, |_| {});
+            let config = ListenerConfig {
+                count: (config & 1 != 0).then_some(5),
+                limit: (config & 2 != 0).then_some(Duration::from_millis(300)),
+                settle: (config & 4 != 0).then_some(Duration::from_millis(20)),
+            };
+            let mut events = 0;
+            let (ending, report) = drive(Listener::new(config, now), ops, |moment| {
+                events += u64::from(matches!(moment, Moment::Event));
+            });
+            let expected = match ending {
+                Ending::EndMark => config.settle.is_some(),
+                Ending::Count => config.count == Some(report.heard),
+                Ending::Limit => config.limit.is_some(),
+                Ending::Stopped | Ending::Failed(_) => true,
+            };
+            assert!(expected, "{ending:?} of {config:?}");
+            assert_eq!(report.heard, events);
+            assert_report(&report);
+            track(config.count.is_some(), ops);
         }
     }
     // What is a message with a number is written as it is read.
     if let Some(numbered) = Numbered::parse(ops) {
         assert_eq!(numbered.compose(), ops);
+    }
+}
+
+/// Every count of a report agrees with the others.
+fn assert_report(report: &Report<SocketAddr>) {
+    let mut heard = report.plain;
+    let mut is_whole = report.too_long == 0;
+    for (sender, followed) in &report.senders {
+        let tracker = &followed.tracker;
+        assert_eq!(Sender::new(sender.to_string().as_bytes()), Some(*sender));
+        heard += tracker.came() + tracker.forgotten();
+        let missing = tracker.missing().map(|range| range.end() - range.start() + 1).sum::<u64>();
+        assert_eq!(missing, tracker.missing_count(), "{tracker:?}");
+        assert!(tracker.late() <= tracker.came(), "{tracker:?}");
+        if let (Some(total), false) = (tracker.total(), tracker.contradicts()) {
+            assert_eq!(tracker.came() + tracker.missing_count(), total, "{tracker:?}");
+        }
+        is_whole &= tracker.is_whole();
+    }
+    assert_eq!(report.is_whole(), is_whole);
+    // End marks of senders that are not followed count there, but are no message.
+    assert!((heard..=heard + report.unfollowed).contains(&report.heard), "{report:?}");
+}
+
+/// A tracker with room for few gaps never claims what is not so; with room for all of them it knows what a set knows.
+fn track(has_room: bool, ops: &[u8]) {
+    let mut tracker = if has_room { Tracker::default() } else { Tracker::with_room(2) };
+    let mut came = BTreeSet::new();
+    for number in ops.iter().filter_map(|op| NonZeroU64::new((*op).into())) {
+        let is_first = came.insert(number.get());
+        match tracker.seen(number) {
+            Seen::New | Seen::Late => assert!(is_first),
+            Seen::Twice => assert!(!is_first),
+            Seen::Forgotten => assert!(!tracker.is_exact()),
+        }
+    }
+    assert!(!has_room || tracker.is_exact());
+    assert!(tracker.missing().flatten().all(|number| !came.contains(&number)));
+    let numbers = ops.iter().filter(|op| **op > 0).count() as u64;
+    assert_eq!(tracker.came() + tracker.twice() + tracker.forgotten(), numbers);
+    if tracker.is_exact() {
+        assert_eq!(tracker.came(), came.len() as u64);
+        assert_eq!(tracker.missing_count(), came.last().copied().unwrap_or(0) - tracker.came());
     }
 }
 
@@ -98,6 +161,7 @@ enum Moment<'a> {
     Came,
     Sent(&'a Datagram<SocketAddr>),
     Unsent,
+    Event,
 }
 
 /// Does all operations; what came of the machine. In the end it is asked to stop, and must.
@@ -109,6 +173,7 @@ fn drive<M: DatagramMachine<Address = SocketAddr>>(
     let (mut now, mut sent, mut over) = (Time::ZERO, Vec::<Bytes>::new(), false);
     // The credit is what a driver goes by: none of it is spent twice.
     let mut credit = 0;
+    let mut named = 0;
     let finish = [(6, 0); 1].into_iter().chain([(8, 255); 400]);
     let ops = ops.chunks_exact(2).map(|op| (op[0] % 9, op[1]));
     for (what, much) in ops.chain(finish) {
@@ -135,7 +200,12 @@ fn drive<M: DatagramMachine<Address = SocketAddr>>(
                 machine.handle(now, DatagramInput::Received(datagram));
             }
             3 if credit > 0 => {
-                let text = if n % 2 == 0 { format!("@name!{n}") } else { format!("@other#{n} x") };
+                named += 1;
+                let text = match n {
+                    128.. if n % 2 == 1 => format!("@{}#{n} x", Sender::with_number(named)),
+                    _ if n % 2 == 1 => format!("@other#{n} x"),
+                    _ => format!("@name!{n}"),
+                };
                 let datagram = Datagram { peer: address(50_000), payload: text.into() };
                 credit -= 1;
                 if !over {
@@ -177,7 +247,7 @@ fn drive<M: DatagramMachine<Address = SocketAddr>>(
                         sent.push(datagram.payload);
                     }
                 }
-                DatagramAction::Event(_) => {}
+                DatagramAction::Event(_) => saw(Moment::Event),
                 DatagramAction::Wait(DatagramWait { read, deadline }) => {
                     assert!(!over, "I3: a wait after the end");
                     assert!(read > 0 || deadline.is_some(), "I4: waits for nothing");
@@ -209,7 +279,7 @@ pub(crate) fn seeds() -> Vec<Vec<u8>> {
     };
     let mut all = Vec::new();
     for machine in 0..3 {
-        for config in [0, 1, 2, 3, 8, 9] {
+        for config in [0, 1, 2, 3, 4, 7, 8, 9] {
             let calm: Vec<_> = (0..40).map(|n| (0, n)).collect();
             all.push(script(machine, config, &calm));
             let wild: Vec<_> = (0..60u8).map(|n| (n % 9, n.wrapping_mul(37))).collect();
@@ -218,6 +288,12 @@ pub(crate) fn seeds() -> Vec<Vec<u8>> {
             all.push(script(machine, config, &late));
         }
     }
+    // In order up to the end mark, with one missing and then late, and with more senders than are followed.
+    let in_order: Vec<_> = (0..5).map(|n| (0, n)).chain([(3, 6), (0, 5), (3, 6)]).collect();
+    all.push(script(2, 4, &in_order));
+    all.push(script(2, 4, &[(0, 0), (0, 3), (3, 4), (7, 5), (0, 1), (7, 5), (0, 1), (0, 2)]));
+    all.push(script(2, 4, &[(0, 0), (0, 3), (3, 4), (7, 30), (0, 1)]));
+    all.push(script(2, 0, &[(3, 255); 300]));
     all.push(b"\x01\x02\x00@name#17 text".to_vec());
     all.push(b"\x01\x02\x00@name!1000".to_vec());
     all

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use roundtrip_core::echo::{ClientConfig, ConfigError, PingerConfig, ServerConfig};
+use roundtrip_core::echo::{
+    ClientConfig, ConfigError, DatagramClientConfig, DatagramEchoConfig, PingerConfig, ServerConfig,
+};
 
 use crate::model::door::{Day, Door};
 use crate::model::invariants::{
@@ -180,6 +182,49 @@ pub fn config_ops(bytes: &[u8]) {
         }),
         expected,
     );
+    datagram_configs(&fields);
+}
+
+/// The same numbers for the configurations of datagram sessions.
+fn datagram_configs(fields: &[Option<u64>; 9]) {
+    let size = |index: usize| usize::try_from(fields[index].unwrap_or(1)).unwrap_or(usize::MAX);
+    let limit = |index: usize| fields[index].map(Duration::from_nanos);
+    let span = |index| limit(index).unwrap_or(Duration::from_nanos(1));
+    let number = |index: usize| fields[index].map(|number| u32::try_from(number).unwrap_or(u32::MAX));
+
+    let echo = DatagramEchoConfig::builder().rate(number(0)).repeats(number(1)).quiet(span(6)).drain(span(7));
+    let expected = first_out_of_bounds(&[
+        ("rate", fields[0], 1_000_000_000),
+        ("repeats", fields[1], u64::MAX),
+        ("quiet", fields[6], u64::MAX),
+        ("drain", fields[7], u64::MAX),
+    ]);
+    compare(
+        echo.build().map(|config| {
+            assert_eq!((config.rate(), config.repeats()), (number(0), number(1)));
+        }),
+        expected,
+    );
+
+    let client = DatagramClientConfig::builder().size(size(0)).in_flight(size(2));
+    let client = client.wait(span(3)).timeout(limit(4)).settle(span(5));
+    let expected = match size(0) {
+        ..16 => Some(ConfigError::TooSmall { field: "size", min: 16 }),
+        _ => first_out_of_bounds(&[
+            ("size", fields[0], 65_507),
+            ("in_flight", fields[2], 1 << 20),
+            ("wait", fields[3], u64::MAX),
+            ("timeout", fields[4], u64::MAX),
+            ("settle", fields[5], u64::MAX),
+        ]),
+    };
+    compare(
+        client.build().map(|config| {
+            assert_eq!((config.size(), config.in_flight()), (size(0), size(2)));
+            assert_eq!((config.wait(), config.timeout()), (span(3), limit(4)));
+        }),
+        expected,
+    );
 }
 
 /// The first of these fields, each with its largest value, that is zero or larger; one that is left out is neither.
@@ -196,7 +241,12 @@ fn first_out_of_bounds(fields: &[(&'static str, Option<u64>, u64)]) -> Option<Co
 fn compare(built: Result<(), ConfigError>, expected: Option<ConfigError>) {
     assert_eq!(built.err(), expected);
     if let Some(error) = expected {
-        let (ConfigError::Zero { field } | ConfigError::TooLarge { field, .. }) = error else { return };
+        let (ConfigError::Zero { field }
+        | ConfigError::TooLarge { field, .. }
+        | ConfigError::TooSmall { field, .. }) = error
+        else {
+            return;
+        };
         assert!(error.to_string().starts_with(field), "{error}");
     }
 }

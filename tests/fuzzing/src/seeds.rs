@@ -30,7 +30,7 @@ pub fn of(target: &str) -> Vec<Vec<u8>> {
         "client_ops" => clients(),
         "pinger_ops" => pingers(),
         "admission_ops" => days(),
-        "config_ops" => (130..139).flat_map(|tag| [vec![1, tag, 0], vec![1, tag, 7]]).collect(),
+        "config_ops" => configs(),
         "datagram_ops" => datagrams::seeds(),
         "schedule" => {
             let datagrams = runs(&OverDatagrams(Datagrams), 3);
@@ -48,6 +48,15 @@ pub fn of(target: &str) -> Vec<Vec<u8>> {
         "resp_ops" => resp(),
         _ => Vec::new(),
     }
+}
+
+/// Each field at and beyond its bounds, the others as they are or large enough for the rest to be read.
+fn configs() -> Vec<Vec<u8>> {
+    let fields = 130..139_u8;
+    let alone = fields.clone().flat_map(|tag| [vec![1, tag, 0], vec![1, tag, 7]]);
+    // 100 for the first, which datagrams need, and the largest number.
+    let beside = fields.map(|tag| [&[1, 130, 100, tag][..], &[0xff; 9], &[1]].concat());
+    alone.chain(beside).chain([[&[1, 130][..], &[0xff; 4], &[7]].concat()]).collect()
 }
 
 /// What the server's side of a script's first client sees.
