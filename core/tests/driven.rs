@@ -1,5 +1,5 @@
-//! What [`Driven`] remembers, and what it does about a driver or a machine that breaks the contract. A program of its own,
-//! because the gate builds it in release as well, where misuse does not panic.
+//! What [`Driven`] remembers, and what it does about a driver or a machine that breaks the contract. The package
+//! `roundtrip-optimized` runs it in release as well, where misuse does not panic.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests fail by panicking")]
 

@@ -1,5 +1,5 @@
 //! The hashes of 64 seeds of each scenario, in every build and release: they change only when the model, a machine or a
-//! scenario does, and then on purpose. A program of its own, because the gate builds it in release as well.
+//! scenario does, and then on purpose. The package `roundtrip-optimized` runs it in release as well.
 //!
 //! `ROUNDTRIP_GOLDEN=write cargo test -p roundtrip-sim --test golden` writes them anew.
 
@@ -27,11 +27,11 @@ fn the_golden_seeds_have_their_hashes() {
     hashes(&Server, &mut now);
     hashes(&Load, &mut now);
     hashes(&OverDatagrams(Datagrams), &mut now);
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/hashes.txt");
     if std::env::var_os("ROUNDTRIP_GOLDEN").is_some_and(|what| what == "write") {
-        std::fs::write(&path, &now).unwrap();
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/hashes.txt");
+        return std::fs::write(path, now).unwrap();
     }
-    let then = std::fs::read_to_string(&path).unwrap();
+    let then = include_str!("golden/hashes.txt");
     for (then, now) in then.lines().zip(now.lines()) {
         assert_eq!(then, now, "the first that differs");
     }
