@@ -12,14 +12,18 @@ use crate::trace::Trace;
 
 /// Runs a scenario with every one of `seeds`, under swarms of faults, on as many threads as the system advises.
 ///
+/// The environment variable `ROUNDTRIP_SCHEDULES`, a number, replaces the length of `seeds`: a quick test by default and a
+/// long campaign at night. A range of one seed, which reproduces a failure, stays as it is.
+///
 /// # Panics
 ///
+/// If `ROUNDTRIP_SCHEDULES` is set and is not a number of at least 2.
 /// If a run fails: with the lowest seed that did, the run shrunk to its smallest as a diagram, and its trace, which
 /// [`replay`] runs again. If a goal of the scenario was reached by no run: with its name; a single seed, which is how a
 /// failure is looked at again, need not reach them.
 #[expect(clippy::panic, reason = "a test that fails")]
 pub fn check<S: Simulation>(scenario: &S, seeds: Range<u64>) {
-    let campaign = Campaign { jobs: 0, ..Campaign::new(seeds) };
+    let campaign = Campaign { jobs: 0, ..Campaign::new(scaled(seeds)) };
     let report = campaign::run(scenario, &campaign, &Progress::default());
     if let Some(failure) = report.failures.first() {
         panic!("{}", explain(scenario, failure.seed));
@@ -70,6 +74,17 @@ pub fn replay<S: Simulation>(scenario: &S, trace: &str) {
         verdict.found(),
         diagram(&recording)
     );
+}
+
+/// The environment's number of seeds in place of that of a test.
+#[expect(clippy::panic, reason = "a test that fails")]
+fn scaled(seeds: Range<u64>) -> Range<u64> {
+    let Some(value) = std::env::var_os("ROUNDTRIP_SCHEDULES") else { return seeds };
+    let text = value.to_string_lossy();
+    let count = text.parse().ok().filter(|count| *count >= 2);
+    let Some(count) = count else { panic!("ROUNDTRIP_SCHEDULES={text:?}: expected a number of at least 2") };
+    let is_reproduction = seeds.end.saturating_sub(seeds.start) == 1;
+    if is_reproduction { seeds } else { seeds.start..seeds.start.saturating_add(count) }
 }
 
 /// What a person needs to know of a seed that fails.

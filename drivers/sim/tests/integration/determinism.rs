@@ -81,7 +81,7 @@ fn every_choice_of_the_model_is_made_somewhere() {
     let mut runner = Runner::new(&Server);
     let mut datagrams = Runner::new(&OverDatagrams(Datagrams));
     let mut seen = BTreeSet::new();
-    for seed in 0..1500 {
+    for seed in 0..600 {
         seen.extend(runner.record(seeded(seed)).decisions.iter().map(|decision| decision.site));
         let of_datagrams = datagrams.record(seeded(seed)).decisions;
         seen.extend(of_datagrams.iter().map(|decision| decision.site));

@@ -34,11 +34,11 @@ fn short() -> Faults {
 
 #[test]
 fn a_recorded_run_is_the_same() {
-    same_when_recorded(&Echo, short(), 2000);
-    same_when_recorded(&Echo, Faults::SWARM, 500);
+    same_when_recorded(&Echo, short(), 500);
+    same_when_recorded(&Echo, Faults::SWARM, 200);
     same_when_recorded(&Echo, Faults::ALL, 50);
     same_when_recorded(&Echo, Faults::NONE, 100);
-    same_when_recorded(&PingPong { clients: 3, messages: 10 }, Faults::SWARM, 500);
+    same_when_recorded(&PingPong { clients: 3, messages: 10 }, Faults::SWARM, 200);
     same_when_recorded(&PingPong { clients: 10, messages: 50 }, Faults::NONE, 1);
 }
 

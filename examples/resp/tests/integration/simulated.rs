@@ -225,7 +225,7 @@ impl<P: Protocol<Command = Infallible, Event = Infallible>> Scenario for Shared<
 
 #[test]
 fn every_key_is_linearizable() {
-    roundtrip_sim::check(&Shared(Resp::new), 0..4000);
+    roundtrip_sim::check(&Shared(Resp::new), 0..1000);
 }
 
 /// Works on a copy of the keys, and puts it back when the next command comes: an update of somebody else's is lost.

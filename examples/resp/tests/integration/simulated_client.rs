@@ -290,5 +290,5 @@ impl Scenario for Calling {
 
 #[test]
 fn every_call_ends_once_and_its_answer_is_its_own() {
-    roundtrip_sim::check(&Calling, 0..4000);
+    roundtrip_sim::check(&Calling, 0..1000);
 }

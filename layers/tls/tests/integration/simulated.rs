@@ -276,19 +276,14 @@ const fn is_unfinished<F>(fault: Option<&LayerFault<F>>) -> bool {
     matches!(fault, Some(LayerFault::Unfinished))
 }
 
-/// How many schedules: `ROUNDTRIP_SCHEDULES`, or so many.
-fn schedules(usual: u64) -> u64 {
-    std::env::var("ROUNDTRIP_SCHEDULES").map_or(usual, |text| text.parse().unwrap())
-}
-
 #[test]
 fn the_echo_holds_in_frames() {
-    roundtrip_sim::check(&Wrapped::new(&Framed), 0..schedules(4000));
+    roundtrip_sim::check(&Wrapped::new(&Framed), 0..1000);
 }
 
 #[test]
 fn the_echo_holds_over_tls() {
-    roundtrip_sim::check(&Wrapped::new(&OverTls::new()), 0..schedules(1000));
+    roundtrip_sim::check(&Wrapped::new(&OverTls::new()), 0..400);
 }
 
 #[test]
@@ -297,7 +292,7 @@ fn what_the_machines_see_is_the_same_twice_whatever_the_keys() {
     let scenarios = [Wrapped::new(&layers[0]), Wrapped::new(&layers[1])];
     let mut runners = [Runner::new(&scenarios[0]), Runner::new(&scenarios[1])];
     let mut seen = BTreeSet::new();
-    for seed in 0..200 {
+    for seed in 0..60 {
         let hashes = [0, 1].map(|of| {
             let run = runners[of].run(Seeded::new(seed, Faults::SWARM));
             assert!(run.verdict.is_pass(), "seed {seed}: {:?}", run.verdict);
@@ -306,5 +301,5 @@ fn what_the_machines_see_is_the_same_twice_whatever_the_keys() {
         assert_eq!(hashes[0], hashes[1], "seed {seed}");
         seen.insert(hashes[0]);
     }
-    assert!(seen.len() > 150, "{} histories", seen.len());
+    assert!(seen.len() > 45, "{} histories", seen.len());
 }
