@@ -2,6 +2,7 @@
 //! stands there. `[..]` and a line of `...` stand for what differs.
 
 use std::fs;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -120,25 +121,37 @@ fn page() -> String {
     fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/guide.md")).unwrap()
 }
 
-/// A fresh folder with a clone in it, outside of any workspace, and gone when this is dropped.
-struct Fresh(PathBuf);
+/// An empty folder with a link to this repository in it, outside of any workspace, and removed when this is dropped. Its path
+/// is the same in every run, so that cargo builds only what changed since the last one.
+struct Fresh {
+    folder: PathBuf,
+    /// Held, so that runs of one checkout follow each other.
+    _lock: fs::File,
+}
 
 impl Fresh {
     fn new(name: &str) -> Self {
-        let folder = std::env::temp_dir().join(format!("roundtrip-{name}-{}", std::process::id()));
+        let lock = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}.lock"));
+        let lock = fs::File::create(lock).unwrap();
+        lock.lock().unwrap();
+        let mut hasher = DefaultHasher::new();
+        env!("CARGO_TARGET_TMPDIR").hash(&mut hasher);
+        let folder = std::env::temp_dir().join(format!("roundtrip-{name}-{:016x}", hasher.finish()));
+        let _ = fs::remove_dir_all(&folder);
         fs::create_dir(&folder).unwrap();
         std::os::unix::fs::symlink(env!("CARGO_MANIFEST_DIR"), folder.join("roundtrip")).unwrap();
-        Self(folder)
+        Self { folder, _lock: lock }
     }
 }
 
 impl Drop for Fresh {
     fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
+        let _ = fs::remove_dir_all(&self.folder);
     }
 }
 
 #[test]
+#[ignore = "builds a project of its own, which takes a minute: .ci/run guide"]
 fn the_guide_works_word_by_word() {
     if !have(&["bash", "nc", "patch"]) {
         return;
@@ -151,7 +164,7 @@ fn the_guide_works_word_by_word() {
             |step: &Step| matches!(step, Step::Command { command, .. } if command.contains("RUSTFLAGS"));
         steps.truncate(steps.iter().position(fuzzing).unwrap());
     }
-    follow(&Fresh::new("guide").0, &steps);
+    follow(&Fresh::new("guide").folder, &steps);
 }
 
 #[test]
@@ -175,5 +188,5 @@ fn what_is_not_as_it_stands_there_is_found() {
         output: output.to_owned(),
     };
     let steps = [step("echo one", "one\n"), step("echo two", "three\n")];
-    follow(&Fresh::new("guide-wrong").0, &steps);
+    follow(&Fresh::new("guide-wrong").folder, &steps);
 }
