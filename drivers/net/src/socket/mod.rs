@@ -348,6 +348,28 @@ mod tests {
         }
     }
 
+    #[cfg(unix)]
+    #[test]
+    fn our_own_fin_is_not_counted_as_an_unacknowledged_byte() {
+        let buffered = BindOptions { socket_buffer: Some(8192), ..Default::default() };
+        let listener = bind(&"127.0.0.1:0".parse().unwrap(), &buffered).unwrap();
+        let client = connect(&endpoint(&listener), &ConnectOptions::default()).unwrap();
+        let (server, _peer) = listener.accept().unwrap();
+        // The client's window closes, so that the FIN cannot be sent.
+        let mut written = 0;
+        while let Ok(wrote) = client.write(&[7; 4096]) {
+            written += wrote as u64;
+        }
+        client.half_close().unwrap();
+        // Acknowledgements may still be on their way.
+        let counts = || (client.unacknowledged(), server.unread());
+        let agrees = (0..100_000).any(|_| {
+            let (unacknowledged, unread) = counts();
+            unacknowledged > 0 && unacknowledged + unread == written
+        });
+        assert!(agrees, "{:?} of {written}", counts());
+    }
+
     #[test]
     fn what_is_no_socket_is_neither_bound_nor_connected_to() {
         let bound = bind(&Endpoint::Stdio, &BindOptions::default()).unwrap_err();

@@ -5,6 +5,7 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 #[cfg(windows)]
 use std::os::windows::io::{AsSocket, BorrowedSocket};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use socket2::Socket;
@@ -19,6 +20,8 @@ use crate::{Peer, classify};
 pub struct Stream {
     pub(super) socket: Socket,
     kind: Kind,
+    /// Our FIN follows what was written.
+    half_closed: AtomicBool,
 }
 
 /// What it is made of.
@@ -37,18 +40,22 @@ impl Stream {
     /// Linux has always done so (a test holds it to that); elsewhere each is set for itself.
     pub(super) const INHERITS: bool = cfg!(target_os = "linux");
 
+    const fn new(socket: Socket, kind: Kind) -> Self {
+        Self { socket, kind, half_closed: AtomicBool::new(false) }
+    }
+
     /// A connection from a listener that has the [options](Self::set_tcp_options), where they are inherited.
     pub(super) fn accepted_tcp(socket: Socket) -> io::Result<Self> {
-        if Self::INHERITS { Ok(Self { socket, kind: Kind::Tcp }) } else { Self::of_tcp(socket) }
+        if Self::INHERITS { Ok(Self::new(socket, Kind::Tcp)) } else { Self::of_tcp(socket) }
     }
 
     #[cfg(unix)]
     pub(super) fn accepted_unix(socket: Socket) -> io::Result<Self> {
-        if Self::INHERITS { Ok(Self { socket, kind: Kind::Unix }) } else { Self::of_unix(socket) }
+        if Self::INHERITS { Ok(Self::new(socket, Kind::Unix)) } else { Self::of_unix(socket) }
     }
 
     pub(super) fn of_tcp(socket: Socket) -> io::Result<Self> {
-        let stream = Self { socket, kind: Kind::Tcp };
+        let stream = Self::new(socket, Kind::Tcp);
         // Some systems refuse options on a connection that was reset already: reading it will say so.
         match stream.set_options() {
             Err(error) if error.kind() != io::ErrorKind::InvalidInput => Err(error),
@@ -58,7 +65,7 @@ impl Stream {
 
     #[cfg(unix)]
     pub(super) fn of_unix(socket: Socket) -> io::Result<Self> {
-        let stream = Self { socket, kind: Kind::Unix };
+        let stream = Self::new(socket, Kind::Unix);
         stream.set_options()?;
         Ok(stream)
     }
@@ -67,7 +74,7 @@ impl Stream {
     #[cfg(any(target_os = "linux", target_os = "android"))]
     pub(super) fn of_packets(socket: Socket) -> io::Result<Self> {
         let kind = Kind::Packets(Box::new(Packets::of(&socket)?));
-        let stream = Self { socket, kind };
+        let stream = Self::new(socket, kind);
         stream.set_options()?;
         Ok(stream)
     }
@@ -174,7 +181,11 @@ impl Stream {
     pub fn half_close(&self) -> io::Result<()> {
         match self.socket.shutdown(std::net::Shutdown::Write) {
             Err(error) if !classify::is_peer_gone(&error) => Err(error),
-            _ => Ok(()),
+            Err(_) => Ok(()),
+            Ok(()) => {
+                self.half_closed.store(true, Ordering::Relaxed);
+                Ok(())
+            }
         }
     }
 
@@ -205,10 +216,15 @@ impl Stream {
 
     /// Bytes that were written and that the peer's TCP has not acknowledged yet: what a reset now would destroy,
     /// at the most. 0 on a Unix socket, where it destroys nothing.
+    ///
+    /// Our own FIN is no byte. Linux counts it as one until it is acknowledged, because it takes a sequence number (RFC 9293
+    /// section 3.4).
     pub fn unacknowledged(&self) -> u64 {
         #[cfg(unix)]
         if self.is_tcp() {
-            return outq::bytes(&self.socket).unwrap_or(0);
+            let counts_fin = cfg!(any(target_os = "linux", target_os = "android"));
+            let fin = u64::from(counts_fin && self.half_closed.load(Ordering::Relaxed));
+            return outq::bytes(&self.socket).unwrap_or(0).saturating_sub(fin);
         }
         0
     }
@@ -255,7 +271,7 @@ impl AsSocket for Stream {
 impl From<std::net::TcpStream> for Stream {
     /// Takes a connected stream as it is, made non-blocking.
     fn from(stream: std::net::TcpStream) -> Self {
-        let stream = Self { socket: stream.into(), kind: Kind::Tcp };
+        let stream = Self::new(stream.into(), Kind::Tcp);
         // A stream that cannot be set up is one that was reset: reading it will say so.
         let _ = stream.set_options();
         stream
@@ -266,7 +282,7 @@ impl From<std::net::TcpStream> for Stream {
 impl From<std::os::unix::net::UnixStream> for Stream {
     /// Takes a connected stream as it is, made non-blocking.
     fn from(stream: std::os::unix::net::UnixStream) -> Self {
-        let stream = Self { socket: OwnedFd::from(stream).into(), kind: Kind::Unix };
+        let stream = Self::new(OwnedFd::from(stream).into(), Kind::Unix);
         // It fails for no descriptor that is open.
         let _ = stream.set_options();
         stream
