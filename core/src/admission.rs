@@ -34,6 +34,9 @@ pub struct Limits {
     pub connections: usize,
     /// Connections at one time from one source; more are refused.
     pub per_source: Option<usize>,
+    /// Leading bits of an IPv6 address that drivers take for one source: 0 to 128. One site has a network of 64 (RFC 4291
+    /// section 2.5.4), which is the default, and could use another address of it for each connection.
+    pub ipv6_prefix: u8,
     /// Connections in all; after them the listener is closed, and when they end the server is drained.
     pub total: Option<u64>,
     /// After a stop: how long sessions have to end before they are aborted.
@@ -43,7 +46,13 @@ pub struct Limits {
 impl Default for Limits {
     /// Any number of connections, 10 s to drain.
     fn default() -> Self {
-        Self { connections: usize::MAX, per_source: None, total: None, drain: Duration::from_secs(10) }
+        Self {
+            connections: usize::MAX,
+            per_source: None,
+            ipv6_prefix: 64,
+            total: None,
+            drain: Duration::from_secs(10),
+        }
     }
 }
 

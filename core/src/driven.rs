@@ -33,6 +33,9 @@ pub enum Step<E, O> {
 /// credit are handed back, empty reads and second ends are dropped, and the credit of one [`Wait`] is never
 /// spent twice.
 ///
+/// A machine that gives 1,000,000 actions without a [`Wait`] is taken for one that never waits:
+/// [`max_actions`](Self::max_actions).
+///
 /// What is left is bugs. A driver's (more bytes reported written than were pending) panics in debug builds; in
 /// release builds the machine is aborted, its close becomes a reset, and [`Driven::misuse`] says why. A machine's
 /// (one of the invariants on [`Machine`] broken) panics in every build: going on would lose bytes or spin.
@@ -49,7 +52,13 @@ pub struct Driven<M> {
     closed: bool,
     misuse: Option<Misuse>,
     latest: Time,
+    /// Since the last wait.
+    actions: u32,
+    max_actions: u32,
 }
+
+/// Actions without a wait, unless a driver says otherwise.
+const MAX_ACTIONS: u32 = 1_000_000;
 
 impl<M: Machine> Driven<M> {
     /// Takes charge of `machine`. It has no credit yet: step first.
@@ -65,7 +74,17 @@ impl<M: Machine> Driven<M> {
             closed: false,
             misuse: None,
             latest: Time::ZERO,
+            actions: 0,
+            max_actions: MAX_ACTIONS,
         }
+    }
+
+    /// Sets how many actions the machine may give without a [`Wait`], 1,000,000 by default: the next one panics, with the
+    /// name of the machine's type (invariant I5).
+    #[must_use]
+    pub const fn max_actions(mut self, actions: u32) -> Self {
+        self.max_actions = actions;
+        self
     }
 
     /// What the machine wants next.
@@ -96,6 +115,10 @@ impl<M: Machine> Driven<M> {
     #[inline(always)]
     pub fn step_taking(&mut self, now: Time, room: usize) -> Result<Bytes, Step<M::Event, M::Outcome>> {
         self.at(now);
+        self.actions += 1;
+        if self.actions > self.max_actions {
+            never_waits::<M>(self.max_actions);
+        }
         Err(match self.machine.poll(now) {
             Action::Write(bytes) => {
                 assert!(!self.over, "I3: a write after the end");
@@ -126,6 +149,7 @@ impl<M: Machine> Driven<M> {
                 self.read = read;
                 self.commands = commands;
                 self.deadline = deadline;
+                self.actions = 0;
                 Step::Wait(Wait { read, commands, deadline })
             }
             Action::Close { how, outcome } => {
@@ -331,4 +355,11 @@ impl<M: Machine> Driven<M> {
         debug_assert!(now >= self.latest, "the clock went back from {:?} to {now:?}", self.latest);
         self.latest = now;
     }
+}
+
+/// Going on would starve the thread's other connections for ever.
+#[cold]
+#[expect(clippy::panic, reason = "a machine broke its contract")]
+fn never_waits<M>(actions: u32) -> ! {
+    panic!("I5: {} gave {actions} actions without a wait", core::any::type_name::<M>())
 }

@@ -16,10 +16,17 @@ use roundtrip_core::{Driven, Machine, Step, Teardown, Time};
 use crate::classify::{self, Transfer};
 use crate::{Block, Call, CallFailed, Ended, Guarded, Mail, Mailbox, Stream};
 
+/// Actions of a machine that never waits, before a stop or an abort is looked for and the others of its thread have their turn.
+const MAX_ACTIONS: u32 = 32;
+
 /// A machine on its stream. No call of it waits.
 ///
 /// A driver [advances](Self::advance) it, waits for what [`session`](Self::session) says, tells it the time of its
 /// [waking](Self::wake), and makes the calls that were waited for.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "independent facts, each asked for itself on the message path"
+)]
 pub struct Connection<M, S: AsRef<Guarded>> {
     transport: S,
     session: Driven<M>,
@@ -29,6 +36,8 @@ pub struct Connection<M, S: AsRef<Guarded>> {
     more: bool,
     /// There may be mail that was not delivered yet.
     mail: bool,
+    /// The machine was interrupted: it has more to say before anything is waited for.
+    unfinished: bool,
     /// The peer's end was seen.
     finished: bool,
     written: u64,
@@ -44,6 +53,7 @@ impl<M: Machine, S: AsRef<Guarded>> Connection<M, S> {
             now,
             more: false,
             mail: false,
+            unfinished: false,
             finished: false,
             written: 0,
             failure: None,
@@ -81,8 +91,14 @@ impl<M: Machine, S: AsRef<Guarded>> Connection<M, S> {
         self.more
     }
 
-    /// Carries out what the machine wants until it waits; what came of it once it closes, and then the connection
-    /// must be dropped.
+    /// Whether the machine had not come to a wait when it was last advanced. It must be advanced again, after the mailbox
+    /// was looked into and without waiting for anything.
+    pub const fn is_unfinished(&self) -> bool {
+        self.unfinished
+    }
+
+    /// Carries out what the machine wants until it waits, or 32 actions at most: then it [is
+    /// unfinished](Self::is_unfinished). What came of it once it closes, and then the connection must be dropped.
     #[expect(clippy::inline_always, reason = "on the message path, called in one place of a driver")]
     #[inline(always)]
     pub fn advance(
@@ -90,7 +106,8 @@ impl<M: Machine, S: AsRef<Guarded>> Connection<M, S> {
         block: &mut Block,
         mut events: impl FnMut(M::Event),
     ) -> Option<Ended<M::Outcome>> {
-        loop {
+        self.unfinished = false;
+        for _ in 0..MAX_ACTIONS {
             match self.session.step(self.now) {
                 Step::Write => {
                     self.write(block);
@@ -102,14 +119,24 @@ impl<M: Machine, S: AsRef<Guarded>> Connection<M, S> {
                 Step::Close { how, outcome } => return Some(self.close(how, outcome)),
             }
         }
+        self.interrupt();
+        None
     }
 
-    /// Carries out what the machine wants, but for writing, until it waits or closes. What it wants written is in its
-    /// session's [`pending_bytes`](Driven::pending_bytes) from then on.
+    /// The machine had its share; what was asked of it meanwhile comes first.
+    #[cold]
+    const fn interrupt(&mut self) {
+        self.unfinished = true;
+        self.mail = true;
+    }
+
+    /// Carries out what the machine wants, but for writing, as [`advance`](Self::advance) does. What it wants written is in
+    /// its session's [`pending_bytes`](Driven::pending_bytes) from then on.
     #[expect(clippy::inline_always, reason = "on the message path, called in one place of a driver")]
     #[inline(always)]
     pub fn advance_to_write(&mut self, mut events: impl FnMut(M::Event)) -> Option<(Teardown, M::Outcome)> {
-        loop {
+        self.unfinished = false;
+        for _ in 0..MAX_ACTIONS {
             match self.session.step(self.now) {
                 Step::Write => {}
                 Step::ShutdownWrite => self.half_close(),
@@ -118,6 +145,8 @@ impl<M: Machine, S: AsRef<Guarded>> Connection<M, S> {
                 Step::Close { how, outcome } => return Some((how, outcome)),
             }
         }
+        self.interrupt();
+        None
     }
 
     /// The transport took so many more of the pending bytes: what it took after the machine's end is counted, too.

@@ -61,6 +61,7 @@ impl ServerHandle {
 /// one panicked.
 pub struct Door<C> {
     admission: Admission<Source>,
+    ipv6_prefix: u8,
     handle: ServerHandle,
     /// The way into every session that is open.
     sessions: BTreeMap<ConnectionId, Control<C>>,
@@ -76,6 +77,7 @@ impl<C> Door<C> {
     /// A door that lets in whom `limits` allow, until it is told otherwise through `handle`.
     pub fn new(limits: Limits, handle: &ServerHandle) -> Self {
         Self {
+            ipv6_prefix: limits.ipv6_prefix,
             admission: Admission::new(limits),
             handle: handle.clone(),
             sessions: BTreeMap::new(),
@@ -117,7 +119,7 @@ impl<C> Door<C> {
 
     /// Asks the policy about a connection that was accepted. Its name, if it is let in; else it must be closed.
     pub fn admit(&mut self, now: Time, peer: Peer, control: &Control<C>) -> Option<Caller> {
-        self.tell(now, AdmissionInput::Accepted(peer.source()));
+        self.tell(now, AdmissionInput::Accepted(peer.source(self.ipv6_prefix)));
         let AdmissionAction::Admit(_) = self.admission.poll(now) else { return None };
         if self.stopping {
             control.stop();
@@ -144,7 +146,7 @@ impl<C> Door<C> {
     #[must_use = "the server sleeps on it"]
     pub fn ended(&mut self, now: Time, caller: &Caller) -> bool {
         self.sessions.remove(&caller.id);
-        self.tell(now, AdmissionInput::Ended(caller.peer.source()));
+        self.tell(now, AdmissionInput::Ended(caller.peer.source(self.ipv6_prefix)));
         self.needs_word
     }
 
@@ -193,6 +195,26 @@ mod tests {
         handle.clone().force();
         assert_eq!(bell.0.load(Ordering::Relaxed), 1);
         assert_eq!(door.obey(Time::ZERO), None);
+    }
+
+    #[test]
+    fn addresses_of_one_ipv6_network_are_one_source() {
+        let admitted = |ipv6_prefix, addresses: &[&str]| {
+            let limits = Limits { per_source: Some(1), ipv6_prefix, ..Limits::default() };
+            let mut door = Door::<u8>::new(limits, &ServerHandle::new());
+            let control = Mailbox::new(1, Arc::new(Count::default())).1;
+            let peers =
+                addresses.iter().map(|address| Peer::new(SocketAddr::new(address.parse().unwrap(), 80)));
+            peers.filter(|peer| door.admit(Time::ZERO, *peer, &control).is_some()).count()
+        };
+        let network: Vec<_> = (1..=600).map(|host| format!("2001:db8:0:1:{host:x}::1")).collect();
+        let network: Vec<_> = network.iter().map(String::as_str).collect();
+        assert_eq!(admitted(64, &network), 1);
+        assert_eq!(admitted(128, &network), 600);
+        assert_eq!(admitted(0, &["2001:db8::1", "fe80::1"]), 1);
+        assert_eq!(admitted(64, &["2001:db8:0:1::1", "2001:db8:0:2::1"]), 2);
+        assert_eq!(admitted(48, &["2001:db8:0:1::1", "2001:db8:0:2::1"]), 1);
+        assert_eq!(admitted(64, &["::ffff:192.0.2.1", "192.0.2.1", "::ffff:192.0.2.2"]), 2);
     }
 
     #[test]

@@ -30,6 +30,7 @@ pub mod event_loop;
 mod guarded;
 mod hub;
 mod mailbox;
+mod panic;
 mod peer;
 mod service;
 mod socket;
@@ -45,11 +46,12 @@ pub use error::{NetError, Stage};
 pub use guarded::Guarded;
 pub use hub::SharedHub;
 pub use mailbox::{Bell, Control, MAILBOX, Mail, Mailbox, PostError};
+pub use panic::{Panic, catch, drop_driven};
 pub use peer::{Peer, Source};
 pub use service::{Call, CallFailed, Caller, Ended, Served, Service};
 #[cfg(unix)]
 pub use socket::passed_listeners;
 pub use socket::{
-    BindOptions, ConnectOptions, DatagramAddress, DatagramSocket, Family, Listener, Received, Stream, bind,
-    bind_datagram, connect, connect_datagram,
+    BindOptions, ConnectOptions, DatagramAddress, DatagramSocket, Family, Keepalive, Listener, Received,
+    Stream, bind, bind_datagram, connect, connect_datagram,
 };

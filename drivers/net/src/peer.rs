@@ -2,14 +2,14 @@
 
 use std::fmt;
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
 use socket2::{SockAddr, Socket};
 
 /// What [`Admission`](roundtrip_core::admission::Admission) counts connections by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Source {
-    /// An address, without its port.
+    /// An address, without its port: of IPv6 the leading bits, and zeros.
     Address(IpAddr),
     /// A user of this system, by number: the owner of the process behind a Unix socket when it connected.
     User(u32),
@@ -56,10 +56,20 @@ impl Peer {
         }
     }
 
-    /// What connections are counted by.
-    pub const fn source(&self) -> Source {
+    /// What connections are counted by. Of an IPv6 address, so many leading bits count, at most 128; one that stands for an
+    /// IPv4 address counts as that.
+    pub const fn source(&self, ipv6_prefix: u8) -> Source {
         match self.0 {
-            Kind::Internet(address) => Source::Address(address.ip()),
+            Kind::Internet(SocketAddr::V4(address)) => Source::Address(IpAddr::V4(*address.ip())),
+            Kind::Internet(SocketAddr::V6(address)) => {
+                let bits = if ipv6_prefix > 128 { 128 } else { ipv6_prefix };
+                let mask = match u128::MAX.checked_shl(128 - bits as u32) {
+                    Some(mask) => mask,
+                    None => 0,
+                };
+                let network = Ipv6Addr::from_bits(address.ip().to_bits() & mask);
+                Source::Address(IpAddr::V6(network))
+            }
             Kind::Local(Some((user, _))) => Source::User(user),
             Kind::Local(None) => Source::Local,
         }

@@ -49,6 +49,11 @@ pub trait Service: Sync {
     fn accept_failed(&self, error: &io::Error) {
         let _ = error;
     }
+
+    /// The limits refused a connection of this peer, and it is closed.
+    fn refused(&self, peer: &Peer) {
+        let _ = peer;
+    }
 }
 
 impl<F, M> Service for F

@@ -4,7 +4,6 @@
 //! served.
 
 use std::io;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
@@ -13,7 +12,7 @@ use roundtrip_core::admission::{Accept, Limits};
 use roundtrip_core::hub::Hub;
 use roundtrip_core::{Machine, Time};
 use roundtrip_net::{
-    Bell, Caller, Clock, Door, Peer, Served, ServerHandle, Service, SharedHub, SystemClock, until,
+    Bell, Caller, Clock, Door, Peer, Served, ServerHandle, Service, SharedHub, SystemClock, catch, until,
 };
 
 use crate::driver::Driver;
@@ -173,16 +172,19 @@ impl<'a, S: Service, T: Clock> Server<'a, S, T> {
     fn decide(&self, now: Time, accepted: Accepted<Command<S>, &'a T>) {
         let Accepted { stream, driver, thread } = accepted;
         let caller = self.door().admit(now, Peer::local(), &driver.control());
-        match caller {
+        if let Some(caller) = caller {
             // The thread waits for nothing else.
-            Some(caller) => drop(thread.send(Admitted { caller, stream, driver })),
-            None => stream.end(),
+            drop(thread.send(Admitted { caller, stream, driver }));
+        } else {
+            stream.end();
+            if catch(|| self.service.refused(&Peer::local())).is_err() {
+                self.door().panicked();
+            }
         }
     }
 
     fn accept_failed(&self, now: Time, error: &io::Error) {
-        // A panic here must not end the server.
-        let told = catch_unwind(AssertUnwindSafe(|| self.service.accept_failed(error)));
+        let told = catch(|| self.service.accept_failed(error));
         let mut door = self.door();
         if told.is_err() {
             door.panicked();
@@ -193,14 +195,14 @@ impl<'a, S: Service, T: Clock> Server<'a, S, T> {
     fn serve_one(&self, admitted: Admitted<Command<S>, &'a T>) {
         let Admitted { caller, stream, driver } = admitted;
         let control = driver.control();
-        let served = catch_unwind(AssertUnwindSafe(|| {
+        let served = catch(|| {
             let ended = driver.drive(
                 stream,
                 |now| self.service.open(now, &caller, &control),
                 |event| self.service.event(&caller, event),
             );
             self.service.ended(&caller, ended);
-        }));
+        });
         let mut door = self.door();
         if served.is_err() {
             door.panicked();

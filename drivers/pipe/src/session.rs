@@ -31,6 +31,8 @@ pub(crate) struct Session<M> {
     now: Time,
     out: Out,
     /// The peer's end was seen.
+    /// The machine had more to say when it was interrupted.
+    unfinished: bool,
     finished: bool,
     /// Read without credit for it: it was there for the read when that was begun.
     held: Bytes,
@@ -53,6 +55,9 @@ impl Drop for Guarded {
     }
 }
 
+/// Actions of a machine that never waits, before a stop or an abort is looked for.
+const MAX_ACTIONS: u32 = 32;
+
 impl<M: Machine> Session<M> {
     pub(crate) fn new(stream: Stream, now: Time, machine: impl FnOnce(Time) -> M) -> Self {
         let pipe = Guarded { stream, is_armed: true };
@@ -62,6 +67,7 @@ impl<M: Machine> Session<M> {
             now,
             out: Out::Open,
             finished: false,
+            unfinished: false,
             held: Bytes::new(),
             written: 0,
             failure: None,
@@ -70,21 +76,28 @@ impl<M: Machine> Session<M> {
 
     /// Carries out what the machine wants, but for reading and writing, until it waits or closes.
     pub(crate) fn advance(&mut self, mut events: impl FnMut(M::Event)) -> Option<(Teardown, M::Outcome)> {
-        loop {
+        for _ in 0..MAX_ACTIONS {
             match self.driven.step(self.now) {
                 // It is begun where the machine waits.
                 Step::Write => {}
                 Step::ShutdownWrite => self.half_close(),
                 Step::Event(event) => events(event),
-                Step::Wait(_) => return None,
+                Step::Wait(_) => {
+                    self.unfinished = false;
+                    return None;
+                }
                 Step::Close { how, outcome } => return Some((how, outcome)),
             }
         }
+        self.unfinished = true;
+        None
     }
 
     /// Delivers a mail or what was held, or begins what may begin, and sleeps until something happens.
     pub(crate) fn wait(&mut self, bell: &Event, mailbox: &Mailbox<M::Command>, clock: &impl Clock) {
-        if self.deliver(mailbox) || self.deliver_held() || self.end_both() || !self.begin() {
+        // A machine that has not come to a wait is interrupted by a stop or an abort only.
+        if self.deliver(mailbox) || self.unfinished || self.deliver_held() || self.end_both() || !self.begin()
+        {
             return;
         }
         let stream = &self.pipe.stream;

@@ -122,12 +122,19 @@ impl<M: Machine> Session<M> {
             // It may have begun, or read, since the thread woke.
             self.connection.wake(woken.max(self.connection.now()));
             // What is there is read before a passed deadline takes effect: it may have come while we were suspended.
-            self.write(block);
-            self.read(clock, block, Moment::Waking);
+            if self.connection.is_unfinished() {
+                self.connection.deliver(&self.mailbox);
+            } else {
+                self.write(block);
+                self.read(clock, block, Moment::Waking);
+            }
         }
         for _ in 0..TURNS {
             if let Some(ended) = self.connection.advance(block, &mut events) {
                 return Turn::Over(ended);
+            }
+            if self.connection.is_unfinished() {
+                return Turn::Again;
             }
             // Mail comes first: a peer that always has more to read must not keep it from being seen.
             let moved = self.connection.deliver(&self.mailbox)

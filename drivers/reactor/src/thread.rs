@@ -2,16 +2,15 @@
 
 use std::collections::VecDeque;
 use std::io;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
 use roundtrip_core::{Machine, Time};
 use roundtrip_net::event_loop::{
-    App, CommandOf, DESK, DOOR, Desk, DeskOf, Fresh, Panic, Ring, Slots, Timers, Token, WayIn,
+    App, CommandOf, DESK, DOOR, Desk, DeskOf, Fresh, Ring, Slots, Timers, Token, WayIn, finish,
 };
-use roundtrip_net::{Block, Clock, Ended, until};
+use roundtrip_net::{Block, Clock, Ended, Panic, catch, until};
 
 use crate::options::ReactorOptions;
 use crate::poller::{Poller, token};
@@ -242,7 +241,7 @@ impl<'a, A: App, T: Clock> Thread<'a, A, T> {
         let machine = |now| self.app.open(now, &name, &control);
         let now = self.clock.now();
         // The stream is lost with a panic, and so reset.
-        match catch_unwind(AssertUnwindSafe(|| Session::new(stream, mailbox, now, machine))) {
+        match catch(|| Session::new(stream, mailbox, now, machine)) {
             Ok(session) => {
                 let token = self.slots.insert(Held { name, ring, session, queued: false });
                 if let Some(held) = self.slots.get_mut(token) {
@@ -278,7 +277,7 @@ impl<'a, A: App, T: Clock> Thread<'a, A, T> {
         let Held { name, session, .. } = held;
         let events = |event| self.app.event(name, event);
         // The session is dropped after a panic, and so its connection reset.
-        match catch_unwind(AssertUnwindSafe(|| session.run(woken, self.clock, &mut self.block, events))) {
+        match catch(|| session.run(woken, self.clock, &mut self.block, events)) {
             Ok(Turn::Again) => held.enqueue(&mut self.queue, token),
             Ok(Turn::Wait(deadline)) => {
                 if let Err(error) = session.register(self.poller.registry(), token) {
@@ -297,10 +296,7 @@ impl<'a, A: App, T: Clock> Thread<'a, A, T> {
     fn close(&mut self, token: Token, ended: Result<Ended<<A::Machine as Machine>::Outcome>, Panic>) {
         let Some(held) = self.slots.remove(token) else { return };
         let Held { name, session, .. } = *held;
-        // A machine may panic even in this.
-        let ended = catch_unwind(AssertUnwindSafe(|| drop(session))).and(ended);
-        let told = ended.and_then(|ended| catch_unwind(AssertUnwindSafe(|| self.app.ended(&name, ended))));
-        self.app.over(&name, told);
+        finish(self.app, &name, session, ended);
     }
 }
 

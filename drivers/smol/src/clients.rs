@@ -7,7 +7,7 @@ use std::thread;
 
 use async_executor::Executor;
 use async_io::block_on;
-use roundtrip_net::{Clients, Clock, Stream};
+use roundtrip_net::{Clients, Clock, Guarded, Panic, Stream, catch};
 
 use crate::connection::Driver;
 use crate::workers::Workers;
@@ -23,7 +23,7 @@ use crate::workers::Workers;
 ///
 /// # Panics
 ///
-/// If a machine or `clients` does; all connections are then reset.
+/// If a machine or `clients` does; the connection is reset, and the others are driven to their end.
 pub fn drive_all<C: Clients<Machine: Send>>(
     clock: &impl Clock,
     streams: impl IntoIterator<Item = Stream>,
@@ -41,7 +41,7 @@ pub fn drive_all<C: Clients<Machine: Send>>(
 ///
 /// # Panics
 ///
-/// If a machine or `clients` does; all connections are then reset.
+/// If a machine or `clients` does; the connection is reset, and the others are driven to their end.
 pub fn drive_all_on<C: Clients<Machine: Send>>(
     threads: NonZeroUsize,
     clock: &impl Clock,
@@ -59,16 +59,19 @@ pub fn drive_all_on<C: Clients<Machine: Send>>(
                     let driver = Driver::on(clock);
                     let control = driver.control();
                     let machine = |now| clients.open(now, index, &control);
-                    let ended = driver.drive(stream, machine, |event| clients.event(index, event)).await;
-                    clients.ended(index, ended);
+                    let stream = Guarded::new(stream);
+                    let driven = driver.try_drive(stream, machine, |event| clients.event(index, event)).await;
+                    driven.and_then(|ended| catch(|| clients.ended(index, ended)))
                 })
             })
             .collect();
-        block_on(async {
+        Ok(block_on(async {
+            let mut ended = Ok(());
             for task in tasks {
-                task.await;
+                ended = ended.and(task.await);
             }
-        });
-        Ok(())
+            ended
+        }))
     })
+    .map(|ended| ended.unwrap_or_else(|panic: Panic| panic.resume()))
 }

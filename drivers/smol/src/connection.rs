@@ -9,7 +9,8 @@ use std::task::{Context, Poll};
 use async_io::Async;
 use roundtrip_core::{Driven, Failure, Machine, Step, Time};
 use roundtrip_net::{
-    Block, Call, Clock, Connection, Control, Ended, Guarded, MAILBOX, Mailbox, Stream, SystemClock,
+    Block, Call, Clock, Connection, Control, Ended, Guarded, MAILBOX, Mailbox, Panic, Stream, SystemClock,
+    catch, drop_driven,
 };
 
 use crate::alarm::Alarm;
@@ -87,22 +88,36 @@ impl<C, T: Clock> Driver<C, T> {
         events: impl FnMut(M::Event),
     ) -> impl Future<Output = Ended<M::Outcome>> {
         let stream = Guarded::new(stream);
-        async {
-            match Async::new_nonblocking(stream) {
-                Ok(stream) => self.drive_on(stream, machine, events).await,
-                Err(error) => fail(self.clock.now(), machine, error, events),
-            }
+        async { self.try_drive(stream, machine, events).await.unwrap_or_else(|panic| panic.resume()) }
+    }
+
+    /// What came of it; the panic of a machine that panicked, of which nothing is left.
+    pub(crate) async fn try_drive<M: Machine<Command = C>>(
+        self,
+        stream: Guarded,
+        machine: impl FnOnce(Time) -> M,
+        events: impl FnMut(M::Event),
+    ) -> Result<Ended<M::Outcome>, Panic> {
+        match Async::new_nonblocking(stream) {
+            Ok(stream) => self.drive_on(stream, machine, events).await,
+            Err(error) => catch(|| fail(self.clock.now(), machine, error, events)),
         }
     }
 
+    /// As [`try_drive`](Self::try_drive).
     pub(crate) async fn drive_on<M: Machine<Command = C>>(
         self,
         stream: Async<Guarded>,
         machine: impl FnOnce(Time) -> M,
         mut events: impl FnMut(M::Event),
-    ) -> Ended<M::Outcome> {
-        let mut session = Session::new(self, stream, machine);
-        poll_fn(|cx| session.poll(cx, &mut events)).await
+    ) -> Result<Ended<M::Outcome>, Panic> {
+        let mut session = catch(|| Session::new(self, stream, machine))?;
+        let ended = poll_fn(|cx| match catch(|| session.poll(cx, &mut events)) {
+            Ok(polled) => polled.map(Ok),
+            Err(panic) => Poll::Ready(Err(panic)),
+        });
+        let ended = ended.await;
+        drop_driven(session, ended)
     }
 }
 
@@ -137,8 +152,10 @@ impl<M: Machine, T: Clock> Session<M, T> {
         if std::mem::replace(&mut self.begun, true) {
             self.connection.wake(self.driver.clock.now());
             // What is there is read before a passed deadline takes effect: it may have come while we were suspended.
-            self.write(cx);
-            self.read(cx, Moment::Waking);
+            if !self.connection.is_unfinished() {
+                self.write(cx);
+                self.read(cx, Moment::Waking);
+            }
         }
         for _ in 0..TURNS {
             if let Some(ended) = with_block(|block| self.connection.advance(block, &mut *events)) {
@@ -146,6 +163,10 @@ impl<M: Machine, T: Clock> Session<M, T> {
             }
             if self.driver.ring.hear() {
                 self.connection.expect_mail();
+            }
+            if self.connection.is_unfinished() {
+                self.connection.deliver(&self.driver.mailbox);
+                break;
             }
             // Mail comes first: a peer that always has more to read must not keep it from being seen.
             let moved = self.connection.deliver(&self.driver.mailbox)

@@ -3,11 +3,10 @@
 //! The accepting task alone obeys the core's admission policy, so what it says is done in order. A session tells the
 //! door of its own end, and rings if the policy waits for that.
 
-use std::future::{Future, poll_fn};
+use std::future::poll_fn;
 use std::io;
 use std::num::NonZeroUsize;
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::pin::{Pin, pin};
+
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Poll;
 use std::thread;
@@ -18,7 +17,8 @@ use roundtrip_core::admission::{Accept, Limits};
 use roundtrip_core::hub::Hub;
 use roundtrip_core::{Machine, Time};
 use roundtrip_net::{
-    Bell, Caller, Clock, Door, Guarded, Listener, Peer, Served, ServerHandle, Service, SharedHub, SystemClock,
+    Bell, Caller, Clock, Door, Guarded, Listener, Peer, Served, ServerHandle, Service, SharedHub,
+    SystemClock, catch,
 };
 
 use crate::alarm::Alarm;
@@ -204,14 +204,16 @@ impl<S: Service<Machine: Send>, T: Clock> Server<'_, S, T> {
         let driver = Driver::on(self.clock);
         let Some(caller) = self.door().admit(now, peer, &driver.control()) else {
             stream.get_ref().disarm();
+            if catch(|| self.service.refused(&peer)).is_err() {
+                self.door().panicked();
+            }
             return None;
         };
         Some(Admitted { caller, stream, driver })
     }
 
     fn failed(&self, now: Time, error: &io::Error) {
-        // A panic here must not end the server.
-        let told = catch_unwind(AssertUnwindSafe(|| self.service.accept_failed(error)));
+        let told = catch(|| self.service.accept_failed(error));
         let mut door = self.door();
         if told.is_err() {
             door.panicked();
@@ -221,13 +223,10 @@ impl<S: Service<Machine: Send>, T: Clock> Server<'_, S, T> {
 
     async fn serve_one(&self, admitted: Admitted<Command<S>, &T>) {
         let Admitted { caller, stream, driver } = admitted;
-        let session = pin!(async {
-            let control = driver.control();
-            let machine = |now| self.service.open(now, &caller, &control);
-            let ended = driver.drive_on(stream, machine, |event| self.service.event(&caller, event)).await;
-            self.service.ended(&caller, ended);
-        });
-        let served = caught(session).await;
+        let control = driver.control();
+        let machine = |now| self.service.open(now, &caller, &control);
+        let driven = driver.drive_on(stream, machine, |event| self.service.event(&caller, event)).await;
+        let served = driven.and_then(|ended| catch(|| self.service.ended(&caller, ended)));
         let mut door = self.door();
         if served.is_err() {
             door.panicked();
@@ -266,15 +265,6 @@ async fn pause() {
         Poll::Pending
     })
     .await;
-}
-
-/// Runs a future to its end, or to its panic. It is lent, for one that is handed over is held twice.
-async fn caught<T>(mut future: Pin<&mut impl Future<Output = T>>) -> thread::Result<T> {
-    poll_fn(|cx| match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(cx))) {
-        Ok(polled) => polled.map(Ok),
-        Err(panic) => Poll::Ready(Err(panic)),
-    })
-    .await
 }
 
 #[cfg(test)]

@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use roundtrip_core::{Machine, Time};
 use roundtrip_net::{
-    Block, Call, Clock, Connection, Control, Ended, Guarded, MAILBOX, Mailbox, Stream, SystemClock, until,
+    Block, Call, Clock, Connection, Control, Ended, Guarded, MAILBOX, Mailbox, Panic, Stream, SystemClock,
+    catch, drop_driven, until,
 };
 use rustix::fd::AsFd;
 
@@ -59,30 +60,38 @@ impl<C, T: Clock> Driver<C, T> {
         machine: impl FnOnce(Time) -> M,
         events: impl FnMut(M::Event),
     ) -> Ended<M::Outcome> {
-        self.drive_with(&mut Block::default(), stream, machine, events)
+        self.drive_with(&mut Block::default(), stream, machine, events).unwrap_or_else(|panic| panic.resume())
     }
 
+    /// What came of it; the panic of a machine that panicked, of which nothing is left.
     pub(crate) fn drive_with<M: Machine<Command = C>>(
         self,
         block: &mut Block,
         stream: Stream,
         machine: impl FnOnce(Time) -> M,
         mut events: impl FnMut(M::Event),
-    ) -> Ended<M::Outcome> {
+    ) -> Result<Ended<M::Outcome>, Panic> {
         let stream = Guarded::new(stream);
         let now = self.clock.now();
         let mut connection = Connection::new(stream, now, machine);
-        loop {
-            if let Some(ended) = connection.advance(block, &mut events) {
-                return ended;
+        let ended = catch(|| {
+            loop {
+                if let Some(ended) = connection.advance(block, &mut events) {
+                    return ended;
+                }
+                self.wait(&mut connection, block);
             }
-            self.wait(&mut connection, block);
-        }
+        });
+        drop_driven(connection, ended)
     }
 
     /// Sleeps until something happens, and tells the session of it.
     fn wait<M: Machine<Command = C>>(&self, connection: &mut Connection<M, Guarded>, block: &mut Block) {
         let more = connection.may_have_more();
+        if connection.is_unfinished() {
+            connection.deliver(&self.mailbox);
+            return;
+        }
         // A peer that always has more to read must not keep mail from being seen.
         if more {
             connection.expect_mail();

@@ -97,8 +97,8 @@ pub use datagrams::DatagramDriver;
 pub use roundtrip_net::passed_listeners;
 pub use roundtrip_net::{
     BindOptions, Call, CallFailed, Caller, Clients, Clock, ConnectOptions, Control, DatagramAddress,
-    DatagramSocket, DatagramsEnded, Ended, Endpoint, EndpointError, Family, Listener, NetError, Peer,
-    PostError, Received, Served, ServerHandle, Service, Source, Stage, Stream, SystemClock, bind,
+    DatagramSocket, DatagramsEnded, Ended, Endpoint, EndpointError, Family, Keepalive, Listener, NetError,
+    Peer, PostError, Received, Served, ServerHandle, Service, Source, Stage, Stream, SystemClock, bind,
     bind_datagram, classify, connect, connect_datagram,
 };
 pub use server::{serve, serve_by, serve_hub};

@@ -7,7 +7,6 @@
 //! served.
 
 use std::io;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
@@ -16,7 +15,7 @@ use roundtrip_core::hub::Hub;
 use roundtrip_core::{Machine, Time};
 use roundtrip_net::{
     Bell, Block, Caller, Clock, Door, Listener, Peer, Served, ServerHandle, Service, SharedHub, Stream,
-    SystemClock, until,
+    SystemClock, catch, until,
 };
 
 use crate::connection::Driver;
@@ -215,7 +214,7 @@ impl<'a, S: Service, T: Clock> Server<'a, S, T> {
                 Ok(None) => {}
                 Err(error) => {
                     // A panic here must not take the lead with it.
-                    let told = catch_unwind(AssertUnwindSafe(|| self.service.accept_failed(&error)));
+                    let told = catch(|| self.service.accept_failed(&error));
                     let mut shared = self.shared();
                     if told.is_err() {
                         shared.door.panicked();
@@ -282,8 +281,11 @@ impl<'a, S: Service, T: Clock> Server<'a, S, T> {
         wake: Arc<Wake>,
     ) -> Option<Admitted<Command<S>, &'a T>> {
         let driver = Driver::with_wake(wake, self.clock);
-        let caller = self.shared().door.admit(now, peer, &driver.control())?;
-        Some(Admitted { caller, stream, driver })
+        let admitted = self.shared().door.admit(now, peer, &driver.control());
+        if admitted.is_none() && catch(|| self.service.refused(&peer)).is_err() {
+            self.shared().door.panicked();
+        }
+        admitted.map(|caller| Admitted { caller, stream, driver })
     }
 
     /// Gives the lead to whoever waits for it.
@@ -295,15 +297,15 @@ impl<'a, S: Service, T: Clock> Server<'a, S, T> {
     fn serve_one(&self, block: &mut Block, admitted: Admitted<Command<S>, &'a T>) {
         let Admitted { caller, stream, driver } = admitted;
         let control = driver.control();
-        let served = catch_unwind(AssertUnwindSafe(|| {
-            let ended = driver.drive_with(
+        let driven = catch(|| {
+            driver.drive_with(
                 block,
                 stream,
                 |now| self.service.open(now, &caller, &control),
                 |event| self.service.event(&caller, event),
-            );
-            self.service.ended(&caller, ended);
-        }));
+            )
+        });
+        let served = driven.flatten().and_then(|ended| catch(|| self.service.ended(&caller, ended)));
         let mut shared = self.shared();
         if served.is_err() {
             shared.door.panicked();

@@ -184,6 +184,11 @@ impl<M: Machine> Session<M> {
             if self.closed.is_some() {
                 return self.wind_up(uring);
             }
+            if self.connection.is_unfinished() {
+                self.connection.deliver(&self.mailbox);
+                self.ask(uring);
+                return Turn::Again;
+            }
             // Mail comes first: a peer that always has more to read must not keep it from being seen.
             if !(self.connection.deliver(&self.mailbox) || self.tell_surplus()) {
                 self.ask(uring);

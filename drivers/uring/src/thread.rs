@@ -2,15 +2,14 @@
 
 use std::collections::VecDeque;
 use std::io;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::thread;
 
 use roundtrip_core::{Machine, Time};
 use roundtrip_net::event_loop::{
-    App, CommandOf, DESK, DOOR, Desk, DeskOf, Fresh, Panic, Ring, Slots, Timers, Token, WayIn,
+    App, CommandOf, DESK, DOOR, Desk, DeskOf, Fresh, Ring, Slots, Timers, Token, WayIn, finish,
 };
-use roundtrip_net::{Block, Clock, Ended, until};
+use roundtrip_net::{Block, Clock, Ended, Panic, catch, until};
 
 use crate::ring::{Prepared, Sleep, Uring};
 use crate::session::{Session, Turn};
@@ -182,10 +181,10 @@ impl<'a, A: App, T: Clock> Thread<'a, A, T> {
         let Fresh { name, stream, way_in: WayIn { ring, mailbox, control } } = fresh;
         let now = self.now;
         // The stream is lost with a panic, and so reset.
-        let opened = catch_unwind(AssertUnwindSafe(|| {
+        let opened = catch(|| {
             let stream = stream;
             (self.app.open(now, &name, &control), stream)
-        }));
+        });
         let (machine, stream) = match opened {
             Ok(opened) => opened,
             Err(panic) => return self.app.over(&name, Err(panic)),
@@ -209,7 +208,7 @@ impl<'a, A: App, T: Clock> Thread<'a, A, T> {
         if panic.is_none() {
             let events = |event| self.app.event(name, event);
             let run = || session.run(&mut self.uring, self.now, &mut self.block, events);
-            match catch_unwind(AssertUnwindSafe(run)) {
+            match catch(run) {
                 Ok(Turn::Again) => return held.enqueue(&mut self.queue, token),
                 Ok(Turn::Wait(None)) => return,
                 Ok(Turn::Wait(Some(deadline))) => {
@@ -231,10 +230,7 @@ impl<'a, A: App, T: Clock> Thread<'a, A, T> {
     fn close(&mut self, token: Token, ended: Result<Ended<<A::Machine as Machine>::Outcome>, Panic>) {
         let Some(held) = self.slots.remove(token) else { return };
         let Held { name, session, .. } = *held;
-        // A machine may panic even in this.
-        let ended = catch_unwind(AssertUnwindSafe(|| drop(session))).and(ended);
-        let told = ended.and_then(|ended| catch_unwind(AssertUnwindSafe(|| self.app.ended(&name, ended))));
-        self.app.over(&name, told);
+        finish(self.app, &name, session, ended);
     }
 }
 

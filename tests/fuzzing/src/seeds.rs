@@ -153,7 +153,8 @@ fn pingers() -> Vec<Vec<u8>> {
 }
 
 fn days() -> Vec<Vec<u8>> {
-    let limits = Limits { connections: 2, per_source: Some(1), total: Some(5), drain: MS * 20 };
+    let limits =
+        Limits { connections: 2, per_source: Some(1), total: Some(5), drain: MS * 20, ..Limits::default() };
     let busy = [1, 1, 2, 3].map(door::Op::Arrive);
     let mut ops = busy.to_vec();
     ops.extend([door::Op::Accept; 4]);

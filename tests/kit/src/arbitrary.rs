@@ -237,6 +237,7 @@ impl Arbitrary for Day {
             per_source: some(2),
             total: some(8).map(|total| total as u64 - 1),
             drain: MS * (1 + u32::arbitrary(g) % 60),
+            ..Limits::default()
         };
         Self { limits, ops: Arbitrary::arbitrary(g) }
     }

@@ -1,16 +1,17 @@
 //! What all connections of a loop are for: a server's service, or clients.
 
-use std::any::Any;
 use std::fmt;
 use std::io;
-use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use roundtrip_core::admission::Limits;
 use roundtrip_core::{Machine, Time};
 
 use super::{Desk, Ring};
-use crate::{Bell, Caller, Clients, Clock, Control, Door, Ended, Served, ServerHandle, Service};
+use crate::{
+    Bell, Caller, Clients, Clock, Control, Door, Ended, Panic, Peer, Served, ServerHandle, Service, catch,
+    drop_driven,
+};
 
 /// What all connections are for: a server's service, or clients. Called from many threads at once.
 pub trait App: Sync {
@@ -36,8 +37,18 @@ pub trait App: Sync {
 pub type CommandOf<A> = <<A as App>::Machine as Machine>::Command;
 /// Where a thread is given connections of this application.
 pub type DeskOf<A> = Desk<<A as App>::Name, CommandOf<A>>;
-/// What was panicked with.
-pub type Panic = Box<dyn Any + Send>;
+
+/// Drops a session, and tells the application what came of it. A machine, an outcome and an application may panic even in
+/// this.
+pub fn finish<A: App, S>(
+    app: &A,
+    name: &A::Name,
+    session: S,
+    ended: Result<Ended<<A::Machine as Machine>::Outcome>, Panic>,
+) {
+    let told = drop_driven(session, ended).and_then(|ended| catch(|| app.ended(name, ended)));
+    app.over(name, told);
+}
 
 /// Clients, by the numbers of their streams, and the first panic of any.
 pub struct Numbered<'a, C> {
@@ -58,7 +69,7 @@ impl<'a, C> Numbered<'a, C> {
     /// If one of them did, with what it panicked with.
     pub fn finish(self) {
         if let Some(panic) = self.panic.into_inner().unwrap_or_else(PoisonError::into_inner) {
-            resume_unwind(panic);
+            panic.resume();
         }
     }
 }
@@ -120,13 +131,19 @@ impl<'a, S: Service, T: Clock> Serving<'a, S, T> {
 
     /// Accepting failed.
     pub fn accept_failed(&self, now: Time, error: &io::Error) {
-        // A panic here must not end the server.
-        let told = catch_unwind(AssertUnwindSafe(|| self.service.accept_failed(error)));
+        let told = catch(|| self.service.accept_failed(error));
         let mut door = self.door();
         if told.is_err() {
             door.panicked();
         }
         door.accept_failed(now, error);
+    }
+
+    /// The policy refused a connection.
+    pub fn refused(&self, peer: &Peer) {
+        if catch(|| self.service.refused(peer)).is_err() {
+            self.door().panicked();
+        }
     }
 
     /// What came of the server so far.

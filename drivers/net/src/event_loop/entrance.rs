@@ -86,8 +86,9 @@ impl<'a, S: Service, T: Clock> Entrance<'a, S, T> {
         let desk = self.desks.next();
         let way_in = desk.way_in();
         let admitted = self.server.door().admit(now, peer, &way_in.control);
-        if let Some(caller) = admitted {
-            desk.hand_over(caller, stream, way_in);
+        match admitted {
+            Some(caller) => desk.hand_over(caller, stream, way_in),
+            None => self.server.refused(&peer),
         }
     }
 }

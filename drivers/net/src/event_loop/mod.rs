@@ -8,7 +8,7 @@ mod slots;
 mod timers;
 mod wake;
 
-pub use app::{App, CommandOf, DeskOf, Numbered, Panic, Serving};
+pub use app::{App, CommandOf, DeskOf, Numbered, Serving, finish};
 pub use desk::{Desk, Desks, Fresh, WayIn};
 pub use entrance::{Entrance, Rest};
 pub use slots::{Slots, Token};

@@ -11,12 +11,15 @@ use std::os::windows::io::{AsSocket, BorrowedSocket};
 use rustix::net::SocketFlags;
 use socket2::{SockAddr, Socket};
 
+use super::keepalive::Keepalive;
 use crate::{Endpoint, NetError, Peer, Stage, Stream, classify};
 
 /// A listening socket: non-blocking, with the longest backlog that the system gives.
 #[derive(Debug)]
 pub struct Listener {
     socket: Socket,
+    /// Of what it accepts, where that does not inherit it.
+    keepalive: Option<Keepalive>,
     /// It is one of packets: `SOCK_SEQPACKET`.
     #[cfg(unix)]
     packets: bool,
@@ -26,6 +29,14 @@ pub struct Listener {
 }
 
 impl Listener {
+    /// Listens on a socket that is bound, with these probes on what it accepts.
+    pub(super) fn listen_with(socket: Socket, keepalive: Option<Keepalive>) -> Result<Self, NetError> {
+        if Stream::INHERITS {
+            super::set_keepalive(&socket, keepalive).map_err(NetError::at(Stage::Socket))?;
+        }
+        Ok(Self { keepalive, ..Self::listen(socket)? })
+    }
+
     /// Listens on a socket that is bound.
     pub(super) fn listen(socket: Socket) -> Result<Self, NetError> {
         // Every system cuts this to its own maximum; the standard library's 128 makes a burst of 2,000
@@ -42,6 +53,7 @@ impl Listener {
         Ok(Self {
             #[cfg(unix)]
             packets: socket.r#type()? == socket2::Type::SEQPACKET,
+            keepalive: None,
             socket,
             #[cfg(unix)]
             file: None,
@@ -113,6 +125,10 @@ impl Listener {
             }
             return Ok((Stream::accepted_unix(socket)?, peer));
         }
+        if !Stream::INHERITS {
+            // A connection that was reset already says so when it is read.
+            let _ = super::set_keepalive(&socket, self.keepalive);
+        }
         Ok((Stream::accepted_tcp(socket)?, peer))
     }
 
@@ -155,6 +171,7 @@ impl From<std::net::TcpListener> for Listener {
         }
         Self {
             socket,
+            keepalive: None,
             #[cfg(unix)]
             packets: false,
             #[cfg(unix)]
@@ -193,6 +210,9 @@ pub fn passed_listeners() -> Result<Vec<Listener>, NetError> {
         let Some(socket) = socket else {
             return Err(fail(format!("descriptor {} is no listening stream socket", FIRST_PASSED + index)));
         };
+        if socket.local_addr().is_ok_and(|address| address.as_socket().is_some()) {
+            let _ = Keepalive::default().apply(&socket);
+        }
         listeners.push(Listener::of(socket).map_err(NetError::at(Stage::Passed))?);
     }
     Ok(listeners)

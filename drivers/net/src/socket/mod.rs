@@ -1,6 +1,7 @@
 //! Sockets with the options that a server and a client want, set the same on every platform.
 
 mod datagram;
+mod keepalive;
 mod listener;
 #[cfg(any(target_os = "linux", target_os = "android"))]
 mod packets;
@@ -19,6 +20,7 @@ use socket2::{Domain, Protocol, Socket, Type};
 use crate::{Endpoint, NetError, Stage};
 
 pub use datagram::{DatagramAddress, DatagramSocket, Received, bind_datagram, connect_datagram};
+pub use keepalive::Keepalive;
 pub use listener::Listener;
 #[cfg(unix)]
 pub use listener::passed_listeners;
@@ -47,17 +49,25 @@ impl Family {
 }
 
 /// How to listen.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 pub struct BindOptions {
     /// Which of the name's addresses to try.
     pub family: Family,
     /// Bytes that the kernel holds for a connection in each direction, as `SO_SNDBUF` and `SO_RCVBUF` take them
     /// (socket(7): Linux doubles them for its own use); none leaves it to the system, which lets them grow.
     pub socket_buffer: Option<usize>,
+    /// Probes on silent TCP connections; none sends none. The default is [`Keepalive::default`].
+    pub keepalive: Option<Keepalive>,
+}
+
+impl Default for BindOptions {
+    fn default() -> Self {
+        Self { family: Family::Any, socket_buffer: None, keepalive: Some(Keepalive::default()) }
+    }
 }
 
 /// How to connect.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 pub struct ConnectOptions {
     /// Which of the name's addresses to try.
     pub family: Family,
@@ -65,6 +75,15 @@ pub struct ConnectOptions {
     pub timeout: Option<Duration>,
     /// As of [`BindOptions`].
     pub socket_buffer: Option<usize>,
+    /// As of [`BindOptions`].
+    pub keepalive: Option<Keepalive>,
+}
+
+impl Default for ConnectOptions {
+    fn default() -> Self {
+        let BindOptions { family, socket_buffer, keepalive } = BindOptions::default();
+        Self { family, timeout: None, socket_buffer, keepalive }
+    }
 }
 
 /// Listens on the first of the endpoint's addresses that can be bound.
@@ -83,7 +102,7 @@ pub fn bind(endpoint: &Endpoint, options: &BindOptions) -> Result<Listener, NetE
                     tcp_socket(&address, options.socket_buffer).map_err(NetError::at(Stage::Socket))?;
                 prepare_to_bind(&socket, &address, *dual_stack).map_err(NetError::at(Stage::Socket))?;
                 socket.bind(&address.into()).map_err(NetError::at(Stage::Bind))?;
-                Listener::listen(socket)
+                Listener::listen_with(socket, options.keepalive)
             })
         }
         #[cfg(unix)]
@@ -117,6 +136,7 @@ pub fn connect(endpoint: &Endpoint, options: &ConnectOptions) -> Result<Stream, 
             first_of(resolve(host, *port, options.family)?, Stage::Connect, |address| {
                 let socket =
                     tcp_socket(&address, options.socket_buffer).map_err(NetError::at(Stage::Socket))?;
+                set_keepalive(&socket, options.keepalive).map_err(NetError::at(Stage::Socket))?;
                 let connected = match options.timeout {
                     Some(timeout) => socket.connect_timeout(&address.into(), timeout),
                     None => socket.connect(&address.into()),
@@ -205,6 +225,10 @@ fn set_buffers(socket: &Socket, buffer: Option<usize>) -> io::Result<()> {
         socket.set_recv_buffer_size(bytes)?;
     }
     Ok(())
+}
+
+fn set_keepalive(socket: &Socket, keepalive: Option<Keepalive>) -> io::Result<()> {
+    keepalive.map_or(Ok(()), |keepalive| keepalive.apply(socket))
 }
 
 fn prepare_to_bind(socket: &Socket, address: &SocketAddr, dual_stack: bool) -> io::Result<()> {
@@ -368,6 +392,34 @@ mod tests {
             unacknowledged > 0 && unacknowledged + unread == written
         });
         assert!(agrees, "{:?} of {written}", counts());
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn silent_connections_are_probed_on_both_sides_unless_told_otherwise() {
+        for keepalive in [
+            Some(Keepalive::default()),
+            Some(Keepalive {
+                idle: Duration::from_millis(2500),
+                interval: Duration::from_secs(2),
+                probes: 3,
+            }),
+            None,
+        ] {
+            let options = BindOptions { keepalive, ..Default::default() };
+            let listener = bind(&"127.0.0.1:0".parse().unwrap(), &options).unwrap();
+            let options = ConnectOptions { keepalive, ..Default::default() };
+            let client = connect(&endpoint(&listener), &options).unwrap();
+            let (server, _peer) = listener.accept().unwrap();
+            for Stream { socket, .. } in [&client, &server] {
+                assert_eq!(socket.keepalive().unwrap(), keepalive.is_some());
+                let Some(expected) = keepalive else { continue };
+                let seconds = u64::from(expected.idle.subsec_nanos() > 0) + expected.idle.as_secs();
+                assert_eq!(socket.tcp_keepalive_time().unwrap(), Duration::from_secs(seconds));
+                assert_eq!(socket.tcp_keepalive_interval().unwrap(), expected.interval);
+                assert_eq!(socket.tcp_keepalive_retries().unwrap(), expected.probes);
+            }
+        }
     }
 
     #[test]

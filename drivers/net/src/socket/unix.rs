@@ -219,7 +219,7 @@ mod tests {
         assert_eq!(server.read(&mut buffer).unwrap(), 5);
         assert_eq!(server.read(&mut buffer).unwrap(), 0);
         if cfg!(target_os = "linux") {
-            assert_eq!(peer.source(), Source::User(rustix::process::getuid().as_raw()));
+            assert_eq!(peer.source(64), Source::User(rustix::process::getuid().as_raw()));
             assert!(peer.to_string().ends_with(&format!("process {}", std::process::id())), "{peer}");
         }
     }

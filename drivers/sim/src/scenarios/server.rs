@@ -47,6 +47,7 @@ impl Scenario for Server {
             per_source: draw.one_of(site::PER_SOURCE, &[None, None, Some(1), Some(2)]),
             total: draw.one_of(site::TOTAL, &[None, None, None, Some(1), Some(3)]),
             drain: draw.one_of(site::DRAIN, &[ms(10_000), ms(5), ms(50)]),
+            ..Limits::default()
         };
         let sources = 1 + draw.below(site::SOURCES, 3);
         let setup = Setup {

@@ -10,6 +10,7 @@ mod connection;
 mod datagrams;
 mod driver;
 mod hub;
+mod misbehaving;
 mod server;
 #[doc(hidden)]
 pub mod tests;

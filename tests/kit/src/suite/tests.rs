@@ -37,6 +37,12 @@ macro_rules! socket_driver_tests {
                 a_hub_ends_sessions_and_mail_to_those_that_are_gone_says_so
                 each_is_the_hub_that_shares_nothing
             }
+            misbehaving {
+                a_misbehaving_machine_ends_its_own_connection_only
+                stop_and_force_reach_a_machine_that_never_waits
+                stop_and_abort_are_seen_within_32_actions
+                a_misbehaving_client_ends_and_the_others_finish
+            }
             server {
                 everything_comes_back_and_the_end_is_clean
                 many_clients_at_once_each_get_their_own_bytes
