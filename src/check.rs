@@ -48,7 +48,8 @@ pub(crate) fn run(args: &CheckArgs) -> Result<Exit, Problem> {
         return Err(Problem::usage(format!("{pipe} speaks no TLS"), "leave out --tls-ca"));
     }
     let each = loopback::descriptors_each(endpoint, driver);
-    let connections = driver::connections("--connections", Some(args.connections), each)?;
+    let of_threads = loopback::descriptors_of_threads(endpoint, driver);
+    let connections = driver::connections("--connections", Some(args.connections), each, of_threads)?;
     // Before anything is sent: a file that cannot be written should not cost a run.
     let record = args.record.as_deref().map(file::create_private).transpose()?;
     loopback::reach(endpoint, driver, args.client.family(), |name, endpoint| {

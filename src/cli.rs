@@ -16,6 +16,7 @@ use roundtrip_std::{Endpoint, Family};
 
 use crate::check::CheckArgs;
 use crate::driver;
+use crate::keepalive::{KeepaliveArg, parse_keepalive};
 use crate::listen::ListenArgs;
 use crate::load::LoadArgs;
 use crate::out;
@@ -26,7 +27,8 @@ use crate::sim::SimVerb;
 use crate::tls::ServeTlsArgs;
 use crate::units;
 use crate::units::{
-    MaxRate, parse_count, parse_duration, parse_max_rate, parse_memory, parse_spin, parse_threads,
+    MaxRate, parse_count, parse_duration, parse_max_rate, parse_memory, parse_prefix, parse_spin,
+    parse_threads,
 };
 
 /// Does a path carry bytes faithfully, both ways, to the end?
@@ -129,12 +131,18 @@ pub(crate) struct ServeArgs {
     /// Connections at one time from one address, or one user of a Unix socket; more are refused
     #[arg(long, value_name = "N", value_parser = parse_count)]
     pub(crate) max_per_source: Option<u64>,
+    /// Leading bits of an IPv6 address that count as one source for --max-per-source
+    #[arg(long, value_name = "BITS", default_value = "64", value_parser = parse_prefix)]
+    pub(crate) source_prefix: u8,
     /// Bytes held for one connection
     #[arg(long, value_name = "SIZE", default_value = "256KiB", value_parser = parse_memory)]
     pub(crate) buffer: usize,
     /// Bytes that the kernel holds for a connection in each direction [default: as it sees fit]
     #[arg(long, value_name = "SIZE", value_parser = parse_memory)]
     pub(crate) socket_buffer: Option<usize>,
+    /// Probe silent TCP connections: after IDLE, then every INTERVAL, and reset after PROBES without an answer; or `off` [default: 60s,10s,6]
+    #[arg(long, value_name = "IDLE[,INTERVAL[,PROBES]]", value_parser = parse_keepalive)]
+    pub(crate) keepalive: Option<KeepaliveArg>,
     /// Datagrams read in a second, at the most, on each socket of them; off: as many as come [default: 10000]
     #[arg(long, value_name = "N", value_parser = parse_max_rate)]
     pub(crate) max_rate: Option<MaxRate>,
@@ -237,6 +245,9 @@ pub(crate) struct ClientArgs {
     /// Bytes that the kernel holds for the connection in each direction [default: as it sees fit]
     #[arg(long, value_name = "SIZE", value_parser = parse_memory)]
     pub(crate) socket_buffer: Option<usize>,
+    /// Probe a silent TCP connection: after IDLE, then every INTERVAL, and reset after PROBES without an answer; or `off` [default: 60s,10s,6]
+    #[arg(long, value_name = "IDLE[,INTERVAL[,PROBES]]", value_parser = parse_keepalive)]
+    pub(crate) keepalive: Option<KeepaliveArg>,
     #[command(flatten)]
     family: FamilyArgs,
 }
@@ -321,6 +332,7 @@ impl ClientArgs {
         [
             timeout.map(|timeout| format!("--timeout {}", units::duration(timeout))),
             self.socket_buffer.map(|bytes| format!("--socket-buffer {bytes}")),
+            self.keepalive.map(|keepalive| format!("--keepalive {keepalive}")),
             family,
         ]
         .into_iter()

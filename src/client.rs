@@ -7,6 +7,7 @@ use roundtrip_core::{Machine, Time};
 use roundtrip_std::{ConnectOptions, Control, Ended, Endpoint, NetError, SystemClock};
 
 use crate::cli::ClientArgs;
+use crate::keepalive::KeepaliveArg;
 use crate::problem::{Exit, Problem};
 use crate::transport::{self, Stream};
 use crate::{json, signals};
@@ -15,11 +16,12 @@ pub(crate) fn connect(endpoint: &Endpoint, args: &ClientArgs) -> Result<Stream, 
     transport::connect(endpoint, &options(args))
 }
 
-pub(crate) const fn options(args: &ClientArgs) -> ConnectOptions {
+pub(crate) fn options(args: &ClientArgs) -> ConnectOptions {
     ConnectOptions {
         family: args.family(),
         timeout: Some(args.connect_timeout),
         socket_buffer: args.socket_buffer,
+        keepalive: KeepaliveArg::or_default(args.keepalive),
     }
 }
 
@@ -49,7 +51,7 @@ impl Stop {
     pub(crate) fn on_signals(signals: Signals) -> Result<Arc<Self>, Problem> {
         let stop = Arc::new(Self::default());
         let told = Arc::clone(&stop);
-        signals::watch(move |count| {
+        signals::watch_stops(move |count| {
             let stops_first = usize::from(signals == Signals::StopFirst);
             match count.saturating_sub(stops_first) {
                 0 => told.stop(),
@@ -116,13 +118,13 @@ pub(crate) fn drive<M: Machine<Command: Send + 'static, Event = Infallible>>(
         Stream::Socket(stream) => {
             let driver = roundtrip_std::Driver::new(clock).map_err(cannot_wait)?;
             let control = driver.control();
-            signals::watch(move |_count| control.abort())?;
+            signals::watch_stops(move |_count| control.abort())?;
             Ok(driver.drive(stream, machine, |never| match never {}))
         }
         Stream::Pipe(stream) => {
             let driver = roundtrip_pipe::Driver::new(clock).map_err(cannot_wait)?;
             let control = driver.control();
-            signals::watch(move |_count| control.abort())?;
+            signals::watch_stops(move |_count| control.abort())?;
             Ok(driver.drive(stream, machine, |never| match never {}))
         }
     }

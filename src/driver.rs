@@ -18,8 +18,9 @@ use crate::problem::Problem;
 use crate::problem::{Exit, plain};
 use crate::transport::{self, Listener, Stream};
 
-/// Descriptors that are not connections': standard streams, listeners, the wake-ups of waiting threads.
-const RESERVED_DESCRIPTORS: u64 = 32;
+/// Descriptors that are yet to be opened besides those of connections and threads: three for signals, one for a record, and two
+/// for what is accepted or resolved meanwhile.
+const RESERVED_DESCRIPTORS: u64 = 6;
 
 /// The drivers that are built for this platform, in the order of preference.
 const AVAILABLE: &[cli::Driver] = &[
@@ -165,6 +166,13 @@ impl Driver {
         if matches!(self, Self::Std) { 2 } else { 1 }
     }
 
+    /// Descriptors that its threads take: what they wait on, and what wakes them.
+    pub(crate) fn descriptors_of_threads(self) -> u64 {
+        // At most three: an epoll or a ring, an eventfd, a timer. Blocking threads have those of their connections, but for
+        // the two that accept.
+        self.threads().map_or(2, |threads| 3 * threads.get() as u64)
+    }
+
     /// How many threads run the connections, if that does not depend on the connections.
     pub(crate) const fn threads(self) -> Option<NonZeroUsize> {
         match self {
@@ -257,16 +265,22 @@ impl Driver {
     }
 }
 
-/// How many connections the descriptors allow, if each takes so many of them; or as many as `option` asks for, if
-/// that is less.
-pub(crate) fn connections(option: &str, asked: Option<u64>, each: u64) -> Result<usize, Problem> {
+/// How many connections the descriptors of this process allow, if each takes so many of them and so many `others` are about to
+/// be opened; or as many as `option` asks for, if that is less.
+pub(crate) fn connections(
+    option: &str,
+    asked: Option<u64>,
+    each: u64,
+    others: u64,
+) -> Result<usize, Problem> {
     let Some(limit) = platform::descriptors() else { return Ok(asked.map_or(usize::MAX, in_memory)) };
-    let allowed = (limit.saturating_sub(RESERVED_DESCRIPTORS) / each).max(1);
+    let reserved = platform::open_descriptors() + others + RESERVED_DESCRIPTORS;
+    let allowed = (limit.saturating_sub(reserved) / each).max(1);
     match asked {
         Some(asked) if asked > allowed => Err(Problem::usage(
             format!(
                 "{option} {asked} needs {} file descriptors, the limit is {limit}",
-                asked.saturating_mul(each).saturating_add(RESERVED_DESCRIPTORS)
+                asked.saturating_mul(each).saturating_add(reserved)
             ),
             format!("raise it with `ulimit -n`, or ask for at most {allowed}"),
         )),

@@ -7,7 +7,7 @@ use std::convert::Infallible;
 use std::io;
 
 use roundtrip_core::{Machine, Time};
-use roundtrip_std::{Caller, Clients, Control, Ended, Service};
+use roundtrip_std::{Caller, Clients, Control, Ended, Peer, Service};
 
 /// A machine that takes no commands, with these events and outcomes.
 pub(crate) type AnyMachine<'a, E, O> =
@@ -36,6 +36,10 @@ where
 
     fn accept_failed(&self, error: &io::Error) {
         self.0.accept_failed(error);
+    }
+
+    fn refused(&self, peer: &Peer) {
+        self.0.refused(peer);
     }
 }
 
@@ -81,6 +85,10 @@ impl<'a, E, O: Clone> Service for AnyService<'_, 'a, E, O> {
 
     fn accept_failed(&self, error: &io::Error) {
         self.0.accept_failed(error);
+    }
+
+    fn refused(&self, peer: &Peer) {
+        self.0.refused(peer);
     }
 }
 

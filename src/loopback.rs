@@ -35,6 +35,11 @@ pub(crate) const fn descriptors_each(endpoint: Option<&str>, driver: Driver) -> 
     driver.descriptors_each() * if endpoint.is_none() { 2 } else { 1 }
 }
 
+/// Descriptors that threads take, those of a server of our own included, and its listener.
+pub(crate) fn descriptors_of_threads(endpoint: Option<&str>, driver: Driver) -> u64 {
+    if endpoint.is_none() { 2 * driver.descriptors_of_threads() + 1 } else { driver.descriptors_of_threads() }
+}
+
 fn serve_during(
     driver: Driver,
     family: Family,

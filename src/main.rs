@@ -9,6 +9,7 @@ mod driver;
 mod erased;
 mod file;
 mod json;
+mod keepalive;
 mod listen;
 mod load;
 mod loopback;
@@ -31,6 +32,7 @@ mod transcript;
 mod transport;
 mod units;
 mod verdict;
+mod warnings;
 
 use std::process::ExitCode;
 

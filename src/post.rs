@@ -78,7 +78,7 @@ pub(crate) fn run(args: &PostArgs) -> Result<Exit, Problem> {
     let texts = form.texts(args)?;
     let outlet = messages::open_to_post(&args.endpoint, &endpoint, args.family.family())?;
     let poster = Arc::new(Mutex::new(Poster { form, outlet, posted: 0 }));
-    signals::watch({
+    signals::watch_stops({
         let poster = Arc::clone(&poster);
         move |_count| {
             let mut poster = lock(&poster);

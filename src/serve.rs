@@ -16,9 +16,11 @@ use roundtrip_tls::Acceptor;
 use crate::cli::{self, ServeArgs};
 use crate::client::Stop;
 use crate::driver::{self, Driver};
+use crate::keepalive::KeepaliveArg;
 use crate::problem::{Exit, Problem};
 use crate::record::{Recording, SERVER, Served};
 use crate::service::Echo;
+use crate::signals::Signal;
 use crate::tls::TlsEcho;
 use crate::transcript::{self, BUFFER, ServerLines};
 use crate::transport::{self, Listener};
@@ -47,8 +49,14 @@ pub(crate) fn run(args: &ServeArgs) -> Result<Exit, Problem> {
         .quiet(share(SESSION_QUIET, args.drain, 4))
         .build()?;
     let limits = Limits {
-        connections: driver::connections("--max-conns", args.max_conns, driver.descriptors_each())?,
+        connections: driver::connections(
+            "--max-conns",
+            args.max_conns,
+            driver.descriptors_each(),
+            driver.descriptors_of_threads() + endpoints.len() as u64,
+        )?,
         per_source: args.max_per_source.map(driver::in_memory),
+        ipv6_prefix: args.source_prefix,
         total: args.once.then_some(1),
         drain: args.drain,
     };
@@ -83,7 +91,11 @@ pub(crate) fn run(args: &ServeArgs) -> Result<Exit, Problem> {
             }
         };
     }
-    let options = BindOptions { family: args.family(), socket_buffer: args.socket_buffer };
+    let options = BindOptions {
+        family: args.family(),
+        socket_buffer: args.socket_buffer,
+        keepalive: KeepaliveArg::or_default(args.keepalive),
+    };
     let named: Vec<_> = args.endpoints.iter().map(String::as_str).zip(endpoints.iter().cloned()).collect();
     let datagrams = datagrams::Sockets::bind(args, &named)?;
     let mut listeners = Vec::new();
@@ -190,17 +202,22 @@ where
     let (drain, has_streams) = (limits.drain, !bound.listeners.is_empty());
     signals::watch({
         let (handle, stop, echo) = (handle.clone(), Arc::clone(&stop), Arc::clone(echo));
-        move |count| {
-            if count == 1 {
+        let mut stopping = false;
+        move |signal| match signal {
+            Signal::Report => echo.report(),
+            Signal::Reload => echo.inform("SIGHUP: nothing to reload".to_owned()),
+            Signal::Stop if stopping => {
+                handle.force();
+                stop.abort();
+            }
+            Signal::Stop => {
+                stopping = true;
                 if has_streams {
                     echo.draining(drain);
                 }
                 platform::tell_stopping();
                 handle.stop();
                 stop.stop();
-            } else {
-                handle.force();
-                stop.abort();
             }
         }
     })?;

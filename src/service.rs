@@ -8,14 +8,11 @@ use std::time::Duration;
 use roundtrip_core::echo::{EchoServer, End, ServerConfig, ServerOutcome};
 use roundtrip_core::hub::ConnectionId;
 use roundtrip_core::{Machine, Observe, Tap, Time};
-use roundtrip_std::{Caller, Clock, Control, Ended, Service, SystemClock};
+use roundtrip_std::{Caller, Clock, Control, Ended, Peer, Service, SystemClock};
 
-use crate::out::Complaints;
 use crate::problem::plain;
 use crate::units;
-
-/// The shortest time between two lines about failed accepts.
-const COMPLAINT_PAUSE: Duration = Duration::from_secs(5);
+use crate::warnings::{Kind, Warnings};
 
 /// The service: an echo session for each connection, with the observer that `W` makes for it, and a sum of what came of
 /// them.
@@ -23,7 +20,7 @@ pub(crate) struct Echo<W> {
     config: Arc<ServerConfig>,
     watch: W,
     clock: SystemClock,
-    complaints: Complaints,
+    warnings: Warnings,
     totals: Mutex<Totals>,
 }
 
@@ -31,6 +28,10 @@ pub(crate) struct Echo<W> {
 pub(crate) struct Totals {
     opened: u64,
     closed: u64,
+    /// Connections that the limits refused.
+    refused: u64,
+    /// Bytes echoed on connections that are closed.
+    echoed: u64,
     /// Bytes that a client saw acknowledged, and that were not echoed although it was still there.
     lost: u64,
     aborted: u64,
@@ -38,7 +39,6 @@ pub(crate) struct Totals {
     draining: Option<Time>,
     closed_before: u64,
     pub(crate) last: Option<Ended<ServerOutcome>>,
-    complained: Option<Time>,
 }
 
 impl<W> Echo<W> {
@@ -47,13 +47,33 @@ impl<W> Echo<W> {
             config: Arc::new(config),
             watch,
             clock: SystemClock::new(),
-            complaints: Complaints::new()?,
+            warnings: Warnings::new()?,
             totals: Mutex::default(),
         }))
     }
 
     pub(crate) fn totals(&self) -> MutexGuard<'_, Totals> {
         self.totals.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// One line for the operator.
+    pub(crate) fn inform(&self, line: String) {
+        self.warnings.inform(line);
+    }
+
+    /// Prints the counters as they are now.
+    pub(crate) fn report(&self) {
+        let totals = self.totals();
+        let line = format!(
+            "counters: {} open, {} closed, {} refused; on closed connections {} echoed, {} lost",
+            units::grouped(totals.opened - totals.closed),
+            units::grouped(totals.closed),
+            units::grouped(totals.refused),
+            units::bytes(totals.echoed),
+            units::bytes(totals.lost),
+        );
+        drop(totals);
+        self.warnings.inform(line);
     }
 
     /// A drain begins.
@@ -63,8 +83,7 @@ impl<W> Echo<W> {
         totals.closed_before = totals.closed;
         let open = units::grouped(totals.opened - totals.closed);
         let limit = units::duration(limit);
-        self.complaints
-            .complain(format!("draining: {open} connections, deadline {limit} (again to stop now)"));
+        self.warnings.inform(format!("draining: {open} connections, deadline {limit} (again to stop now)"));
     }
 
     /// The server is done: says how the drain went, if it was stopped.
@@ -74,10 +93,10 @@ impl<W> Echo<W> {
             let took = self.clock.now().since(since).as_secs_f64();
             let closed = units::grouped(totals.closed - totals.closed_before);
             let lost = units::bytes(totals.lost);
-            self.complaints.complain(format!("drained in {took:.2}s: {closed} closed, {lost} lost"));
+            self.warnings.inform(format!("drained in {took:.2}s: {closed} closed, {lost} lost"));
         }
         drop(totals);
-        self.complaints.flush();
+        self.warnings.finish();
     }
 }
 
@@ -102,25 +121,26 @@ where
 }
 
 impl<W> Echo<W> {
-    /// Says what is wrong with a connection.
-    pub(crate) fn complain(&self, peer: &dyn Display, what: &str) {
-        self.complaints.complain(format!("{peer}: {what}"));
+    /// Warns of what is wrong with a connection.
+    pub(crate) fn warn(&self, kind: Kind, peer: &dyn Display, what: impl FnOnce() -> String) {
+        self.warnings.warn(kind, || format!("{peer}: {}", what()));
     }
 
     /// A connection is over: what came of it.
     pub(crate) fn end(&self, peer: &dyn Display, ended: Ended<ServerOutcome>) {
-        let ServerOutcome { end, dropped, .. } = ended.outcome;
+        let ServerOutcome { end, dropped, echoed, .. } = ended.outcome;
         let mut totals = self.totals();
         // Nobody is left to be told who reset the connection, or vanished. In a drain we may have cut it off before that.
         let vanished = matches!(end, End::Failed(_)) && totals.draining.is_none();
         let lost = if vanished { 0 } else { dropped + ended.unread + ended.destroyed };
         totals.closed += 1;
+        totals.echoed += echoed;
         totals.lost += lost;
         totals.aborted += u64::from(end == End::Aborted);
         totals.last = Some(ended);
         drop(totals);
         if lost > 0 {
-            self.complain(peer, &format!("{}, {} lost", words(end), units::bytes(lost)));
+            self.warn(Kind::Lost, peer, || format!("{}, {} lost", words(end), units::bytes(lost)));
         }
     }
 }
@@ -146,16 +166,14 @@ where
     }
 
     fn accept_failed(&self, error: &io::Error) {
-        let now = self.clock.now();
-        let mut totals = self.totals();
-        let is_quiet = totals.complained.is_none_or(|last| now.since(last) >= COMPLAINT_PAUSE);
-        if is_quiet {
-            totals.complained = Some(now);
-        }
-        drop(totals);
-        if is_quiet {
-            self.complaints.complain(format!("cannot accept: {}; trying again", plain(error)));
-        }
+        self.warnings.warn(Kind::AcceptFailed, || format!("cannot accept: {}; trying again", plain(error)));
+    }
+
+    fn refused(&self, peer: &Peer) {
+        self.totals().refused += 1;
+        self.warn(Kind::Refused, peer, || {
+            "refused: its source has as many connections as allowed".to_owned()
+        });
     }
 }
 

@@ -40,7 +40,7 @@ where
     let driver = Driver::new(SystemClock::new()).map_err(|error| Problem::system("cannot wait", &error))?;
     let control = driver.control();
     let stopped = Arc::clone(echo);
-    signals::watch(move |count| {
+    signals::watch_stops(move |count| {
         if count == 1 {
             stopped.draining(drain);
             control.stop();

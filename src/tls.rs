@@ -14,7 +14,7 @@ use clap::Args;
 use roundtrip_core::echo::{ClientOutcome, EchoServer, Verdict};
 use roundtrip_core::hub::ConnectionId;
 use roundtrip_core::{Machine, Observe, Tap, Time};
-use roundtrip_std::{Caller, Clients, Control, Ended, Endpoint, Service};
+use roundtrip_std::{Caller, Clients, Control, Ended, Endpoint, Peer, Service};
 use roundtrip_tls::{
     Acceptor, BadConfig, Connector, Identity, LayerConfig, LayerFault, LayerOutcome, Layered, Name, Tls,
     TlsFault,
@@ -24,6 +24,7 @@ use crate::platform;
 use crate::problem::{Exit, Problem, plain};
 use crate::service::Echo;
 use crate::units;
+use crate::warnings::Kind;
 
 /// Bytes of a file of certificates: all authorities of the world take a quarter of it.
 const LARGEST: u64 = 1 << 20;
@@ -192,19 +193,25 @@ where
     fn ended(&self, caller: &Caller, ended: Ended<<Self::Machine as Machine>::Outcome>) {
         let (layer, mut ended) = split(ended);
         if let Some(fault) = &layer.fault {
-            self.echo.complain(&caller.peer, &words(fault));
+            self.echo.warn(Kind::Tls, &caller.peer, || words(fault));
         }
-        if layer.refuses() {
-            (ended.unread, ended.destroyed) = (0, 0);
-        } else {
+        if layer.opened {
             // As they came, encrypted: what they were is not known.
             ended.unread += layer.unread;
+        } else {
+            // Bytes of a handshake are no data, however it ended, and what a client sends before it learns that it is
+            // refused (RFC 8446 section 4.4.2) was never accepted.
+            (ended.unread, ended.destroyed) = (0, 0);
         }
         self.echo.ended(caller, ended);
     }
 
     fn accept_failed(&self, error: &io::Error) {
         self.echo.accept_failed(error);
+    }
+
+    fn refused(&self, peer: &Peer) {
+        self.echo.refused(peer);
     }
 }
 
@@ -276,12 +283,6 @@ impl TlsEnded {
     /// What was wrong, in words.
     pub(crate) fn words(&self) -> Option<String> {
         self.fault.as_ref().map(words)
-    }
-
-    /// Whether a server let nobody in. What such a client sent before it learned of that (RFC 8446 section 4.4.2) nobody
-    /// promised to echo.
-    const fn refuses(&self) -> bool {
-        !self.opened && matches!(self.fault, Some(LayerFault::Codec(_)))
     }
 
     /// Whether a client that got so much was refused. One whose certificate is not wanted learns of it when it has begun

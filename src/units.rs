@@ -140,6 +140,12 @@ pub(crate) fn parse_max_rate(text: &str) -> Result<MaxRate, String> {
     u32::try_from(rate).map(|rate| MaxRate(Some(rate))).map_err(|_| "use at most 1G".to_owned())
 }
 
+/// Leading bits of an IPv6 address: 1 to 128.
+pub(crate) fn parse_prefix(text: &str) -> Result<u8, String> {
+    let bits = text.strip_prefix('/').unwrap_or(text).parse().ok().filter(|bits| (1..=128).contains(bits));
+    bits.ok_or_else(|| "not a prefix length\nwrite 1 to 128, as in 64".to_owned())
+}
+
 /// A number of threads, at least 1.
 pub(crate) fn parse_threads(text: &str) -> Result<NonZeroUsize, String> {
     let threads = usize::try_from(parse_count(text)?).ok().filter(|threads| *threads <= MAX_THREADS);

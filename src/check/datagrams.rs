@@ -33,7 +33,7 @@ pub(super) fn run(args: &CheckArgs, name: &str, endpoint: &Endpoint) -> Result<E
         datagrams::refuse(option, is_given, why)?;
     }
     let driver = Driver::new(&args.driver)?;
-    let connections = driver::connections("--connections", Some(args.connections), 2)?;
+    let connections = driver::connections("--connections", Some(args.connections), 2, 6)?;
     let seed = args.seed.unwrap_or_else(cli::random_seed);
     let config = Arc::new(config(args, endpoint)?);
     let stop = Stop::on_signals(Signals::Abort)?;

@@ -60,11 +60,12 @@ was over before the end mark or the count that was asked for, 4 cannot bind, 5 i
 
 pub(crate) fn run(args: &ListenArgs) -> Result<Exit, Problem> {
     let endpoint = messages::endpoint(&args.endpoint)?;
-    let options = BindOptions { family: args.family.family(), socket_buffer: args.socket_buffer };
+    let options =
+        BindOptions { family: args.family.family(), socket_buffer: args.socket_buffer, keepalive: None };
     let inlet = messages::open_to_listen(&args.endpoint, &endpoint, &options)?;
     let control = inlet.control();
     let stopped = Arc::new(AtomicBool::new(false));
-    signals::watch({
+    signals::watch_stops({
         let control = control.clone();
         move |_count| control.stop()
     })?;

@@ -27,12 +27,14 @@ use crate::{cli, driver, json, out};
 
 /// Descriptors of a socket and its driver's wake-up.
 const DESCRIPTORS: u64 = 2;
+/// And what threads wait on.
+const OTHER_DESCRIPTORS: u64 = 6;
 
 pub(super) fn run(args: &LoadArgs, name: &str, endpoint: &Endpoint) -> Result<Exit, Problem> {
     datagrams::refuse_groups(name, endpoint)?;
     datagrams::refuse("--half-close", args.half_close.is_some(), "they have no end")?;
     let driver = Driver::new(&args.driver)?;
-    driver::connections("--connections", Some(args.connections), DESCRIPTORS)?;
+    driver::connections("--connections", Some(args.connections), DESCRIPTORS, OTHER_DESCRIPTORS)?;
     let plan = Plan::new(args)?;
     let config = config(args, endpoint)?;
     let seed = args.seed.unwrap_or_else(cli::random_seed);

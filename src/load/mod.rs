@@ -61,7 +61,8 @@ pub(crate) fn run(args: &LoadArgs) -> Result<Exit, Problem> {
     let half_close = cli::half_close(args.half_close, endpoint)?;
     let driver = Driver::over(&args.driver, endpoint.map(cli::endpoint).transpose()?.as_ref())?;
     let each = loopback::descriptors_each(endpoint, driver);
-    driver::connections("--connections", Some(args.connections), each)?;
+    let of_threads = loopback::descriptors_of_threads(endpoint, driver);
+    driver::connections("--connections", Some(args.connections), each, of_threads)?;
     let load = Load {
         args,
         driver,

@@ -8,8 +8,10 @@ use std::thread;
 
 use roundtrip_std::{Listener, NetError, Stream};
 use sd_notify::NotifyState;
-use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1};
 use signal_hook::iterator::Signals;
+
+use crate::signals::Signal;
 
 /// What can be listened on.
 pub(crate) const ENDPOINTS: &str = "HOST:PORT or unix:PATH";
@@ -22,20 +24,46 @@ pub(crate) const NO_MORE: &str = "check the limits that `ulimit -a` shows";
 /// What to do about a port that may not be bound.
 pub(crate) const PORT_DENIED: &str = "ports below 1024 are reserved: choose one from 1024 on";
 
-/// Calls `on_signal` for each SIGINT or SIGTERM, with how many there were, on a thread of its own.
-pub(crate) fn watch_signals(mut on_signal: impl FnMut(usize) + Send + 'static) -> io::Result<()> {
-    let mut signals = Signals::new([SIGINT, SIGTERM])?;
+/// Calls `on_signal` for each signal that arrives, on a thread of its own.
+pub(crate) fn watch_signals(mut on_signal: impl FnMut(Signal) + Send + 'static) -> io::Result<()> {
+    let mut signals = Signals::new([SIGINT, SIGTERM, SIGQUIT, SIGUSR1])?;
+    // nohup(1) has it ignored, and so it stays.
+    if !ignores_hang_up() {
+        signals.add_signal(SIGHUP)?;
+    }
+    // Once the terminal is closed, it cannot be opened any more.
+    let hang_up = if File::open("/dev/tty").is_ok() { Signal::Stop } else { Signal::Reload };
     thread::Builder::new().name("signals".into()).spawn(move || {
-        for (index, _signal) in signals.forever().enumerate() {
-            on_signal(index + 1);
+        for signal in signals.forever() {
+            on_signal(match signal {
+                SIGHUP => hang_up,
+                SIGUSR1 => Signal::Report,
+                _ => Signal::Stop,
+            });
         }
     })?;
     Ok(())
 }
 
+/// Whether this process was started with SIGHUP ignored: `SigIgn` of `proc_pid_status(5)`. Not known on systems without it.
+fn ignores_hang_up() -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let ignored = ignored.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+    ignored.is_some_and(|mask| mask >> (SIGHUP - 1) & 1 == 1)
+}
+
 /// How many descriptors this process may have; none if the system sets no limit.
 pub(crate) fn descriptors() -> Option<u64> {
     rustix::process::getrlimit(rustix::process::Resource::Nofile).current
+}
+
+/// How many descriptors this process has open.
+pub(crate) fn open_descriptors() -> u64 {
+    // Linux, and the BSDs where it is mounted. Elsewhere: the standard streams, and some that were inherited.
+    let listed = ["/proc/self/fd", "/dev/fd"].into_iter().find_map(|folder| std::fs::read_dir(folder).ok());
+    // One of them reads the folder.
+    listed.map_or(8, |entries| (entries.count() as u64).saturating_sub(1))
 }
 
 /// Whoever creates the file is the only one to read it.

@@ -6,6 +6,8 @@ use std::os::windows::io::AsHandle;
 
 use roundtrip_std::{BindOptions, Endpoint, Listener, NetError, Stream, bind};
 
+use crate::signals::Signal;
+
 /// What can be listened on.
 pub(crate) const ENDPOINTS: &str = "HOST:PORT or pipe:NAME";
 /// Where messages can go.
@@ -18,20 +20,19 @@ pub(crate) const NO_MORE: &str = "end other programs, or ask for fewer connectio
 pub(crate) const PORT_DENIED: &str =
     "another program has it for itself, or Windows has: choose another port, or 0 for a free one";
 
-/// Calls `on_signal` for each Ctrl-C, Ctrl-Break, and closing of the console, with how many there were, on a thread of its
-/// own.
-pub(crate) fn watch_signals(mut on_signal: impl FnMut(usize) + Send + 'static) -> io::Result<()> {
-    let mut count = 0;
-    let heard = ctrlc::set_handler(move || {
-        count += 1;
-        on_signal(count);
-    });
-    heard.map_err(io::Error::other)
+/// Calls `on_signal` for each Ctrl-C, Ctrl-Break, and closing of the console, on a thread of its own.
+pub(crate) fn watch_signals(mut on_signal: impl FnMut(Signal) + Send + 'static) -> io::Result<()> {
+    ctrlc::set_handler(move || on_signal(Signal::Stop)).map_err(io::Error::other)
 }
 
 /// There is no limit to handles but memory.
 pub(crate) const fn descriptors() -> Option<u64> {
     None
+}
+
+/// Nothing is bounded by it.
+pub(crate) const fn open_descriptors() -> u64 {
+    0
 }
 
 /// A file has the access rules of its folder.

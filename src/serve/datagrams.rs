@@ -60,7 +60,8 @@ impl Sockets {
             config = config.rate(rate.0);
         }
         let config = Arc::new(config.drain(args.drain.max(Duration::from_nanos(1))).build()?);
-        let options = BindOptions { family: args.family(), socket_buffer: args.socket_buffer };
+        let options =
+            BindOptions { family: args.family(), socket_buffer: args.socket_buffer, keepalive: None };
         let mut sockets = Vec::new();
         for (name, endpoint) in named {
             datagrams::refuse_groups(name, endpoint)?;
@@ -188,6 +189,7 @@ fn refuse_options(args: &ServeArgs, has_streams: bool) -> Result<(), Problem> {
     for (option, is_given) in [
         ("--max-conns", args.max_conns.is_some()),
         ("--max-per-source", args.max_per_source.is_some()),
+        ("--keepalive", args.keepalive.is_some()),
         ("--idle", args.idle.is_some()),
         ("--half-close-idle", args.half_close_idle.is_some()),
         ("--max-age", args.max_age.is_some()),

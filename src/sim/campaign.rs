@@ -33,7 +33,7 @@ impl Task for Run<'_> {
         };
         let progress = Arc::new(Progress::default());
         let cancel = Arc::clone(&progress);
-        signals::watch(move |_nth| cancel.cancel.store(true, Ordering::Relaxed))?;
+        signals::watch_stops(move |_nth| cancel.cancel.store(true, Ordering::Relaxed))?;
         let clock = SystemClock::new();
         let report =
             watched(&progress, &args.seeds, args.shard, || campaign::run(scenario, &campaign, &progress));

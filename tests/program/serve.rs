@@ -3,11 +3,12 @@
 
 use std::io::{BufRead, ErrorKind, Read, Write};
 use std::net::TcpStream;
+use std::process::{Command, Stdio};
 use std::thread;
 use std::time::Duration;
 
 use crate::common::{
-    Server, Signal, after, bounded, noise, ping, poll, reset, round_trip, with_every_driver,
+    ROUNDTRIP, Server, Signal, after, bounded, have, noise, ping, poll, reset, round_trip, with_every_driver,
 };
 use rustix::process::Pid;
 #[cfg(target_os = "linux")]
@@ -29,6 +30,106 @@ with_every_driver! {
     a_drain_ends_at_its_deadline_and_counts_what_is_lost
     an_idle_client_is_closed_and_a_busy_one_is_not
     a_standard_error_that_nobody_reads_holds_up_neither_clients_nor_signals
+    #[cfg(target_os = "linux")] a_client_whose_host_vanished_lost_nothing
+    refused_connections_are_logged_and_counted
+    a_closed_terminal_drains
+}
+
+#[test]
+fn signals_that_are_no_stop_are_answered_and_the_server_goes_on() {
+    if !have(&["setsid"]) {
+        return;
+    }
+    let mut command = Command::new("setsid");
+    let mut server = Server::of(command.arg(ROUNDTRIP).args(["serve", "127.0.0.1:0"]));
+    let mut client = server.connect();
+    ping(&mut client).unwrap();
+    server.running.signal(Signal::USR1);
+    let counters = server.running.error_line();
+    assert!(counters.starts_with("counters: 1 open, 0 closed, 0 refused"), "{counters}");
+    server.running.signal(Signal::HUP);
+    assert_eq!(server.running.error_line(), "SIGHUP: nothing to reload");
+    ping(&mut client).unwrap();
+    drop(client);
+    server.running.signal(Signal::QUIT);
+    let finished = server.running.wait();
+    assert_eq!(finished.code, Some(0), "{finished:?}");
+}
+
+#[test]
+fn nohup_keeps_its_meaning() {
+    let mut server = Server::of(&mut after("trap '' HUP;", &["serve", "127.0.0.1:0"], ""));
+    server.running.signal(Signal::HUP);
+    server.running.signal(Signal::USR1);
+    assert!(server.running.error_line().starts_with("counters: "), "the other signal was ignored");
+    assert_eq!(server.stop().code, Some(0));
+}
+
+/// The terminal is closed while a client is sending.
+fn a_closed_terminal_drains(driver: &str) {
+    if !have(&["script"]) {
+        return;
+    }
+    let mut command = Command::new("script");
+    let serve = format!("stty -opost; exec {ROUNDTRIP} serve 127.0.0.1:0 --driver {driver} 2>/dev/null");
+    // Its own standard input must not end.
+    command.args(["--quiet", "--flush", "--return", "--command", &serve, "/dev/null"]).stdin(Stdio::piped());
+    let mut server = Server::of(&mut command);
+    let mut client = server.connect();
+    ping(&mut client).unwrap();
+    server.running.kill();
+    let bytes = noise(100_000);
+    assert!(round_trip(client, &bytes).unwrap() == bytes);
+}
+
+/// It got its whole echo and acknowledged it; our FIN is answered with RST.
+#[cfg(target_os = "linux")]
+fn a_client_whose_host_vanished_lost_nothing(driver: &str) {
+    use crate::common::{Running, namespace::Namespace};
+    if !have(&["socat"]) {
+        return;
+    }
+    let hosts = "127.0.0.1 localhost\n";
+    let Some(here) = Namespace::new(&format!("vanish-{driver}"), hosts) else { return };
+    let Some(there) = Namespace::new(&format!("vanished-{driver}"), hosts) else { return };
+    here.wire_to(&there);
+    let serve = ["serve", "192.0.2.1:0", "--driver", driver, "--drain", "1s"];
+    let mut server = Running::start(here.command(ROUNDTRIP).args(serve));
+    let address = server.line().replace("listening tcp ", "TCP:");
+    let (mut client, mut stdin) = Running::start_to_feed(there.command("socat").args(["-", &address]));
+    stdin.write_all(b"hello\n").unwrap();
+    assert_eq!(client.line(), "hello");
+    let port = address.rsplit(':').next().unwrap().to_owned();
+    poll("the echo is acknowledged", || {
+        let output = here.command("ss").args(["-tnH", "sport", "=", &format!(":{port}")]).output().unwrap();
+        let table = String::from_utf8(output.stdout).unwrap();
+        table.lines().any(|line| line.split_whitespace().nth(2) == Some("0")).then_some(())
+    });
+    assert!(here.command("ip").args(["link", "delete", "wire"]).status().unwrap().success());
+    client.kill();
+    drop(there);
+    // Another host has its address: it answers our FIN with RST.
+    let Some(other) = Namespace::new(&format!("after-{driver}"), hosts) else { return };
+    here.wire_to(&other);
+    server.signal(Signal::TERM);
+    let finished = server.wait();
+    assert!(finished.code == Some(0) && finished.stderr.contains(": 1 closed, 0 bytes lost"), "{finished:?}");
+}
+
+fn refused_connections_are_logged_and_counted(driver: &str) {
+    let server = Server::start(&["--driver", driver, "--max-per-source", "1"]);
+    let mut first = server.connect();
+    ping(&mut first).unwrap();
+    for _ in 0..50 {
+        assert!(is_refused(server.connect()));
+    }
+    drop(first);
+    let finished = server.stop();
+    assert_eq!(finished.code, Some(0), "{finished:?}");
+    let lines = finished.stderr.matches(": refused: ").count();
+    assert!((1..10).contains(&lines), "{}", finished.stderr);
+    let total = format!("{} more refused connections", 50 - lines);
+    assert!(lines > 1 || finished.stderr.contains(&total), "{}", finished.stderr);
 }
 
 /// Whether this client was turned away: its connection ends before a byte comes back.
@@ -293,8 +394,7 @@ fn a_standard_error_that_nobody_reads_holds_up_neither_clients_nor_signals(drive
     rustix::io::ioctl_fionbio(&stalled, false).unwrap();
     // Each of the first three clients is evicted, and complained about.
     let args = ["serve", "127.0.0.1:0", "--driver", driver, "--idle", "200ms", "--max-conns", "3"];
-    let mut child =
-        crate::common::roundtrip(args).stdout(std::process::Stdio::piped()).stderr(stalled).spawn().unwrap();
+    let mut child = crate::common::roundtrip(args).stdout(Stdio::piped()).stderr(stalled).spawn().unwrap();
     let mut line = String::new();
     std::io::BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
     let address = line.trim().strip_prefix("listening tcp ").unwrap().parse().unwrap();

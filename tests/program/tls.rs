@@ -68,6 +68,8 @@ with_every_driver! {
     a_record_that_is_not_whole_when_a_stop_is_over_is_told_as_lost
     openssl_is_a_client
     openssl_is_refused_for_a_reason
+    failed_handshakes_are_counted_and_do_not_fill_the_log
+    bytes_of_a_handshake_that_is_cut_are_not_lost
 }
 
 fn every_byte_comes_back_over_tls(driver: &str) {
@@ -286,20 +288,65 @@ fn openssl_is_refused_for_a_reason(driver: &str) {
     }
     let (ours, theirs) = (Authority::new(), Authority::new());
     let (ca, client_ca) = (file(&ours.pem), file(&theirs.pem));
-    let server = serve(driver, &ours.server(), &["--tls-client-ca", &client_ca]);
-    let told = |options: &[&str]| run(s_client(server.address, options).stdin(Stdio::null()));
-
-    let wrong = told(&["-CAfile", &client_ca]);
-    assert!(wrong.stderr.contains("unable to get local issuer certificate"), "{}", wrong.stderr);
-    // It learns that it was refused from an alert, which nothing destroyed.
-    let without = told(&["-CAfile", &ca, "-ign_eof"]);
-    assert!(without.stderr.contains("alert certificate required"), "{}", without.stderr);
     let Files { cert, key } = Files::of(&theirs.client());
-    let with = told(&["-CAfile", &ca, "-cert", &cert, "-key", &key]);
-    assert_eq!(with.code, Some(0), "{}", with.stderr);
-    let served = server.stop();
-    for reason in ["TLS: the peer refused: unknown_ca", "TLS: the peer showed no certificate"] {
+    // It learns that it was refused from an alert, which nothing destroyed.
+    for (options, told, reason) in [
+        (
+            &["-CAfile", &client_ca][..],
+            "unable to get local issuer certificate",
+            "the peer refused: unknown_ca",
+        ),
+        (&["-CAfile", &ca, "-ign_eof"], "alert certificate required", "the peer showed no certificate"),
+        (&["-CAfile", &ca, "-cert", &cert, "-key", &key], "", ""),
+    ] {
+        // A server each: of several such lines in five seconds it prints one.
+        let server = serve(driver, &ours.server(), &["--tls-client-ca", &client_ca]);
+        let client = run(s_client(server.address, options).stdin(Stdio::null()));
+        assert!(client.stderr.contains(told), "{}", client.stderr);
+        assert!(client.code == Some(0) || !told.is_empty(), "{}", client.stderr);
+        let served = server.stop();
         assert!(served.stderr.contains(reason), "{}", served.stderr);
+    }
+}
+
+/// How many of `what` were counted in lines about single ones, and in the counts of those that were left out.
+fn counted(stderr: &str, what: &str, plural: &str) -> (usize, usize) {
+    let lines: Vec<_> = stderr.lines().filter(|line| line.contains(what)).collect();
+    let number = |text: &str| text.replace(',', "").parse::<usize>().unwrap();
+    let left_out = lines.iter().filter_map(|line| line.split_once(" (")?.1.split_once(" more since"));
+    let at_end =
+        stderr.lines().filter_map(|line| line.split_once(" more ").filter(|(_, rest)| *rest == plural));
+    let more: usize = left_out.chain(at_end).map(|(count, _)| number(count)).sum();
+    (lines.len(), lines.len() + more)
+}
+
+fn failed_handshakes_are_counted_and_do_not_fill_the_log(driver: &str) {
+    let server = serve(driver, &Authority::new().server(), &[]);
+    for _ in 0..200 {
+        let mut stream = connect(server.address);
+        stream.write_all(b"GET / HTTP/1.1\r\n\r\n").unwrap();
+        let _ = stream.read_to_end(&mut Vec::new());
+    }
+    let served = server.stop();
+    assert_eq!(served.code, Some(0), "{}", served.stderr);
+    let (lines, all) = counted(&served.stderr, "TLS: ", "connections with TLS errors");
+    assert!(lines < 20 && all == 200, "{}", served.stderr);
+}
+
+fn bytes_of_a_handshake_that_is_cut_are_not_lost(driver: &str) {
+    let authority = Authority::new();
+    for options in [&["--idle", "100ms"][..], &["--max-age", "100ms"], &[]] {
+        let server = serve(driver, &authority.server(), options);
+        let mut stream = connect(server.address);
+        // The beginning of a ClientHello.
+        stream.write_all(&[22, 3, 1, 2, 0, 1, 0]).unwrap();
+        if options.is_empty() {
+            drop(stream);
+        } else {
+            let _ = stream.read_to_end(&mut Vec::new());
+        }
+        let served = server.stop();
+        assert!(served.code == Some(0) && served.stderr.contains(" 0 bytes lost"), "{options:?}: {served:?}");
     }
 }
 
