@@ -178,7 +178,7 @@ impl ServerSays {
 }
 
 fn describe(session: &ServerOutcome) -> String {
-    let ServerOutcome { end, received, echoed, dropped } = *session;
+    let ServerOutcome { end, received, echoed, dropped, .. } = *session;
     format!("server {} received {received} echoed {echoed} dropped {dropped}", EndName(end))
 }
 

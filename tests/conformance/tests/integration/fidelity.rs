@@ -5,6 +5,8 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
+#[cfg(windows)]
+use crate::backends::pipes;
 #[cfg(unix)]
 use crate::backends::reactor;
 use crate::backends::simulated::Simulated;
@@ -149,9 +151,7 @@ fn pipes_of_messages_do_not_show() {
             return Ok(());
         }
         ran.fetch_add(1, Ordering::Relaxed);
-        check(&backends::pipes::Pipes { session: shipped }, script)
-            .map(drop)
-            .map_err(|failure| failure.to_string())
+        check(&pipes::Pipes { session: shipped }, script).map(drop).map_err(|failure| failure.to_string())
     });
     assert!(ran.into_inner() > 20);
 }
