@@ -32,6 +32,8 @@ pub(crate) struct Totals {
     refused: u64,
     /// Bytes echoed on connections that are closed.
     echoed: u64,
+    /// Bytes that clients sent after a drain had cut them off.
+    refused_bytes: u64,
     /// Bytes that a client saw acknowledged, and that were not echoed although it was still there.
     lost: u64,
     aborted: u64,
@@ -93,7 +95,11 @@ impl<W> Echo<W> {
             let took = self.clock.now().since(since).as_secs_f64();
             let closed = units::grouped(totals.closed - totals.closed_before);
             let lost = units::bytes(totals.lost);
-            self.warnings.inform(format!("drained in {took:.2}s: {closed} closed, {lost} lost"));
+            let refused = match totals.refused_bytes {
+                0 => String::new(),
+                bytes => format!(", {} refused", units::bytes(bytes)),
+            };
+            self.warnings.inform(format!("drained in {took:.2}s: {closed} closed, {lost} lost{refused}"));
         }
         drop(totals);
         self.warnings.finish();
@@ -128,19 +134,25 @@ impl<W> Echo<W> {
 
     /// A connection is over: what came of it.
     pub(crate) fn end(&self, peer: &dyn Display, ended: Ended<ServerOutcome>) {
-        let ServerOutcome { end, dropped, echoed, .. } = ended.outcome;
+        let ServerOutcome { end, dropped, refused: discarded, echoed, .. } = ended.outcome;
+        let (unread, refused) = ended.unaccounted(discarded);
         let mut totals = self.totals();
         // Nobody is left to be told who reset the connection, or vanished. In a drain we may have cut it off before that.
         let vanished = matches!(end, End::Failed(_)) && totals.draining.is_none();
-        let lost = if vanished { 0 } else { dropped + ended.unread + ended.destroyed };
+        let lost = if vanished { 0 } else { dropped - discarded + unread + ended.destroyed };
         totals.closed += 1;
         totals.echoed += echoed;
         totals.lost += lost;
+        totals.refused_bytes += refused;
         totals.aborted += u64::from(end == End::Aborted);
         totals.last = Some(ended);
         drop(totals);
         if lost > 0 {
             self.warn(Kind::Lost, peer, || format!("{}, {} lost", words(end), units::bytes(lost)));
+        }
+        if refused > 0 {
+            let line = || format!("cut off while it was sending, {} refused", units::bytes(refused));
+            self.warn(Kind::CutOff, peer, line);
         }
     }
 }

@@ -197,7 +197,8 @@ where
         }
         if layer.opened {
             // As they came, encrypted: what they were is not known.
-            ended.unread += layer.unread;
+            ended.outcome.dropped += layer.unread - layer.refused;
+            ended.unread += layer.refused;
         } else {
             // Bytes of a handshake are no data, however it ended, and what a client sends before it learns that it is
             // refused (RFC 8446 section 4.4.2) was never accepted.
@@ -271,12 +272,16 @@ pub(crate) struct TlsEnded {
     fault: Option<LayerFault<TlsFault>>,
     opened: bool,
     unread: u64,
+    refused: u64,
 }
 
 fn split<O>(ended: Ended<LayerOutcome<TlsFault, O>>) -> (TlsEnded, Ended<O>) {
-    let Ended { outcome, written, unread: left, destroyed, failure } = ended;
-    let LayerOutcome { fault, opened, unread, inner } = outcome;
-    (TlsEnded { fault, opened, unread }, Ended { outcome: inner, written, unread: left, destroyed, failure })
+    let Ended { outcome, written, unread: left, unread_at_cut, destroyed, failure } = ended;
+    let LayerOutcome { fault, opened, unread, refused, inner } = outcome;
+    (
+        TlsEnded { fault, opened, unread, refused },
+        Ended { outcome: inner, written, unread: left, unread_at_cut, destroyed, failure },
+    )
 }
 
 impl TlsEnded {

@@ -188,6 +188,15 @@ pub trait Machine {
 
     /// What to do next. Deadlines that have passed by `now` take effect here.
     fn poll(&mut self, now: Time) -> Action<Self::Event, Self::Outcome>;
+
+    /// Whether everything that is read from now on is dropped: the conversation was cut, and reading goes on only so that a
+    /// reset does not destroy what was written (RFC 2525 section 2.17). Once true, it stays so.
+    ///
+    /// Drivers note what was readable at that moment: the peer sent it before the cut, and it is lost. What arrives later is
+    /// refused.
+    fn discards_input(&self) -> bool {
+        false
+    }
 }
 
 impl<M: Machine + ?Sized> Machine for &mut M {
@@ -202,6 +211,10 @@ impl<M: Machine + ?Sized> Machine for &mut M {
     fn poll(&mut self, now: Time) -> Action<Self::Event, Self::Outcome> {
         (**self).poll(now)
     }
+
+    fn discards_input(&self) -> bool {
+        (**self).discards_input()
+    }
 }
 
 impl<M: Machine + ?Sized> Machine for Box<M> {
@@ -215,5 +228,9 @@ impl<M: Machine + ?Sized> Machine for Box<M> {
 
     fn poll(&mut self, now: Time) -> Action<Self::Event, Self::Outcome> {
         (**self).poll(now)
+    }
+
+    fn discards_input(&self) -> bool {
+        (**self).discards_input()
     }
 }

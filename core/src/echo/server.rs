@@ -45,6 +45,7 @@ pub struct EchoServer {
     credit: usize,
     received: u64,
     echoed: u64,
+    refused: u64,
     born: Time,
     /// When a byte last moved, either way. The peer's end counts as one (a FIN takes a sequence number, RFC 9293
     /// section 3.4): a server that was suspended past its idle limit must not time out a peer that finished.
@@ -153,6 +154,9 @@ pub struct ServerOutcome {
     pub echoed: u64,
     /// Bytes received and not echoed: `received - echoed`.
     pub dropped: u64,
+    /// Of `dropped`, bytes received after a stop's drain had cut the conversation. The peer may have sent some of them before:
+    /// [`Machine::discards_input`].
+    pub refused: u64,
 }
 
 /// One list for the code, its documentation and its tests.
@@ -212,6 +216,7 @@ impl EchoServer {
             credit: 0,
             received: 0,
             echoed: 0,
+            refused: 0,
             born: now,
             moved: now,
             progress: now,
@@ -343,6 +348,8 @@ impl EchoServer {
         self.moved = now;
         if self.recv == Recv::Open {
             self.queue.push(bytes, self.config.max_chunks);
+        } else {
+            self.refused += delivered as u64;
         }
         Ok(())
     }
@@ -396,10 +403,8 @@ impl EchoServer {
             End::Clean | End::Stopped | End::TimedOut(_) | End::Aborted | End::Failed(_) => Teardown::Reset,
         };
         let dropped = self.received - self.echoed;
-        Action::Close {
-            how,
-            outcome: ServerOutcome { end, received: self.received, echoed: self.echoed, dropped },
-        }
+        let Self { received, echoed, refused, .. } = *self;
+        Action::Close { how, outcome: ServerOutcome { end, received, echoed, dropped, refused } }
     }
 }
 
@@ -457,5 +462,9 @@ impl Machine for EchoServer {
             Recv::Eof => 0,
         };
         Action::Wait(Wait { read: self.credit, commands: 0, deadline })
+    }
+
+    fn discards_input(&self) -> bool {
+        self.recv == Recv::Discard
     }
 }

@@ -111,6 +111,8 @@ pub struct LayerOutcome<F, O> {
     /// Bytes that came before the peer's end and that the machine was not told of: what was not whole, what it had no
     /// credit for, what came when it was done.
     pub unread: u64,
+    /// Of `unread`, at most so many came after the machine in it [began to discard](Machine::discards_input).
+    pub refused: u64,
     /// What came of the machine in it.
     pub inner: O,
 }
@@ -145,6 +147,8 @@ pub struct Layered<C: Codec, M: Machine> {
     fault: Option<LayerFault<C::Fault>>,
     opened: bool,
     unread: u64,
+    /// Bytes that came after the machine began to discard.
+    after_cut: u64,
     /// Aborted, or the transport failed.
     over: bool,
     /// The machine closed: since when the layer has its last words.
@@ -181,6 +185,7 @@ impl<C: Codec, M: Machine> Layered<C, M> {
             fault: None,
             opened: false,
             unread: 0,
+            after_cut: 0,
             over: false,
             closing: None,
             ended: None,
@@ -370,6 +375,11 @@ impl<C: Codec, M: Machine> Machine for Layered<C, M> {
             return Ok(());
         }
         self.ledger.enter(&input)?;
+        if let Input::Data(bytes) = &input
+            && self.discards_input()
+        {
+            self.after_cut += bytes.len() as u64;
+        }
         match input {
             Input::Data(bytes) if !self.is_deaf() => self.received.extend_from_slice(&bytes),
             Input::Data(bytes) if !self.peer_finished => self.unread += bytes.len() as u64,
@@ -431,7 +441,8 @@ impl<C: Codec, M: Machine> Machine for Layered<C, M> {
         }
         if let (Some(how), Some((_, _, inner))) = (self.ended, &self.closing) {
             let (fault, inner) = (self.fault.clone(), inner.clone());
-            let outcome = LayerOutcome { fault, opened: self.opened, unread: self.unread, inner };
+            let refused = self.unread.min(self.after_cut);
+            let outcome = LayerOutcome { fault, opened: self.opened, unread: self.unread, refused, inner };
             return Action::Close { how, outcome };
         }
         let wanted = if self.closing.is_some() {
@@ -443,5 +454,9 @@ impl<C: Codec, M: Machine> Machine for Layered<C, M> {
         let read = if wanted { self.inbox() - self.received.len() } else { 0 };
         let commands = if self.closing.is_some() { 0 } else { self.inner.command_credit() };
         Action::Wait(self.ledger.wait(read, commands, self.deadline()))
+    }
+
+    fn discards_input(&self) -> bool {
+        self.inner.machine().discards_input()
     }
 }

@@ -68,4 +68,8 @@ impl<M: Machine, O: Observe<M>> Machine for Tap<M, O> {
         self.observer.action(now, &action);
         action
     }
+
+    fn discards_input(&self) -> bool {
+        self.machine.discards_input()
+    }
 }

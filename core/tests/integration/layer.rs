@@ -309,7 +309,7 @@ fn last_words_that_nobody_takes_do_not_last() {
     assert_eq!(patient.poll(at(6)), Action::ShutdownWrite);
     assert!(matches!(patient.poll(at(6)), Action::Close { how: Teardown::Graceful, .. }));
     let fault = Some(LayerFault::Unfinished);
-    let unfinished = LayerOutcome { fault, opened: true, unread: 0, inner: () };
+    let unfinished = LayerOutcome { fault, opened: true, unread: 0, refused: 0, inner: () };
     let mut aborted = layered.clone();
     aborted.handle(at(6), Input::Abort).unwrap();
     for mut layered in [layered, aborted] {

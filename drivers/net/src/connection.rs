@@ -41,6 +41,10 @@ pub struct Connection<M, S: AsRef<Guarded>> {
     /// The peer's end was seen.
     finished: bool,
     written: u64,
+    /// Bytes that the driver has read and not told.
+    held: usize,
+    /// What was readable when the machine began to discard.
+    unread_at_cut: Option<u64>,
     failure: Option<CallFailed>,
 }
 
@@ -56,6 +60,8 @@ impl<M: Machine, S: AsRef<Guarded>> Connection<M, S> {
             unfinished: false,
             finished: false,
             written: 0,
+            held: 0,
+            unread_at_cut: None,
             failure: None,
         }
     }
@@ -115,7 +121,10 @@ impl<M: Machine, S: AsRef<Guarded>> Connection<M, S> {
                 }
                 Step::ShutdownWrite => self.half_close(),
                 Step::Event(event) => events(event),
-                Step::Wait(_) => return None,
+                Step::Wait(_) => {
+                    self.note_cut();
+                    return None;
+                }
                 Step::Close { how, outcome } => return Some(self.close(how, outcome)),
             }
         }
@@ -141,12 +150,28 @@ impl<M: Machine, S: AsRef<Guarded>> Connection<M, S> {
                 Step::Write => {}
                 Step::ShutdownWrite => self.half_close(),
                 Step::Event(event) => events(event),
-                Step::Wait(_) => return None,
+                Step::Wait(_) => {
+                    self.note_cut();
+                    return None;
+                }
                 Step::Close { how, outcome } => return Some((how, outcome)),
             }
         }
         self.interrupt();
         None
+    }
+
+    /// The driver holds so many bytes that it read and has not told the machine.
+    pub const fn holds(&mut self, bytes: usize) {
+        self.held = bytes;
+    }
+
+    /// If the machine has begun to discard what it reads, notes what is readable now.
+    fn note_cut(&mut self) {
+        if self.unread_at_cut.is_none() && self.session.machine().discards_input() {
+            let unread = if self.finished { 0 } else { self.stream().unread() };
+            self.unread_at_cut = Some(unread + self.held as u64);
+        }
     }
 
     /// The transport took so many more of the pending bytes: what it took after the machine's end is counted, too.
@@ -240,6 +265,8 @@ impl<M: Machine, S: AsRef<Guarded>> Connection<M, S> {
     }
 
     fn half_close(&mut self) {
+        // The peer may answer our end at once with bytes that come after the cut.
+        self.note_cut();
         if let Err(error) = self.stream().half_close() {
             self.fail(Call::HalfClose, error);
         }
@@ -273,7 +300,14 @@ impl<M: Machine, S: AsRef<Guarded>> Connection<M, S> {
         } else {
             0
         };
-        Ended { outcome, written: self.written, unread, destroyed, failure: self.failure.take() }
+        Ended {
+            outcome,
+            written: self.written,
+            unread,
+            unread_at_cut: self.unread_at_cut,
+            destroyed,
+            failure: self.failure.take(),
+        }
     }
 }
 

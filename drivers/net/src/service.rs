@@ -78,11 +78,26 @@ pub struct Ended<O> {
     /// Bytes that were still readable when the connection was torn down: the peer sent them, its TCP got them
     /// acknowledged, and nobody read them.
     pub unread: u64,
+    /// Bytes that were readable when the machine [began to discard](Machine::discards_input) what it reads; none if it did not.
+    pub unread_at_cut: Option<u64>,
     /// Bytes that were written and not acknowledged when the connection was reset: at the most so many of
     /// `written` never arrived. 0 after an orderly close, which delivers them.
     pub destroyed: u64,
     /// What the operating system said, if the transport failed.
     pub failure: Option<CallFailed>,
+}
+
+impl<O> Ended<O> {
+    /// Bytes that the peer had sent and that nobody accounts for in the outcome, as lost and refused: those that it sent before
+    /// the conversation was cut, and after that. The machine says how many it `discarded` after the cut; what it dropped before
+    /// is not among them.
+    pub fn unaccounted(&self, discarded: u64) -> (u64, u64) {
+        let after = discarded + self.unread;
+        match self.unread_at_cut {
+            None => (after, 0),
+            Some(at_cut) => (after.min(at_cut), after.saturating_sub(at_cut)),
+        }
+    }
 }
 
 /// A call to the operating system failed, and with it the transport.
@@ -139,5 +154,27 @@ impl Call {
     /// What to make of an error of this call.
     pub fn failed(self) -> impl FnOnce(io::Error) -> CallFailed {
         move |error| CallFailed { call: self, error }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_sent_before_the_cut_is_lost_and_the_rest_refused() {
+        let ended = |unread, unread_at_cut| Ended {
+            outcome: (),
+            written: 0,
+            unread,
+            unread_at_cut,
+            destroyed: 0,
+            failure: None,
+        };
+        assert_eq!(ended(5, None).unaccounted(0), (5, 0));
+        assert_eq!(ended(5, Some(0)).unaccounted(7), (0, 12));
+        assert_eq!(ended(5, Some(9)).unaccounted(7), (9, 3));
+        // The peer reset what was there.
+        assert_eq!(ended(0, Some(9)).unaccounted(7), (7, 0));
     }
 }

@@ -315,7 +315,14 @@ impl<M: Machine> Session<M> {
         if !self.finished {
             unread += stream.handle.unread();
         }
-        Ended { outcome, written: self.written, unread, destroyed: 0, failure: self.failure.take() }
+        Ended {
+            outcome,
+            written: self.written,
+            unread,
+            unread_at_cut: None,
+            destroyed: 0,
+            failure: self.failure.take(),
+        }
     }
 
     /// A pipe that is full has no room for the mark until its reader makes some. Who does not is not waited for long, and not

@@ -248,7 +248,7 @@ fn fail<M: Machine>(
             Step::Event(event) => events(event),
             Step::Close { outcome, .. } => {
                 let failure = Some(Call::Wait.failed()(error));
-                return Ended { outcome, written: 0, unread: 0, destroyed: 0, failure };
+                return Ended { outcome, written: 0, unread: 0, unread_at_cut: None, destroyed: 0, failure };
             }
             // After a failure come events only, and then the close; `Driven` holds machines to it.
             Step::Write | Step::ShutdownWrite | Step::Wait(_) => {}

@@ -180,6 +180,7 @@ impl<M: Machine> Session<M> {
         }
         let mut turns = 0..TURNS;
         loop {
+            self.connection.holds(self.receive.surplus.len());
             self.closed = self.connection.advance_to_write(&mut events);
             if self.closed.is_some() {
                 return self.wind_up(uring);

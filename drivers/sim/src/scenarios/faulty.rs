@@ -121,7 +121,8 @@ impl Faulty {
     fn force(&mut self, end: End) {
         let (received, echoed) = (self.server.received(), self.server.echoed());
         let dropped = received - echoed;
-        self.forced = Some((Teardown::Graceful, ServerOutcome { end, received, echoed, dropped }));
+        self.forced =
+            Some((Teardown::Graceful, ServerOutcome { end, received, echoed, dropped, refused: 0 }));
     }
 
     fn wrote(&mut self, now: Time, n: usize) -> Result<(), Misuse> {
@@ -192,7 +193,8 @@ impl Machine for Faulty {
                 if planted(16) && self.ended && self.server.held() > 0 && self.short >= 2 =>
             {
                 let received = self.server.received();
-                let outcome = ServerOutcome { end: End::Clean, received, echoed: received, dropped: 0 };
+                let outcome =
+                    ServerOutcome { end: End::Clean, received, echoed: received, dropped: 0, refused: 0 };
                 self.forced = Some((Teardown::Graceful, outcome));
             }
             Input::Stop | Input::Abort | Input::Failed(_) | Input::Command(_) => {}

@@ -35,6 +35,7 @@ pub enum Expected {
         received: u64,
         echoed: u64,
         dropped: u64,
+        refused: u64,
     },
 }
 
@@ -55,6 +56,7 @@ pub struct Reference {
     credit: usize,
     received: u64,
     echoed: u64,
+    refused: u64,
     born: u64,
     last_byte: u64,
     /// When the session was told to stop.
@@ -75,6 +77,7 @@ impl Reference {
             credit: 0,
             received: 0,
             echoed: 0,
+            refused: 0,
             born: now,
             stop: None,
             last_byte: now,
@@ -126,6 +129,8 @@ impl Reference {
                 self.last_byte = now;
                 if matches!(self.state, State::Open | State::Draining { .. }) {
                     self.queue(bytes.len() as u64);
+                } else {
+                    self.refused += bytes.len() as u64;
                 }
             }
             Input::Eof if peer_ended => return Err(Misuse::SecondEof),
@@ -259,8 +264,8 @@ impl Reference {
 
     fn close(&self, end: End) -> Expected {
         let cut_short = matches!(end, End::Aborted | End::Failed(_)) || self.held() > 0;
-        let (received, echoed) = (self.received, self.echoed);
-        Expected::Close { reset: cut_short, end, received, echoed, dropped: received - echoed }
+        let Self { received, echoed, refused, .. } = *self;
+        Expected::Close { reset: cut_short, end, received, echoed, dropped: received - echoed, refused }
     }
 
     fn change(&mut self, cause: Cause, to: State) {

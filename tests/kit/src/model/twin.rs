@@ -94,11 +94,18 @@ impl<M: Subject> Twin<M> {
                 assert_eq!(wait.commands, 0);
                 assert_eq!(wait.deadline.map(Time::as_nanos), *deadline, "the deadline");
             }
-            (Action::Close { how, outcome }, Expected::Close { reset, end, received, echoed, dropped }) => {
+            (
+                Action::Close { how, outcome },
+                Expected::Close { reset, end, received, echoed, dropped, refused },
+            ) => {
                 assert_eq!(*how == Teardown::Reset, *reset, "the teardown of {outcome:?}");
                 assert_eq!(outcome.end, *end);
-                let counts = (outcome.received, outcome.echoed, outcome.dropped);
-                assert_eq!(counts, (*received, *echoed, *dropped), "received, echoed, dropped");
+                let counts = [outcome.received, outcome.echoed, outcome.dropped, outcome.refused];
+                assert_eq!(
+                    counts,
+                    [*received, *echoed, *dropped, *refused],
+                    "received, echoed, dropped, refused"
+                );
             }
             (action, expected) => panic!("{action:?} where {expected:?} was expected"),
         }
