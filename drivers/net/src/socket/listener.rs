@@ -21,8 +21,7 @@ pub struct Listener {
     #[cfg(unix)]
     packets: bool,
     #[cfg(unix)]
-    #[expect(dead_code, reason = "dropping it removes the file")]
-    file: Option<super::unix::SocketFile>,
+    file: Option<Box<super::socket_file::SocketFile>>,
 }
 
 impl Listener {
@@ -50,7 +49,7 @@ impl Listener {
 
     /// Removes that file once it is dropped.
     #[cfg(unix)]
-    pub(super) fn with_file(self, file: Option<super::unix::SocketFile>) -> Self {
+    pub(super) fn with_file(self, file: Option<Box<super::socket_file::SocketFile>>) -> Self {
         Self { file, ..self }
     }
 
@@ -76,6 +75,7 @@ impl Listener {
                 let seqpacket = self.packets;
                 super::unix::endpoint_of(
                     &address,
+                    self.file.as_deref(),
                     |path| Endpoint::Unix { path, mode: None, seqpacket },
                     |name| Endpoint::Abstract { name, seqpacket },
                 )
