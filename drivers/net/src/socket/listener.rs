@@ -175,11 +175,13 @@ impl AsFd for Listener {
 ///
 /// # Errors
 ///
-/// [`NetError`] at [`Stage::Passed`] if there are none, or if one of them is no listening stream socket.
+/// [`NetError`] at [`Stage::Passed`] if there are none, if there are fewer than `LISTEN_FDS` says, or if one of them is no
+/// listening stream socket.
 #[cfg(unix)]
 pub fn passed_listeners() -> Result<Vec<Listener>, NetError> {
     let fail =
         |words: String| NetError::at(Stage::Passed)(io::Error::new(io::ErrorKind::InvalidInput, words));
+    check_count().map_err(fail)?;
     let mut passed = listenfd::ListenFd::from_env();
     if passed.len() == 0 {
         return Err(fail("no socket was passed".to_owned()));
@@ -191,12 +193,45 @@ pub fn passed_listeners() -> Result<Vec<Listener>, NetError> {
         // Both check family and type; a connection that was passed is of the right ones as well.
         let socket = tcp.or_else(unix).map(Socket::from).filter(listens);
         let Some(socket) = socket else {
-            return Err(fail(format!("descriptor {} is no listening stream socket", FIRST_PASSED + index)));
+            return Err(fail(format!(
+                "descriptor {} is no listening stream socket",
+                usize::from(FIRST_PASSED) + index
+            )));
         };
         listeners.push(Listener::of(socket).map_err(NetError::at(Stage::Passed))?);
     }
     Ok(listeners)
 }
+
+/// All that are said to be passed are open: a count that is wrong is refused before memory is taken for it.
+#[cfg(unix)]
+fn check_count() -> Result<(), String> {
+    let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse::<i64>().ok());
+    let is_for_us = number("LISTEN_PID").is_none_or(|process| process == i64::from(std::process::id()));
+    let Some(count) = number("LISTEN_FDS").filter(|count| *count > 0 && is_for_us) else { return Ok(()) };
+    let first = number("LISTEN_FDS_FIRST_FD").unwrap_or(i64::from(FIRST_PASSED));
+    let last = first.saturating_add(count - 1);
+    if may_be_open(last) {
+        Ok(())
+    } else {
+        Err(format!("LISTEN_FDS={count}, and descriptor {last} is not open"))
+    }
+}
+
+/// Where the system does not list what is open, as far as the limit goes.
+#[cfg(unix)]
+fn may_be_open(descriptor: i64) -> bool {
+    let listed = std::path::Path::new("/proc/self/fd");
+    if listed.exists() {
+        return listed.join(descriptor.to_string()).symlink_metadata().is_ok();
+    }
+    let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
+    u64::try_from(descriptor).is_ok_and(|descriptor| descriptor < limit.unwrap_or(MOST_PASSED))
+}
+
+/// Descriptors that are looked at where there is neither a list nor a limit.
+#[cfg(unix)]
+const MOST_PASSED: u64 = 1 << 20;
 
 #[cfg(all(unix, not(target_vendor = "apple")))]
 fn listens(socket: &Socket) -> bool {
@@ -211,4 +246,4 @@ fn listens(socket: &Socket) -> bool {
 
 /// The first descriptor that is passed: `SD_LISTEN_FDS_START`.
 #[cfg(unix)]
-const FIRST_PASSED: usize = 3;
+const FIRST_PASSED: u8 = 3;
