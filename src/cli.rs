@@ -152,9 +152,12 @@ pub(crate) struct ServeArgs {
     pub(crate) drain: Duration,
     #[command(flatten)]
     pub(crate) tls: ServeTlsArgs,
-    /// Write all that passes through the sessions here, every byte of it, for `roundtrip replay`
+    /// Write all that passes through the sessions here, every byte of it, for `roundtrip replay`; -: standard output
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, conflicts_with = "transcript")]
     pub(crate) record: Option<String>,
+    /// End the record at this size, with a warning; the sessions go on
+    #[arg(long, value_name = "SIZE", default_value = "1GiB", value_parser = parse_count)]
+    pub(crate) record_limit: u64,
     #[command(flatten)]
     family: FamilyArgs,
 }

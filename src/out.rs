@@ -2,11 +2,20 @@
 
 use std::fmt::Display;
 use std::io::{self, ErrorKind, Write};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::thread;
 use std::time::Duration;
 
 use crate::problem::{Exit, Problem, plain};
+
+/// Whether standard output is a file's, so that results go to standard error.
+static IS_TAKEN: AtomicBool = AtomicBool::new(false);
+
+/// From now on results go to standard error: a file goes to standard output, for the option `-`.
+pub(crate) fn leave_stdout() {
+    IS_TAKEN.store(true, Ordering::Relaxed);
+}
 
 /// One line, or several, on standard output, at once.
 ///
@@ -30,6 +39,12 @@ pub(crate) fn deliver_bytes(line: &[u8]) -> Result<(), Problem> {
     written.map_err(|error| undelivered(&error))
 }
 
+/// A file that was asked for on standard output.
+pub(crate) fn deliver_file(bytes: &[u8]) -> Result<(), Problem> {
+    let mut out = io::stdout().lock();
+    out.write_all(bytes).and_then(|()| out.flush()).map_err(|error| undelivered(&error))
+}
+
 fn undelivered(error: &io::Error) -> Problem {
     if error.kind() == ErrorKind::BrokenPipe {
         let cause = "nobody reads standard output any more: the result is not delivered";
@@ -40,6 +55,9 @@ fn undelivered(error: &io::Error) -> Problem {
 }
 
 fn write(line: impl Display) -> io::Result<()> {
+    if IS_TAKEN.load(Ordering::Relaxed) {
+        return writeln!(io::stderr().lock(), "{line}");
+    }
     let mut out = io::stdout().lock();
     writeln!(out, "{line}").and_then(|()| out.flush())
 }

@@ -1,8 +1,9 @@
 //! Windows.
 
-use std::fs::{File, OpenOptions};
+use std::fs::{DirBuilder, File, Metadata, OpenOptions};
 use std::io;
 use std::os::windows::io::AsHandle;
+use std::path::Path;
 
 use roundtrip_std::{BindOptions, Endpoint, Listener, NetError, Stream, bind};
 
@@ -37,6 +38,27 @@ pub(crate) const fn descriptors() -> Option<u64> {
 /// A file has the access rules of its folder.
 pub(crate) const fn private(options: &mut OpenOptions) -> &mut OpenOptions {
     options
+}
+
+/// A folder has the access rules of the one that it is in.
+pub(crate) const fn private_folder(builder: &mut DirBuilder) -> &mut DirBuilder {
+    builder
+}
+
+/// To make a symbolic link is a right of administrators.
+pub(crate) const fn no_link(options: &mut OpenOptions) -> &mut OpenOptions {
+    options
+}
+
+/// A file has the access rules of its folder.
+#[expect(clippy::unnecessary_wraps, reason = "on Unix it may fail")]
+pub(crate) const fn copy_access(_from: &Metadata, _to: &File) -> io::Result<()> {
+    Ok(())
+}
+
+/// Whether it is a device, which has a name in every folder.
+pub(crate) fn is_stream(path: &Path) -> bool {
+    ["NUL", "CON", "CONOUT$"].iter().any(|device| path.as_os_str().eq_ignore_ascii_case(device))
 }
 
 /// Nobody asks to be told.

@@ -12,6 +12,7 @@ use std::fs;
 use roundtrip_sim::scenarios::{Datagrams, Echo, Load, Server, Soak};
 use roundtrip_sim::{OverDatagrams, Simulation, Trace};
 
+use crate::file::{Access, Output};
 use crate::platform;
 use crate::problem::{Exit, Problem, plain};
 use args::Name;
@@ -71,13 +72,14 @@ fn read_trace(path: &str) -> Result<Trace, Problem> {
     })
 }
 
-fn write(path: &str, text: &str) -> Result<(), Problem> {
+/// A file that an option asks for; its folder is made.
+fn output(path: &str) -> Result<Output, Problem> {
     let parent = std::path::Path::new(path).parent().filter(|parent| !parent.as_os_str().is_empty());
-    let written = parent.map_or(Ok(()), fs::create_dir_all).and_then(|()| fs::write(path, text));
-    written.map_err(|error| {
+    parent.map_or(Ok(()), fs::create_dir_all).map_err(|error| {
         let cause = format!("cannot write {}: {}", platform::shown(path), plain(&error));
-        Problem::new(Exit::Internal, cause, "name a file in a folder that can be written to")
-    })
+        Problem::usage(cause, "name a file in a folder that can be written to")
+    })?;
+    Output::new(path.as_ref(), Access::Shared)
 }
 
 /// `3 virtual days`, in the largest unit of which there are two.

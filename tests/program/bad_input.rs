@@ -349,6 +349,9 @@ fn loads_that_the_system_has_no_room_for() {
         (&["load", "--svg", "/dev/null", "--hgrm", "/dev/null"], USAGE, "the same file", "two"),
         (&["load", "--svg", "/no/such/folder/x.svg"], USAGE, "cannot write /no/such/folder/x.svg", "folder"),
         (&["load", "--hgrm", "/"], USAGE, "cannot write /", "folder"),
+        (&["load", "--svg", ""], USAGE, "cannot write ", "folder"),
+        (&["load", "--svg", "none/"], USAGE, "cannot write none/", "folder"),
+        (&["sim", "run", "echo", "--report", "/"], USAGE, "cannot write /", "folder"),
     ]);
 }
 
@@ -358,7 +361,7 @@ fn records_that_cannot_be_written_or_read() {
     table(&[
         (&["check", "--record"], USAGE, "--record", ""),
         (&["check", "--record", "/no/such/folder/x"], USAGE, "cannot write /no/such/folder/x", "folder"),
-        (&["serve", "127.0.0.1:0", "--record", "/"], USAGE, "cannot write /: Is a directory", "folder"),
+        (&["serve", "127.0.0.1:0", "--record", "/"], USAGE, "cannot write /: is a directory", "folder"),
         (&["send", "localhost", "--record", "x"], USAGE, "'--record'", ""),
         (&["replay"], USAGE, "<FILE>", "--help"),
         (&["replay", "a", "b"], USAGE, "'b'", ""),
@@ -434,6 +437,14 @@ fn options_that_exclude_or_need_each_other() {
         (&["serve", "--transcript"], USAGE, "--once", ""),
         (&["serve", "--once", "--transcript", "--record", "x"], USAGE, "--record", ""),
         (&["check", "--sizes", "1,2", "--record", "x"], USAGE, "--record", ""),
+        (&["load", "--svg", "-", "--hgrm", "-"], USAGE, "name the same file", "two"),
+        (
+            &["sim", "replay", "echo", "--seed", "1", "--trace", "-", "--html", "-"],
+            USAGE,
+            "both",
+            "--trace FILE",
+        ),
+        (&["serve", "stdio:", "--record", "-"], USAGE, "both write to standard output", "--record FILE"),
     ]);
 }
 
