@@ -12,6 +12,7 @@ use clap::error::ErrorKind;
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum, ValueHint};
 use clap_complete::Shell;
 use roundtrip_core::echo::ClientConfig;
+use roundtrip_core::text::{escaped, is_hidden};
 use roundtrip_std::{Endpoint, Family};
 
 use crate::check::CheckArgs;
@@ -338,7 +339,7 @@ impl ClientArgs {
 /// An endpoint as it was written on the command line.
 pub(crate) fn endpoint(text: &str) -> Result<Endpoint, Problem> {
     text.parse().map_err(|error: roundtrip_std::EndpointError| {
-        Problem::usage(format!("bad endpoint `{}`: {error}", text.escape_debug()), error.advice())
+        Problem::usage(format!("bad endpoint `{}`: {error}", escaped(text)), error.advice())
     })
 }
 
@@ -389,9 +390,9 @@ pub(crate) fn parse() -> Result<Verb, Problem> {
             out::say(error.render().to_string().trim_end()).map(|()| Verb::Told)
         }
         Err(error) => {
-            // Line ends in what was written must not be taken for clap's own.
+            // What is hidden in what was written is shown, and its line ends are not taken for clap's own.
             let printable = std::env::args_os().map(|arg| match arg.to_str() {
-                Some(text) if text.chars().any(char::is_control) => text.escape_debug().to_string().into(),
+                Some(text) if text.chars().any(is_hidden) => escaped(text).to_string().into(),
                 _ => arg,
             });
             Err(explain(&parse_from(printable).err().unwrap_or(error)))

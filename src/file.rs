@@ -9,6 +9,8 @@ use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io::{self, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
+use roundtrip_core::text::escaped;
+
 use crate::problem::{Exit, Problem, plain};
 use crate::{out, platform};
 
@@ -94,7 +96,7 @@ impl Output {
 }
 
 fn shown(path: &Path) -> String {
-    platform::shown(&path.display().to_string())
+    escaped(&path.display().to_string()).to_string()
 }
 
 /// Writes a file that was not asked for before.

@@ -6,11 +6,12 @@ use std::io;
 use clap::Command;
 use clap_mangen::Man;
 use roff::{Roff, bold, roman};
+use roundtrip_core::text::escaped;
 
 use crate::cli::{self, ManArgs};
 use crate::problem::{Exit, Problem, plain};
 use crate::units::grouped;
-use crate::{file, out, platform};
+use crate::{file, out};
 
 pub(crate) fn run(args: &ManArgs) -> Result<Exit, Problem> {
     let pages = pages().map_err(|error| Problem::system("cannot make the manual", &error))?;
@@ -19,8 +20,7 @@ pub(crate) fn run(args: &ManArgs) -> Result<Exit, Problem> {
         return Ok(Exit::Ok);
     };
     std::fs::create_dir_all(folder).map_err(|error| {
-        let cause =
-            format!("cannot write to {}: {}", platform::shown(&folder.display().to_string()), plain(&error));
+        let cause = format!("cannot write to {}: {}", escaped(&folder.display().to_string()), plain(&error));
         Problem::usage(cause, "name a folder that can be written to")
     })?;
     for (name, page) in &pages {

@@ -1,11 +1,13 @@
 //! What the program prints: results on standard output, everything else on standard error.
 
-use std::fmt::Display;
+use std::fmt::{self, Display};
 use std::io::{self, ErrorKind, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::thread;
 use std::time::Duration;
+
+use roundtrip_core::text::escaped;
 
 use crate::problem::{Exit, Problem, plain};
 
@@ -54,7 +56,27 @@ fn undelivered(error: &io::Error) -> Problem {
     }
 }
 
+/// Whatever others put into a line: nothing that a terminal obeys, and nothing that hides.
+struct Printable<T>(T);
+
+impl<T: Display> Display for Printable<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        struct Escaping<'a, 'b>(&'a mut fmt::Formatter<'b>);
+        impl fmt::Write for Escaping<'_, '_> {
+            fn write_str(&mut self, text: &str) -> fmt::Result {
+                // The ends of lines are ours: in what others say they are escaped where it becomes part of a line.
+                text.split_inclusive(['\n', '\t']).try_for_each(|part| {
+                    let ours = part.trim_end_matches(['\n', '\t']);
+                    write!(self.0, "{}{}", escaped(ours), &part[ours.len()..])
+                })
+            }
+        }
+        fmt::Write::write_fmt(&mut Escaping(f), format_args!("{}", self.0))
+    }
+}
+
 fn write(line: impl Display) -> io::Result<()> {
+    let line = Printable(line);
     if IS_TAKEN.load(Ordering::Relaxed) {
         return writeln!(io::stderr().lock(), "{line}");
     }
@@ -69,7 +91,7 @@ fn no_room(error: &io::Error) -> Problem {
 
 /// One line, or several, on standard error. Where that is closed there is nobody to tell.
 pub(crate) fn complain(line: impl Display) {
-    let _ = writeln!(io::stderr().lock(), "{line}");
+    let _ = writeln!(io::stderr().lock(), "{}", Printable(line));
 }
 
 /// Lines that wait to be written.

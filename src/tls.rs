@@ -13,6 +13,7 @@ use std::time::Duration;
 use clap::Args;
 use roundtrip_core::echo::{ClientOutcome, EchoServer, Verdict};
 use roundtrip_core::hub::ConnectionId;
+use roundtrip_core::text::escaped;
 use roundtrip_core::{Machine, Observe, Tap, Time};
 use roundtrip_std::{Caller, Clients, Control, Ended, Endpoint, Service};
 use roundtrip_tls::{
@@ -20,7 +21,6 @@ use roundtrip_tls::{
     TlsFault,
 };
 
-use crate::platform;
 use crate::problem::{Exit, Problem, plain};
 use crate::service::Echo;
 use crate::units;
@@ -149,7 +149,7 @@ fn read(path: &str) -> Result<Vec<u8>, Problem> {
         read => read,
     }
     .map_err(|error| {
-        let cause = format!("cannot read {}: {}", platform::shown(path), plain(&error));
+        let cause = format!("cannot read {}: {}", escaped(path), plain(&error));
         Problem::usage(cause, "name a file in PEM form")
     })?;
     Ok(pem)
@@ -164,7 +164,7 @@ fn bad(error: &BadConfig, cert: &str, key: &str, roots: &str) -> Problem {
         BadConfig::Roots(_) => (roots, "name a file with sections BEGIN CERTIFICATE"),
         _ => (cert, "name a file with sections BEGIN CERTIFICATE"),
     };
-    Problem::usage(format!("{}: {error}", platform::shown(path)), advice)
+    Problem::usage(format!("{}: {error}", escaped(path)), advice)
 }
 
 /// The echo behind TLS.

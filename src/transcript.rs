@@ -1,18 +1,20 @@
 //! What the tutorial's two programs print, told from what passes between a machine and its driver.
 
-use std::io::{self, Write};
+use std::io;
 
 use roundtrip_core::echo::{EchoClient, EchoServer};
+use roundtrip_core::text::escaped;
 use roundtrip_core::{Action, Input, Machine, Observe, Time};
 use roundtrip_std::{Call, CallFailed, Ended, NetError, Stage};
+
+use crate::out;
 
 /// The tutorial's receive buffer, bytes.
 pub(crate) const BUFFER: usize = 512;
 
 /// Lines that nobody reads are no reason to stop.
 fn print(line: &str) {
-    let mut out = io::stdout().lock();
-    let _ = writeln!(out, "{line}").and_then(|()| out.flush());
+    let _ = out::say(escaped(line));
 }
 
 /// Prints as the tutorial's server does: each receive, each send, and the end.

@@ -9,6 +9,7 @@ use std::fmt::Write;
 use std::time::Duration;
 
 use hdrhistogram::Histogram;
+use roundtrip_core::text::is_hidden;
 
 use super::record::{Course, Record};
 use crate::units::latency;
@@ -234,7 +235,7 @@ impl Picture {
     }
 }
 
-/// As text of XML, which has no control characters.
+/// As text of XML, which has no control characters; what is hidden would reorder what is shown.
 fn escaped(text: &str) -> String {
     let mut out = String::new();
     for char in text.chars() {
@@ -245,7 +246,7 @@ fn escaped(text: &str) -> String {
             '"' => out.push_str("&quot;"),
             '\n' => out.push(char),
             '\u{fffe}' | '\u{ffff}' => out.push(char::REPLACEMENT_CHARACTER),
-            _ if char.is_control() => out.push(char::REPLACEMENT_CHARACTER),
+            _ if is_hidden(char) => out.push(char::REPLACEMENT_CHARACTER),
             _ => out.push(char),
         }
     }

@@ -102,8 +102,3 @@ pub(crate) fn stdio_files() -> io::Result<(File, File)> {
     let writer = io::stdout().as_fd().try_clone_to_owned()?;
     Ok((reader.into(), writer.into()))
 }
-
-/// A path as a person is shown it: in one line.
-pub(crate) fn shown(path: &str) -> String {
-    path.escape_debug().to_string()
-}

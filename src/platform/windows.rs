@@ -84,8 +84,3 @@ pub(crate) fn stdio_files() -> io::Result<(File, File)> {
     let writer = io::stdout().as_handle().try_clone_to_owned()?;
     Ok((reader.into(), writer.into()))
 }
-
-/// A path as a person is shown it: in one line, and with its separators as they are.
-pub(crate) fn shown(path: &str) -> String {
-    path.escape_debug().to_string().replace(r"\\", r"\")
-}

@@ -16,8 +16,9 @@ use super::args::{MergeArgs, RunArgs};
 use super::{Task, output, read, virtual_time};
 use crate::problem::{Exit, Problem};
 use crate::units::grouped;
-use crate::{out, platform, signals};
+use crate::{out, signals};
 use roundtrip_core::Time;
+use roundtrip_core::text::escaped;
 
 /// Runs a campaign.
 pub(super) struct Run<'a>(pub(super) &'a RunArgs);
@@ -145,7 +146,7 @@ pub(super) fn merge(args: &MergeArgs) -> Result<Exit, Problem> {
     let mut reports = Vec::new();
     for path in &args.reports {
         let report = Report::parse(&read(path)?).map_err(|error| {
-            let cause = format!("{} is no report: {error}", platform::shown(path));
+            let cause = format!("{} is no report: {error}", escaped(path));
             Problem::usage(cause, "give files that `roundtrip sim run --report` wrote")
         })?;
         reports.push(report);

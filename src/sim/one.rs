@@ -1,5 +1,6 @@
 //! `sim replay`, `sim shrink` and `sim explain`: one schedule.
 
+use roundtrip_core::text::escaped;
 use roundtrip_sim::choose::{self, Seeded};
 use roundtrip_sim::{Divergence, Recording, Runner, Simulation, Trace, diagram, html, shrink};
 
@@ -17,7 +18,7 @@ pub(super) fn of(what: &str, task: impl Task) -> Result<Exit, Problem> {
     let scenario = read_trace(what)?.scenario;
     let name = Name::of(&scenario).ok_or_else(|| {
         Problem::usage(
-            format!("the trace is of a scenario of another program: {}", scenario.escape_debug()),
+            format!("the trace is of a scenario of another program: {}", escaped(&scenario)),
             "run it with `roundtrip_sim::replay` in that program's tests",
         )
     })?;

@@ -478,6 +478,38 @@ fn arguments_that_are_not_utf8() {
     }
 }
 
+/// What a terminal would obey, and what would hide or reorder what is around it, is shown as what it is.
+#[test]
+fn nothing_hidden_is_printed() {
+    const HOSTILE: &str = "a\u{1b}]0;x\u{7}\u{202e}\u{2066}\u{200b}\u{2028}\u{7f}\u{9b}2Jé";
+    let under = |before: &str, after: &str| format!("{before}{HOSTILE}{after}");
+    let (path, file) = (under("unix:/no/", ""), under("/no/", "/x"));
+    let commands: [&[&str]; 16] = [
+        &[HOSTILE],
+        &["check", "--bytes", HOSTILE],
+        &["check", HOSTILE],
+        &["check", &path],
+        &["check", &path, "--json"],
+        &["send", &path],
+        &["send", "--transcript", &path],
+        &["serve", &path],
+        &["serve", &under("tcp:127.0.0.1:0,", "")],
+        &["listen", &under("unix-dgram:/no/", "")],
+        &["post", &under("unix-dgram:/no/", ""), "x"],
+        &["load", "--svg", &file],
+        &["check", "--record", &file],
+        &["replay", HOSTILE],
+        &["sim", "replay", HOSTILE],
+        &["man", &under("/dev/null/", "")],
+    ];
+    for command in commands {
+        let Finished { stdout, stderr, .. } = run(&mut roundtrip(command));
+        let hidden = |c: char| c != '\n' && roundtrip_core::text::is_hidden(c);
+        assert!(!stdout.contains(hidden) && !stderr.contains(hidden), "{command:?}: {stdout:?} {stderr:?}");
+        assert!(!stdout.is_empty() || !stderr.is_empty(), "{command:?}");
+    }
+}
+
 #[cfg(unix)]
 #[test]
 fn more_connections_than_descriptors() {

@@ -115,7 +115,8 @@ fn a_file_that_is_read_only_stays_so() {
 #[test]
 fn a_dash_is_standard_output() {
     let folder = folder("dash");
-    let begins = ["roundtrip-record 1 ", "<svg ", "       Value ", "{\n  \"roundtrip-report\"", "{", "<!doctype"];
+    let begins =
+        ["roundtrip-record 1 ", "<svg ", "       Value ", "{\n  \"roundtrip-report\"", "{", "<!doctype"];
     for (command, begin) in WRITERS.into_iter().zip(begins) {
         let Finished { code, stdout, stderr, .. } = run(roundtrip(command).arg("-").current_dir(&folder));
         assert_eq!(code, Some(0), "{command:?}: {stderr}");
