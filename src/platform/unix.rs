@@ -59,6 +59,11 @@ pub(crate) fn copy_access(from: &Metadata, to: &File) -> io::Result<()> {
     to.set_permissions(Permissions::from_mode(from.permissions().mode() & 0o777))
 }
 
+/// The mode of a file that other users than its owner can read or write, or run.
+pub(crate) fn open_to_others(about: &Metadata) -> Option<u32> {
+    Some(about.permissions().mode() & 0o7777).filter(|mode| about.is_file() && mode & 0o077 != 0)
+}
+
 /// Whether it is what this process has open already: the system's own links to it are followed.
 pub(crate) fn is_stream(path: &Path) -> bool {
     let is_one = ["/dev/stdout", "/dev/stderr"].iter().any(|one| path == Path::new(one));

@@ -56,6 +56,11 @@ pub(crate) const fn copy_access(_from: &Metadata, _to: &File) -> io::Result<()> 
     Ok(())
 }
 
+/// What the access rules of a file allow is not looked at.
+pub(crate) const fn open_to_others(_about: &Metadata) -> Option<u32> {
+    None
+}
+
 /// Whether it is a device, which has a name in every folder.
 pub(crate) fn is_stream(path: &Path) -> bool {
     ["NUL", "CON", "CONOUT$"].iter().any(|device| path.as_os_str().eq_ignore_ascii_case(device))
