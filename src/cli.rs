@@ -186,7 +186,7 @@ pub(crate) struct SendArgs {
     /// What to send
     #[arg(default_value = "this is a test")]
     pub(crate) text: String,
-    /// Print errors and exit as the tutorial's client does
+    /// Do as the tutorial's client does: read whatever comes to the end, verify none of it, print its errors and exit with its codes
     #[arg(long)]
     pub(crate) transcript: bool,
     #[command(flatten)]
