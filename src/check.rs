@@ -4,7 +4,6 @@ mod args;
 mod datagrams;
 mod document;
 
-use std::fs::File;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use roundtrip_core::echo::{ClientConfig, ClientOutcome, EchoClient, Payload};
@@ -15,12 +14,13 @@ use roundtrip_std::{Clients, Clock, Control, Ended, Endpoint, SystemClock};
 use crate::cli;
 use crate::client::{self, Signals, Stop};
 use crate::driver::{self, Driver};
+use crate::file::{self, Access, Output};
 use crate::problem::{Exit, Problem};
 use crate::record::{self, CLIENT, Recording};
 use crate::tls::{self, TlsCaller, TlsClients};
 use crate::transport;
 use crate::verdict::{Checked, Judged, Through};
-use crate::{file, json, loopback, out, units};
+use crate::{json, loopback, out, units};
 pub(crate) use args::CheckArgs;
 
 /// The largest window: what a stalled client sends and has not read is still on its way.
@@ -51,7 +51,8 @@ pub(crate) fn run(args: &CheckArgs) -> Result<Exit, Problem> {
     let of_threads = loopback::descriptors_of_threads(endpoint, driver);
     let connections = driver::connections("--connections", Some(args.connections), each, of_threads)?;
     // Before anything is sent: a file that cannot be written should not cost a run.
-    let record = args.record.as_deref().map(file::create_private).transpose()?;
+    file::refuse_to_mix(&[("--record", args.record.as_ref())], args.json)?;
+    let record = args.record.as_ref().map(|path| Output::new(path.as_ref(), Access::Private)).transpose()?;
     loopback::reach(endpoint, driver, args.client.family(), |name, endpoint| {
         let tls = args.tls.caller(&endpoint, args.client.connect_timeout.min(args.client.timeout))?;
         let seed = args.seed.unwrap_or_else(cli::random_seed);
@@ -84,14 +85,14 @@ struct Run<'a> {
 }
 
 impl Run<'_> {
-    fn run(&self, record: Option<File>) -> Result<Exit, Problem> {
+    fn run(&self, record: Option<Output>) -> Result<Exit, Problem> {
         let mut checks = Vec::new();
-        let exit = match record.zip(self.args.record.as_ref()) {
+        let exit = match record {
             None => self.rounds(&mut checks, &|_, _| ()),
-            Some((file, path)) => {
+            Some(output) => {
                 let (seed, bytes) = (self.seed, self.args.bytes);
                 let config = record::Checked::of(&config(self.args, bytes, self.half_close)?, seed, bytes);
-                let recording = Recording::begin(file, path, CLIENT, &config)?;
+                let recording = Recording::begin(output, self.args.record_limit, CLIENT, &config)?;
                 let exit = self.rounds(&mut checks, &recording.watch());
                 recording.finish(exit)
             }

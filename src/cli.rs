@@ -12,6 +12,7 @@ use clap::error::ErrorKind;
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum, ValueHint};
 use clap_complete::Shell;
 use roundtrip_core::echo::ClientConfig;
+use roundtrip_core::text::{escaped, is_hidden};
 use roundtrip_std::{Endpoint, Family};
 
 use crate::check::CheckArgs;
@@ -160,9 +161,12 @@ pub(crate) struct ServeArgs {
     pub(crate) drain: Duration,
     #[command(flatten)]
     pub(crate) tls: ServeTlsArgs,
-    /// Write all that passes through the sessions here, every byte of it, for `roundtrip replay`
+    /// Write all that passes through the sessions here, every byte of it, for `roundtrip replay`; -: standard output
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, conflicts_with = "transcript")]
     pub(crate) record: Option<String>,
+    /// End the record at this size, with a warning; the sessions go on
+    #[arg(long, value_name = "SIZE", default_value = "1GiB", value_parser = parse_count)]
+    pub(crate) record_limit: u64,
     #[command(flatten)]
     family: FamilyArgs,
 }
@@ -190,7 +194,7 @@ pub(crate) struct SendArgs {
     /// What to send
     #[arg(default_value = "this is a test")]
     pub(crate) text: String,
-    /// Print errors and exit as the tutorial's client does
+    /// Do as the tutorial's client does: read whatever comes to the end, verify none of it, print its errors and exit with its codes
     #[arg(long)]
     pub(crate) transcript: bool,
     #[command(flatten)]
@@ -347,7 +351,7 @@ impl ClientArgs {
 /// An endpoint as it was written on the command line.
 pub(crate) fn endpoint(text: &str) -> Result<Endpoint, Problem> {
     text.parse().map_err(|error: roundtrip_std::EndpointError| {
-        Problem::usage(format!("bad endpoint `{}`: {error}", text.escape_debug()), error.advice())
+        Problem::usage(format!("bad endpoint `{}`: {error}", escaped(text)), error.advice())
     })
 }
 
@@ -398,9 +402,9 @@ pub(crate) fn parse() -> Result<Verb, Problem> {
             out::say(error.render().to_string().trim_end()).map(|()| Verb::Told)
         }
         Err(error) => {
-            // Line ends in what was written must not be taken for clap's own.
+            // What is hidden in what was written is shown, and its line ends are not taken for clap's own.
             let printable = std::env::args_os().map(|arg| match arg.to_str() {
-                Some(text) if text.chars().any(char::is_control) => text.escape_debug().to_string().into(),
+                Some(text) if text.chars().any(is_hidden) => escaped(text).to_string().into(),
                 _ => arg,
             });
             Err(explain(&parse_from(printable).err().unwrap_or(error)))

@@ -1,6 +1,9 @@
 //! `--json`: one document on standard output, whatever comes of the verb.
 
+use std::fmt::Write;
+
 use roundtrip_core::echo::{FaultKind, PeerEnd};
+use roundtrip_core::text::is_hidden;
 use serde::Serialize;
 
 use crate::out;
@@ -25,7 +28,20 @@ struct Told<'a> {
 pub(crate) fn deliver(document: &impl Serialize) -> Result<(), Problem> {
     let line = serde_json::to_string(document)
         .map_err(|error| Problem::system("cannot write the document", &error.into()))?;
-    out::deliver(line)
+    out::deliver(shown(&line))
+}
+
+/// The same document, with what JSON allows in a string and is hidden as its escapes: it may go to a terminal.
+fn shown(document: &str) -> String {
+    let mut shown = String::with_capacity(document.len());
+    for char in document.chars() {
+        if is_hidden(char) {
+            let _ = write!(shown, "\\u{:04x}", u32::from(char));
+        } else {
+            shown.push(char);
+        }
+    }
+    shown
 }
 
 /// Says what is wrong: in the document if one was asked for, else on standard error. There, too, if standard output does
@@ -108,5 +124,18 @@ const fn end(by: PeerEnd) -> &'static str {
         PeerEnd::Reset => "reset",
         PeerEnd::Truncated => "truncated",
         PeerEnd::Error => "error",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_hidden_is_escaped_and_means_the_same() {
+        let text = "\u{1b}[2J\u{7f}\u{9b}\u{202e}\u{2028}é 🙂 \\ \"";
+        let document = shown(&serde_json::to_string(text).unwrap());
+        assert!(!document.chars().any(is_hidden) && document.contains("\\u202e"), "{document:?}");
+        assert_eq!(serde_json::from_str::<String>(&document).unwrap(), text);
     }
 }

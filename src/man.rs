@@ -6,26 +6,26 @@ use std::io;
 use clap::Command;
 use clap_mangen::Man;
 use roff::{Roff, bold, roman};
+use roundtrip_core::text::escaped;
 
 use crate::cli::{self, ManArgs};
-use crate::out;
-use crate::platform;
 use crate::problem::{Exit, Problem, plain};
 use crate::units::grouped;
+use crate::{file, out};
 
 pub(crate) fn run(args: &ManArgs) -> Result<Exit, Problem> {
     let pages = pages().map_err(|error| Problem::system("cannot make the manual", &error))?;
-    let Some(folder) = &args.folder else {
+    let Some(folder) = args.folder.as_ref().filter(|folder| folder.as_os_str() != "-") else {
         out::say(pages[0].1.trim_end())?;
         return Ok(Exit::Ok);
     };
-    let written = std::fs::create_dir_all(folder)
-        .and_then(|()| pages.iter().try_for_each(|(name, page)| std::fs::write(folder.join(name), page)));
-    written.map_err(|error| {
-        let cause =
-            format!("cannot write to {}: {}", platform::shown(&folder.display().to_string()), plain(&error));
+    std::fs::create_dir_all(folder).map_err(|error| {
+        let cause = format!("cannot write to {}: {}", escaped(&folder.display().to_string()), plain(&error));
         Problem::usage(cause, "name a folder that can be written to")
     })?;
+    for (name, page) in &pages {
+        file::write(&folder.join(name), page)?;
+    }
     out::say(format!("{} pages written, the first is {}", grouped(pages.len() as u64), pages[0].0))?;
     Ok(Exit::Ok)
 }

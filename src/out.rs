@@ -1,12 +1,23 @@
 //! What the program prints: results on standard output, everything else on standard error.
 
-use std::fmt::Display;
+use std::fmt::{self, Display};
 use std::io::{self, ErrorKind, Write};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::thread;
 use std::time::Duration;
 
+use roundtrip_core::text::escaped;
+
 use crate::problem::{Exit, Problem, plain};
+
+/// Whether standard output is a file's, so that results go to standard error.
+static IS_TAKEN: AtomicBool = AtomicBool::new(false);
+
+/// From now on results go to standard error: a file goes to standard output, for the option `-`.
+pub(crate) fn leave_stdout() {
+    IS_TAKEN.store(true, Ordering::Relaxed);
+}
 
 /// One line, or several, on standard output, at once.
 ///
@@ -30,6 +41,12 @@ pub(crate) fn deliver_bytes(line: &[u8]) -> Result<(), Problem> {
     written.map_err(|error| undelivered(&error))
 }
 
+/// A file that was asked for on standard output.
+pub(crate) fn deliver_file(bytes: &[u8]) -> Result<(), Problem> {
+    let mut out = io::stdout().lock();
+    out.write_all(bytes).and_then(|()| out.flush()).map_err(|error| undelivered(&error))
+}
+
 fn undelivered(error: &io::Error) -> Problem {
     if error.kind() == ErrorKind::BrokenPipe {
         let cause = "nobody reads standard output any more: the result is not delivered";
@@ -39,7 +56,30 @@ fn undelivered(error: &io::Error) -> Problem {
     }
 }
 
+/// Whatever others put into a line: nothing that a terminal obeys, and nothing that hides.
+struct Printable<T>(T);
+
+impl<T: Display> Display for Printable<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        struct Escaping<'a, 'b>(&'a mut fmt::Formatter<'b>);
+        impl fmt::Write for Escaping<'_, '_> {
+            fn write_str(&mut self, text: &str) -> fmt::Result {
+                // The ends of lines are ours: in what others say they are escaped where it becomes part of a line.
+                text.split_inclusive(['\n', '\t']).try_for_each(|part| {
+                    let ours = part.trim_end_matches(['\n', '\t']);
+                    write!(self.0, "{}{}", escaped(ours), &part[ours.len()..])
+                })
+            }
+        }
+        fmt::Write::write_fmt(&mut Escaping(f), format_args!("{}", self.0))
+    }
+}
+
 fn write(line: impl Display) -> io::Result<()> {
+    let line = Printable(line);
+    if IS_TAKEN.load(Ordering::Relaxed) {
+        return writeln!(io::stderr().lock(), "{line}");
+    }
     let mut out = io::stdout().lock();
     writeln!(out, "{line}").and_then(|()| out.flush())
 }
@@ -51,7 +91,7 @@ fn no_room(error: &io::Error) -> Problem {
 
 /// One line, or several, on standard error. Where that is closed there is nobody to tell.
 pub(crate) fn complain(line: impl Display) {
-    let _ = writeln!(io::stderr().lock(), "{line}");
+    let _ = writeln!(io::stderr().lock(), "{}", Printable(line));
 }
 
 /// Lines that wait to be written.

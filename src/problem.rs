@@ -6,6 +6,7 @@ use std::io;
 use std::process::ExitCode;
 
 use roundtrip_core::echo::ConfigError;
+use roundtrip_core::text::escaped;
 use roundtrip_std::{NetError, Stage};
 
 use crate::platform::{ENDPOINTS, NO_MORE, PORT_DENIED};
@@ -42,8 +43,10 @@ pub(crate) struct Problem {
 }
 
 impl Problem {
+    /// Both are one line each, whatever others put into them.
     pub(crate) fn new(exit: Exit, cause: impl Into<String>, advice: impl Into<String>) -> Self {
-        Self { exit, cause: cause.into(), advice: advice.into() }
+        let line = |text: String| escaped(&text).to_string();
+        Self { exit, cause: line(cause.into()), advice: line(advice.into()) }
     }
 
     pub(crate) fn usage(cause: impl Into<String>, advice: impl Into<String>) -> Self {

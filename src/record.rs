@@ -1,6 +1,7 @@
 //! `--record`: what is written down of the sessions, and with which configuration.
 
-use std::fs::File;
+use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 
 use roundtrip_core::Time;
@@ -9,9 +10,10 @@ use roundtrip_core::hub::ConnectionId;
 use roundtrip_record::{Observer, Recorder};
 use serde::{Deserialize, Serialize};
 
-use crate::file;
-use crate::out;
+use crate::file::{Growing, Output};
+use crate::out::{self, Complaints};
 use crate::problem::{Exit, Problem};
+use crate::units;
 
 /// The machines in a record of `serve`, and in one of `check`.
 pub(crate) const SERVER: &str = "echo-server";
@@ -20,25 +22,39 @@ pub(crate) const CLIENT: &str = "echo-client";
 /// A record that is being written.
 pub(crate) struct Recording {
     recorder: Recorder,
-    file: File,
-    path: String,
+    output: Output,
+    file: Growing,
+    complaints: Arc<Complaints>,
 }
 
 impl Recording {
-    /// Begins the record, of these machines with this configuration.
+    /// Begins the record, of these machines with this configuration; it ends at `limit` bytes.
     pub(crate) fn begin(
-        file: File,
-        path: &str,
+        output: Output,
+        limit: u64,
         machine: &str,
         config: &impl Serialize,
     ) -> Result<Self, Problem> {
         let config = serde_json::to_string(config)
             .map_err(|error| Problem::system("cannot write the configuration", &error.into()))?;
-        let begun = file::clear(&file)
-            .and_then(|()| file.try_clone())
-            .and_then(|writer| Recorder::new(writer, machine, &config));
-        let recorder = begun.map_err(|error| file::incomplete(path, &error))?;
-        Ok(Self { recorder, file, path: path.to_owned() })
+        let complaints = Complaints::new().map_err(|error| Problem::system("cannot record", &error))?;
+        let complaints = Arc::new(complaints);
+        let (recorder, file) = output.begin(|writer, replaces| {
+            let recorder = Recorder::new(writer, machine, &config)?;
+            // What was there before goes only if there is room for the first line.
+            if replaces && recorder.is_over() {
+                return recorder.finish().and(Err(io::ErrorKind::StorageFull.into()));
+            }
+            Ok(recorder)
+        })?;
+        let told = Arc::clone(&complaints);
+        let recorder = recorder.with_limit(limit, move || {
+            told.complain(format!(
+                "warning: the record ends here, at its limit of {}: the sessions go on\n  try: --record-limit SIZE",
+                units::bytes(limit)
+            ));
+        });
+        Ok(Self { recorder, output, file, complaints })
     }
 
     /// What observes each connection.
@@ -50,8 +66,10 @@ impl Recording {
     /// Ends the record of a verb that came to this end. One that is not whole makes it incomplete; what else there is to
     /// tell is told all the same.
     pub(crate) fn finish(self, exit: Result<Exit, Problem>) -> Result<Exit, Problem> {
-        let Err(error) = self.recorder.finish().and_then(|()| file::sync(&self.file)) else { return exit };
-        out::complain(file::incomplete(&self.path, &error));
+        let finished = self.recorder.finish().and_then(|()| self.file.sync());
+        self.complaints.flush();
+        let Err(error) = finished else { return exit };
+        out::complain(self.output.incomplete(&error));
         exit.map(|exit| if exit == Exit::Ok { Exit::Incomplete } else { exit })
     }
 }

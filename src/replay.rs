@@ -5,11 +5,11 @@ use std::sync::Arc;
 
 use clap::{Args, ValueHint};
 use roundtrip_core::echo::{EchoClient, EchoServer, Payload};
+use roundtrip_core::text::escaped;
 use roundtrip_record::{Record, ReplayError, ReplayErrorCause, Replayed};
 use serde::de::DeserializeOwned;
 
 use crate::out;
-use crate::platform;
 use crate::problem::{Exit, Problem, plain};
 use crate::record::{CLIENT, Checked, SERVER, Served};
 use crate::units::{bytes, grouped, many, quoted};
@@ -49,7 +49,7 @@ pub(crate) fn run(args: &ReplayArgs) -> Result<Exit, Problem> {
         }
         other => {
             return Err(Problem::usage(
-                format!("the record is of machines of another program: {}", other.escape_debug()),
+                format!("the record is of machines of another program: {}", escaped(other)),
                 "replay it with `roundtrip_record` in that program's tests",
             ));
         }
@@ -71,7 +71,7 @@ pub(crate) fn run(args: &ReplayArgs) -> Result<Exit, Problem> {
 /// What the first line says of the configuration.
 fn config<C: DeserializeOwned>(record: &Record<File>, path: &str) -> Result<C, Problem> {
     serde_json::from_str(&record.header().config).map_err(|_| {
-        let cause = format!("the configuration in {} is none of this release", platform::shown(path));
+        let cause = format!("the configuration in {} is none of this release", escaped(path));
         Problem::usage(cause, "replay it with the release that wrote it")
     })
 }
@@ -90,7 +90,7 @@ fn tell(path: &str, replayed: &Replayed) -> Result<Exit, Problem> {
             let (line, offset) = (grouped(torn.line), grouped(torn.offset));
             out::deliver(format!(
                 "INCOMPLETE  {what}\n  {} breaks off in line {line}, which begins at byte {offset}",
-                platform::shown(path)
+                escaped(path)
             ))?;
             Ok(Exit::Incomplete)
         }
@@ -98,13 +98,13 @@ fn tell(path: &str, replayed: &Replayed) -> Result<Exit, Problem> {
 }
 
 fn unreadable(path: &str, why: &str) -> Problem {
-    let cause = format!("cannot read {}: {why}", platform::shown(path));
+    let cause = format!("cannot read {}: {why}", escaped(path));
     Problem::usage(cause, "name a file that `serve --record` or `check --record` wrote")
 }
 
 /// The record says nothing of what the machines do, for this reason.
 fn problem(path: &str, error: &ReplayError) -> Problem {
-    let name = platform::shown(path);
+    let name = escaped(path);
     match &error.cause {
         ReplayErrorCause::Io(error) => unreadable(path, &plain(error)),
         ReplayErrorCause::NotARecord => unreadable(path, "it is no record"),

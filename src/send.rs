@@ -7,7 +7,7 @@ use roundtrip_std::{Call, Clock, SystemClock};
 
 use crate::cli::{self, SendArgs};
 use crate::problem::{Exit, Problem};
-use crate::transcript::{self, BUFFER, ClientLines};
+use crate::transcript::{self, BUFFER, ClientLines, Talked, TutorialClient};
 use crate::verdict::{Checked, Judged, Through};
 use crate::{client, out};
 
@@ -27,19 +27,30 @@ pub(crate) fn run(args: &SendArgs) -> Result<Exit, Problem> {
     };
     let half_close = endpoint.has_half_close();
     let text = Bytes::from(args.text.clone());
+    let clock = SystemClock::new();
+    // Without a half-close a peer does not know that all is sent: nobody would ever end.
+    if args.transcript && half_close {
+        let client = |now| TutorialClient::new(text, args.client.timeout, now);
+        let ended = client::drive(clock, stream, |now| Tap::new(client(now), ClientLines::default()))?;
+        let failed = transcript::connection_failed(&ended);
+        if ended.outcome == Talked::TimedOut {
+            transcript::timed_out();
+        }
+        return Ok(match ended.outcome {
+            Talked::TimedOut | Talked::Aborted => Exit::Incomplete,
+            Talked::Closed | Talked::Failed => exit_of(failed),
+        });
+    }
     let total = text.len() as u64;
     let config = ClientConfig::builder()
         .chunk(BUFFER)
         .half_close(half_close)
         .timeout(Some(args.client.timeout))
         .build()?;
-    let clock = SystemClock::new();
     let client = |now| EchoClient::new(config.into(), Payload::given(text), now);
     let ended = client::drive(clock, stream, |now| Tap::new(client(now), ClientLines::default()))?;
     if args.transcript {
-        // The tutorial's client ends well if only its receiving failed.
-        let sent = matches!(transcript::connection_failed(&ended), None | Some(Call::Read));
-        return Ok(if sent { Exit::Ok } else { Exit::Failed });
+        return Ok(exit_of(transcript::connection_failed(&ended)));
     }
     let checked = Checked {
         total: Some(total),
@@ -57,4 +68,9 @@ pub(crate) fn run(args: &SendArgs) -> Result<Exit, Problem> {
         out::complain(judged.lines(&checked));
     }
     Ok(judged.exit)
+}
+
+/// The tutorial's client ends well if only its receiving failed.
+const fn exit_of(failed: Option<Call>) -> Exit {
+    if matches!(failed, None | Some(Call::Read)) { Exit::Ok } else { Exit::Failed }
 }

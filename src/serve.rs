@@ -2,7 +2,6 @@
 
 mod datagrams;
 
-use std::fs::File;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,6 +15,7 @@ use roundtrip_tls::Acceptor;
 use crate::cli::{self, ServeArgs};
 use crate::client::Stop;
 use crate::driver::{self, Driver};
+use crate::file::{Access, Output};
 use crate::keepalive::KeepaliveArg;
 use crate::problem::{Exit, Problem};
 use crate::record::{Recording, SERVER, Served};
@@ -24,7 +24,7 @@ use crate::signals::Signal;
 use crate::tls::TlsEcho;
 use crate::transcript::{self, BUFFER, ServerLines};
 use crate::transport::{self, Listener};
-use crate::{file, out, platform, signals, stdio};
+use crate::{out, platform, signals, stdio};
 
 /// After a stop: how long a session goes on echoing at the most; half of `--drain` if that is less.
 const SESSION_DRAIN: Duration = Duration::from_secs(5);
@@ -71,10 +71,16 @@ pub(crate) fn run(args: &ServeArgs) -> Result<Exit, Problem> {
         ));
     }
     // Before anything is bound: a file that cannot be written should not cost a session.
-    let file = args.record.as_deref().map(file::create_private).transpose()?;
+    if endpoints.contains(&Endpoint::Stdio) && args.record.as_deref() == Some("-") {
+        return Err(Problem::usage(
+            "stdio: and --record - both write to standard output",
+            "name a file: --record FILE",
+        ));
+    }
+    let record = args.record.as_ref().map(|path| Output::new(path.as_ref(), Access::Private)).transpose()?;
     let recording = |config: &ServerConfig| {
-        let begin = |(file, path): (File, &String)| Recording::begin(file, path, SERVER, &Served::of(config));
-        file.zip(args.record.as_ref()).map(begin).transpose()
+        let begin = |output: Output| Recording::begin(output, args.record_limit, SERVER, &Served::of(config));
+        record.map(begin).transpose()
     };
     if endpoints.contains(&Endpoint::Stdio) {
         if acceptor.is_some() {

@@ -13,6 +13,7 @@ use std::time::Duration;
 use clap::Args;
 use roundtrip_core::echo::{ClientOutcome, EchoServer, Verdict};
 use roundtrip_core::hub::ConnectionId;
+use roundtrip_core::text::escaped;
 use roundtrip_core::{Machine, Observe, Tap, Time};
 use roundtrip_std::{Caller, Clients, Control, Ended, Endpoint, Peer, Service};
 use roundtrip_tls::{
@@ -20,11 +21,10 @@ use roundtrip_tls::{
     TlsFault,
 };
 
-use crate::platform;
 use crate::problem::{Exit, Problem, plain};
 use crate::service::Echo;
-use crate::units;
 use crate::warnings::Kind;
+use crate::{out, platform, units};
 
 /// Bytes of a file of certificates: all authorities of the world take a quarter of it.
 const LARGEST: u64 = 1 << 20;
@@ -138,22 +138,38 @@ impl CheckTlsArgs {
 }
 
 fn identity(cert: &str, key: &str) -> Result<Identity, Problem> {
-    let (certificates, secret) = (read(cert)?, read(key)?);
-    Identity::from_pem(&certificates, &secret).map_err(|error| bad(&error, cert, key, ""))
+    let (certificates, (secret, mode)) = (read(cert)?, read_with_mode(key)?);
+    let identity = Identity::from_pem(&certificates, &secret).map_err(|error| bad(&error, cert, key, ""))?;
+    if let Some(mode) = mode {
+        out::complain(format!(
+            "warning: the private key {} is open to other users (mode {mode:04o})\n  try: chmod 600 {}",
+            escaped(key),
+            units::quoted(key)
+        ));
+    }
+    Ok(identity)
 }
 
 fn read(path: &str) -> Result<Vec<u8>, Problem> {
-    let mut pem = Vec::new();
-    let read = File::open(path).and_then(|file| file.take(LARGEST).read_to_end(&mut pem));
+    read_with_mode(path).map(|(pem, _mode)| pem)
+}
+
+/// The file, and its mode if it is open to other users.
+fn read_with_mode(path: &str) -> Result<(Vec<u8>, Option<u32>), Problem> {
+    let (mut pem, mut mode) = (Vec::new(), None);
+    let read = File::open(path).and_then(|file| {
+        mode = platform::open_to_others(&file.metadata()?);
+        file.take(LARGEST).read_to_end(&mut pem)
+    });
     match read {
         Ok(read) if read as u64 == LARGEST => Err(io::ErrorKind::FileTooLarge.into()),
         read => read,
     }
     .map_err(|error| {
-        let cause = format!("cannot read {}: {}", platform::shown(path), plain(&error));
+        let cause = format!("cannot read {}: {}", escaped(path), plain(&error));
         Problem::usage(cause, "name a file in PEM form")
     })?;
-    Ok(pem)
+    Ok((pem, mode))
 }
 
 /// Which of these files is wrong, and the way out.
@@ -165,7 +181,7 @@ fn bad(error: &BadConfig, cert: &str, key: &str, roots: &str) -> Problem {
         BadConfig::Roots(_) => (roots, "name a file with sections BEGIN CERTIFICATE"),
         _ => (cert, "name a file with sections BEGIN CERTIFICATE"),
     };
-    Problem::usage(format!("{}: {error}", platform::shown(path)), advice)
+    Problem::usage(format!("{}: {error}", escaped(path)), advice)
 }
 
 /// The echo behind TLS.

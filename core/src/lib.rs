@@ -128,6 +128,7 @@
 //! | [`protocol`] | protocols of whole messages: `Protocol`, and the `Session` that makes a machine of one |
 //! | [`hub`] | what connections share: who is open, and mail between them |
 //! | [`admission`] | how many connections, what after an accept error, how a drain proceeds |
+//! | [`text`] | what others say, as a person is shown it |
 
 #![cfg_attr(not(test), no_std)]
 #![forbid(unsafe_code)]
@@ -147,6 +148,7 @@ pub mod layer;
 mod ledger;
 mod machine;
 pub mod protocol;
+pub mod text;
 mod time;
 
 pub use bytes;

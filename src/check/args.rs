@@ -50,9 +50,12 @@ pub(crate) struct CheckArgs {
     /// Over datagrams: one that is not back by then is lost [default: 1s]
     #[arg(long, value_name = "TIME", value_parser = parse_duration)]
     pub(crate) wait: Option<Duration>,
-    /// Write all that passes through the sessions here, every byte of it, for `roundtrip replay`
+    /// Write all that passes through the sessions here, every byte of it, for `roundtrip replay`; -: standard output
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, conflicts_with = "sizes")]
     pub(crate) record: Option<String>,
+    /// End the record at this size, with a warning; the check goes on
+    #[arg(long, value_name = "SIZE", default_value = "1GiB", value_parser = parse_count)]
+    pub(crate) record_limit: u64,
     #[command(flatten)]
     pub(crate) driver: DriverArgs,
     /// Print one JSON document instead, errors included; docs/schema/check.json describes it

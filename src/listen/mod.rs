@@ -34,7 +34,7 @@ pub(crate) struct ListenArgs {
     /// End after the first sender's end mark
     #[arg(long)]
     once: bool,
-    /// Print messages as they are; otherwise control characters, and bytes that are no text, are escaped
+    /// Print messages as they are; otherwise characters that control a terminal or are not seen, and bytes that are no text, are escaped
     #[arg(long)]
     raw: bool,
     /// Print one JSON document at the end instead of messages, errors included; docs/schema/listen.json describes it

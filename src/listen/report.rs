@@ -3,6 +3,7 @@
 use std::fmt::{self, Write as _};
 
 use roundtrip_core::datagram::numbered::{Ending, Followed, Report, Sender, Tracker};
+use roundtrip_core::text::is_hidden;
 use roundtrip_std::DatagramAddress;
 
 use crate::problem::Exit;
@@ -27,7 +28,7 @@ pub(super) fn line(message: &[u8], raw: bool) -> Vec<u8> {
     let mut line = String::new();
     for chunk in message.utf8_chunks() {
         for c in chunk.valid().chars() {
-            if c.is_control() {
+            if is_hidden(c) {
                 line.extend(c.escape_default());
             } else {
                 line.push(c);
@@ -145,6 +146,7 @@ mod tests {
             ("grün ✓".as_bytes(), "grün ✓".as_bytes()),
             (b"two\nlines\r\t\x1b[2J\x00", b"two\\nlines\\r\\t\\u{1b}[2J\\u{0}"),
             ("\u{9b}2J".as_bytes(), b"\\u{9b}2J"),
+            ("\u{202e}cba\u{2028}".as_bytes(), b"\\u{202e}cba\\u{2028}"),
             (b"a\xff\xc3(", b"a\\xff\\xc3("),
             (b"", b""),
         ] {

@@ -46,10 +46,10 @@ pub(crate) struct LoadArgs {
     /// Print one JSON document instead, errors included; docs/schema/load.json describes it
     #[arg(long)]
     pub(crate) json: bool,
-    /// Write the latencies here, in the text form of the HDR histogram's plotters
+    /// Write the latencies here, in the text form of the HDR histogram's plotters; -: standard output
     #[arg(long, value_name = "FILE")]
     pub(crate) hgrm: Option<String>,
-    /// Draw the latencies and the course of the load here
+    /// Draw the latencies and the course of the load here; -: standard output
     #[arg(long, value_name = "FILE")]
     pub(crate) svg: Option<String>,
     #[command(flatten)]

@@ -1,7 +1,6 @@
 //! `load` over datagrams: a thread a socket, and what became of each datagram, and when.
 
 use std::fmt::Write;
-use std::fs::File;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
@@ -15,11 +14,10 @@ use super::document::{Course, Late, latency_of};
 use super::plan::Plan;
 use super::record::{Record, Records};
 use super::report::{latency_line, pace};
-use super::{
-    LEAD, LEAD_EACH, LoadArgs, MAX_RECORDS, OPEN_MESSAGES, create, hgrm, length_words, svg, watch, write,
-};
+use super::{LEAD, LEAD_EACH, LoadArgs, MAX_RECORDS, OPEN_MESSAGES, hgrm, length_words, output, svg, watch};
 use crate::client::{Signals, Stop};
 use crate::datagrams::{self, Driver};
+use crate::file::Output;
 use crate::problem::{Exit, Problem, plain};
 use crate::units::{self, bytes, grouped, latency, many, rate};
 use crate::verdict::datagrams::{Checked, Fault, Findings, Judged};
@@ -38,10 +36,7 @@ pub(super) fn run(args: &LoadArgs, name: &str, endpoint: &Endpoint) -> Result<Ex
     let plan = Plan::new(args)?;
     let config = config(args, endpoint)?;
     let seed = args.seed.unwrap_or_else(cli::random_seed);
-    let files = Files {
-        hgrm: args.hgrm.as_deref().map(create).transpose()?,
-        svg: args.svg.as_deref().map(create).transpose()?,
-    };
+    let files = Files { hgrm: output(args.hgrm.as_ref())?, svg: output(args.svg.as_ref())? };
     let (stop, clock) = (Stop::on_signals(Signals::StopFirst)?, SystemClock::new());
     let sockets = datagrams::connect(name, endpoint, &args.client, plan.connections, &stop)?;
     let start = clock.now().after(LEAD + LEAD_EACH * u32::try_from(sockets.len()).unwrap_or(u32::MAX));
@@ -74,9 +69,9 @@ fn config(args: &LoadArgs, endpoint: &Endpoint) -> Result<DatagramClientConfig, 
     Ok(builder.timeout(Some(args.client.timeout)).build()?)
 }
 
-struct Files<'a> {
-    hgrm: Option<(File, &'a str)>,
-    svg: Option<(File, &'a str)>,
+struct Files {
+    hgrm: Option<Output>,
+    svg: Option<Output>,
 }
 
 type Ended = DatagramsEnded<DatagramOutcome>;
@@ -161,7 +156,7 @@ impl Load<'_> {
     }
 
     /// Writes the files and prints the result.
-    fn tell(&self, args: &LoadArgs, name: &str, ended: &[Ended], files: &Files<'_>) -> Result<Exit, Problem> {
+    fn tell(&self, args: &LoadArgs, name: &str, ended: &[Ended], files: &Files) -> Result<Exit, Problem> {
         let took = datagrams::latest(ended).since(self.start).max(self.plan.lasts().unwrap_or_default());
         let checked = Checked {
             count: ended.iter().map(|ended| ended.outcome.counts.sent).max().unwrap_or(0),
@@ -183,9 +178,9 @@ impl Load<'_> {
         let report = Report { load: self, checked, judged, record, took };
         let (head, told) = (report.headline(), report.lines());
         let written = [
-            files.hgrm.as_ref().map(|file| write(file, &hgrm::text(&report.record.latency))),
+            files.hgrm.as_ref().map(|file| file.write(&hgrm::text(&report.record.latency))),
             files.svg.as_ref().map(|file| {
-                write(file, &svg::picture(&head, &told, &report.checked.again, &report.record, took))
+                file.write(&svg::picture(&head, &told, &report.checked.again, &report.record, took))
             }),
         ];
         let mut exit = report.exit();

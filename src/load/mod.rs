@@ -12,8 +12,6 @@ mod sessions;
 mod svg;
 mod watch;
 
-use std::fs::File;
-use std::io::Write;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
@@ -23,9 +21,10 @@ use roundtrip_std::{Clock, Endpoint, NetError, SystemClock};
 use crate::cli;
 use crate::client::{self, Signals, Stop};
 use crate::driver::{self, Driver};
+use crate::file::{self, Access, Output};
 use crate::problem::{Exit, Problem, plain};
 use crate::verdict::{Checked, Judged, Through};
-use crate::{file, json, loopback, out, units};
+use crate::{json, loopback, out, units};
 pub(crate) use args::LoadArgs;
 use plan::{Length, Plan};
 use report::Report;
@@ -52,6 +51,7 @@ pub(crate) fn run(args: &LoadArgs) -> Result<Exit, Problem> {
     {
         return Err(Problem::usage("--hgrm and --svg name the same file", "name two"));
     }
+    file::refuse_to_mix(&[("--hgrm", args.hgrm.as_ref()), ("--svg", args.svg.as_ref())], args.json)?;
     if let Some(name) = endpoint {
         let endpoint = cli::endpoint(name)?;
         if endpoint.is_datagram() {
@@ -70,8 +70,8 @@ pub(crate) fn run(args: &LoadArgs) -> Result<Exit, Problem> {
         config: config(args, half_close)?,
         half_close,
         seed: args.seed.unwrap_or_else(cli::random_seed),
-        hgrm: args.hgrm.as_deref().map(create).transpose()?,
-        svg: args.svg.as_deref().map(create).transpose()?,
+        hgrm: output(args.hgrm.as_ref())?,
+        svg: output(args.svg.as_ref())?,
     };
     loopback::reach(endpoint, driver, args.client.family(), |name, endpoint| load.run(name, &endpoint))
 }
@@ -83,8 +83,8 @@ struct Load<'a> {
     config: PingerConfig,
     half_close: bool,
     seed: u64,
-    hgrm: Option<(File, &'a str)>,
-    svg: Option<(File, &'a str)>,
+    hgrm: Option<Output>,
+    svg: Option<Output>,
 }
 
 impl Load<'_> {
@@ -171,10 +171,10 @@ impl Load<'_> {
             report.took = took.max(self.plan.lasts().unwrap_or_default());
         }
         let written = [
-            self.hgrm.as_ref().map(|file| write(file, &hgrm::text(&report.record.latency))),
+            self.hgrm.as_ref().map(|file| file.write(&hgrm::text(&report.record.latency))),
             self.svg.as_ref().map(|file| {
                 let (head, told) = (report.headline(), report.lines());
-                write(file, &svg::picture(&head, &told, &report.checked.again, &report.record, report.took))
+                file.write(&svg::picture(&head, &told, &report.checked.again, &report.record, report.took))
             }),
         ];
         // What a file lacks makes the load incomplete; the result is told all the same.
@@ -246,14 +246,7 @@ fn length_words(plan: &Plan) -> String {
     }
 }
 
-fn create(path: &str) -> Result<(File, &str), Problem> {
-    Ok((file::create(path)?, path))
-}
-
-fn write((file, path): &(File, &str), text: &str) -> Result<(), Problem> {
-    let mut out = file;
-    file::clear(file)
-        .and_then(|()| out.write_all(text.as_bytes()))
-        .and_then(|()| file::sync(file))
-        .map_err(|error| file::incomplete(path, &error))
+/// A file that an option asks for, before anything is sent.
+fn output(path: Option<&String>) -> Result<Option<Output>, Problem> {
+    path.map(|path| Output::new(path.as_ref(), Access::Shared)).transpose()
 }

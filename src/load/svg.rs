@@ -9,10 +9,11 @@ use std::fmt::Write;
 use std::time::Duration;
 
 use hdrhistogram::Histogram;
+use roundtrip_core::text::is_hidden;
 
 use super::record::{Course, Record};
 use crate::units::latency;
-use axis::{Axis, Unit};
+use axis::{Axis, Unit, number};
 
 /// The picture, and in it the panels, in pixels.
 const WIDTH: f64 = 960.0;
@@ -29,6 +30,13 @@ const HEAD: usize = 108;
 const FOOT: usize = 125;
 /// Ticks that are nearer than this share a label.
 const CROWDED: f64 = 40.0;
+/// A rate that is so many times that of nine steps in ten is cut off: after a standstill all that waited is back at once,
+/// and would leave no room for the rest.
+const BURST: f64 = 3.0;
+/// So many messages must have been missed for a standstill to be one.
+const MISSED: f64 = 10.0;
+/// Half of the width that is told of a standstill.
+const TOLD: f64 = 110.0;
 
 const STYLE: &str = "\
 text { font: 13px system-ui, sans-serif; fill: #1f2328; white-space: pre }
@@ -36,12 +44,12 @@ text { font: 13px system-ui, sans-serif; fill: #1f2328; white-space: pre }
 .tick, .foot { fill: #59636e } .value { paint-order: stroke; stroke: #ffffff; stroke-width: 4px }
 .middle { text-anchor: middle } .end { text-anchor: end }
 .grid { stroke: #d1d9e0 } .curve, .longest { fill: none; stroke-width: 1.5; stroke-linecap: square }
-.curve, .longest { stroke: #bc4c00 } .dot, .right { fill: #bc4c00 } .left { fill: #0969da }
+.curve, .longest { stroke: #bc4c00 } .dot, .right { fill: #bc4c00 } .left { fill: #0969da } .still { fill: #bc4c00; fill-opacity: .15 }
 .rate { fill: #0969da; fill-opacity: .3; stroke: #0969da } .bad { fill: #cf222e } .good { fill: #1a7f37 }
 @media (prefers-color-scheme: dark) {
 text { fill: #f0f6fc } .back { fill: #0d1117 } .tick, .foot { fill: #9198a1 } .value { stroke: #0d1117 }
 .grid { stroke: #30363d } .curve, .longest { stroke: #f0883e } .dot, .right { fill: #f0883e }
-.left { fill: #4493f8 } .rate { fill: #4493f8; stroke: #4493f8 } .bad { fill: #f85149 } .good { fill: #3fb950 }
+.left { fill: #4493f8 } .still { fill: #f0883e } .rate { fill: #4493f8; stroke: #4493f8 } .bad { fill: #f85149 } .good { fill: #3fb950 }
 }";
 
 /// The picture.
@@ -115,6 +123,23 @@ impl Step {
     fn rate(&self) -> f64 {
         real(self.messages) * 1e9 / (self.to - self.from)
     }
+
+    /// The rate up to which all of them are shown whole: the highest one, unless it is a burst.
+    fn most(steps: &[Self]) -> f64 {
+        let mut rates: Vec<_> = steps.iter().map(Self::rate).filter(|rate| *rate > 0.0).collect();
+        rates.sort_by(f64::total_cmp);
+        let (usual, most) = (rates.get(rates.len() * 9 / 10), rates.last().copied().unwrap_or_default());
+        usual.copied().filter(|usual| most > BURST * usual).unwrap_or(most)
+    }
+
+    /// From when to when nothing came back although much was due, in nanoseconds.
+    fn standstills(steps: &[Self]) -> Vec<(f64, f64)> {
+        let messages: u64 = steps.iter().map(|step| step.messages).sum();
+        let usual = real(messages) / steps.last().map_or(1.0, |step| step.to);
+        let still = steps.chunk_by(|one, next| (one.messages == 0) == (next.messages == 0));
+        let still = still.filter(|run| run[0].messages == 0).map(|run| (run[0].from, run[run.len() - 1].to));
+        still.filter(|(from, to)| (to - from) * usual >= MISSED).collect()
+    }
 }
 
 struct Picture(String);
@@ -159,11 +184,16 @@ impl Picture {
         let end = steps.last().map_or(1e9, |step| step.to);
         let x = Axis::linear(Unit::Nanos, end, (LEFT, RIGHT), 10);
         self.below(&x, COURSE);
-        let most = steps.iter().map(Step::rate).fold(0.0, f64::max);
+        let most = Step::most(steps);
         let y = Axis::raised(Unit::Number, if most > 0.0 { most } else { 1.0 }, COURSE, 5);
         self.left(&y, "left end");
         if most <= 0.0 {
             return self.nothing(COURSE);
+        }
+        let standstills = Step::standstills(steps);
+        for (from, to) in &standstills {
+            let (from, to) = (x.at(*from), x.at(*to));
+            self.path("still", &format!("M{from:.1} {}H{to:.1}V{}H{from:.1}Z", COURSE.0, COURSE.1));
         }
         let mut path = format!("M{LEFT} {}", COURSE.0);
         for step in steps {
@@ -171,6 +201,23 @@ impl Picture {
         }
         let _ = write!(path, "V{}Z", COURSE.0);
         self.path("rate", &path);
+        let burst = steps.iter().filter(|step| step.rate() > y.high());
+        if let Some(burst) = burst.max_by(|one, other| one.rate().total_cmp(&other.rate())) {
+            let at = x.at(burst.from.midpoint(burst.to));
+            let (class, at) = if at > LEFT.midpoint(RIGHT) {
+                ("value burst end", at - 6.0)
+            } else {
+                ("value burst", at + 6.0)
+            };
+            self.text(class, at, COURSE.1 + 12.0, &format!("↑ {}/s", number(burst.rate())));
+        }
+        let longest =
+            standstills.into_iter().max_by(|one, other| (one.1 - one.0).total_cmp(&(other.1 - other.0)));
+        if let Some((from, to)) = longest {
+            let lasted = latency(Duration::from_secs_f64((to - from) / 1e9));
+            let middle = x.at(from.midpoint(to)).clamp(LEFT + TOLD, RIGHT - TOLD);
+            self.text("value middle", middle, COURSE.0 - 8.0, &format!("nothing came back for {lasted}"));
+        }
 
         let seen = || steps.iter().filter(|step| step.messages > 0).map(|step| step.longest);
         let y = Axis::times((seen().fold(f64::MAX, f64::min), seen().fold(0.0, f64::max)), COURSE, 5);
@@ -234,7 +281,7 @@ impl Picture {
     }
 }
 
-/// As text of XML, which has no control characters.
+/// As text of XML, which has no control characters; what is hidden would reorder what is shown.
 fn escaped(text: &str) -> String {
     let mut out = String::new();
     for char in text.chars() {
@@ -245,7 +292,7 @@ fn escaped(text: &str) -> String {
             '"' => out.push_str("&quot;"),
             '\n' => out.push(char),
             '\u{fffe}' | '\u{ffff}' => out.push(char::REPLACEMENT_CHARACTER),
-            _ if char.is_control() => out.push(char::REPLACEMENT_CHARACTER),
+            _ if is_hidden(char) => out.push(char::REPLACEMENT_CHARACTER),
             _ => out.push(char),
         }
     }

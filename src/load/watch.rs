@@ -62,31 +62,75 @@ pub(super) fn watched<R>(
 /// A line that is written again and again.
 struct Shown {
     bar: ProgressBar,
+    line: Line,
+}
+
+/// What it says.
+#[derive(Default)]
+struct Line {
     /// What was measured until the last look.
     before: Option<Histogram<u64>>,
+    /// When the last message was seen to be back.
+    back: Duration,
 }
 
 impl Shown {
     fn new() -> Self {
-        Self { bar: ProgressBar::new_spinner(), before: None }
+        Self { bar: ProgressBar::new_spinner(), line: Line::default() }
     }
 
     fn update(&mut self, record: &Record, since: Duration) {
+        self.bar.set_message(self.line.next(record, since));
+        self.bar.tick();
+    }
+}
+
+impl Line {
+    /// How the time since the last look went.
+    fn next(&mut self, record: &Record, since: Duration) -> String {
         let mut recent = record.latency.clone();
         // What was there before is still there.
         let _ = self.before.take().map(|before| recent.subtract(&before));
+        self.before = Some(record.latency.clone());
+        let (seconds, late) = (since.as_secs_f64(), grouped(record.late));
+        if recent.is_empty() {
+            let silent = since.saturating_sub(self.back).as_secs_f64();
+            return format!(
+                "{seconds:.0} s   nothing came back for {silent:.0} s   (late starts so far {late})"
+            );
+        }
+        self.back = since;
         let at = |quantile| latency(Duration::from_nanos(recent.value_at_quantile(quantile)));
-        let text = format!(
-            "{:.0} s   {} messages/s   p50 {}   p99 {}   max {}   (the last second; late starts so far {})",
-            since.as_secs_f64(),
+        format!(
+            "{seconds:.0} s   {} messages/s   p50 {}   p99 {}   max {}   (the last second; late starts so far {late})",
             grouped(recent.len()),
             at(0.5),
             at(0.99),
             at(1.0),
-            grouped(record.late),
-        );
-        self.bar.set_message(text);
-        self.bar.tick();
-        self.before = Some(record.latency.clone());
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use roundtrip_core::echo::RoundTrip;
+
+    use super::*;
+
+    #[test]
+    fn a_standstill_has_no_latency() {
+        let mut record = Record::new(Time::ZERO, PERIOD).unwrap();
+        let mut line = Line::default();
+        let at = Time::from_nanos;
+        record.add(RoundTrip { due: at(0), sent: at(0), back: at(88_000) });
+        assert!(line.next(&record, PERIOD).starts_with("1 s   1 messages/s   p50 88."));
+        for seconds in 2..5 {
+            let told = line.next(&record, PERIOD * seconds);
+            let expected = format!("{seconds} s   nothing came back for {} s   (late", seconds - 1);
+            assert!(told.starts_with(&expected) && !told.contains("µs"), "{told}");
+        }
+        record.add(RoundTrip { due: at(0), sent: at(0), back: at(5_000_000_000) });
+        assert!(line.next(&record, PERIOD * 5).starts_with("5 s   1 messages/s   p50 5.0"));
+        assert!(line.next(&record, PERIOD * 6).starts_with("6 s   nothing came back for 1 s   "));
     }
 }

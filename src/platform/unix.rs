@@ -1,9 +1,10 @@
 //! Unix.
 
-use std::fs::{File, OpenOptions};
+use std::fs::{DirBuilder, File, Metadata, OpenOptions, Permissions};
 use std::io;
 use std::os::fd::AsFd;
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::path::Path;
 use std::thread;
 
 use roundtrip_std::{Listener, NetError, Stream};
@@ -71,6 +72,35 @@ pub(crate) fn private(options: &mut OpenOptions) -> &mut OpenOptions {
     options.mode(0o600)
 }
 
+/// Whoever creates the folder is the only one to enter it.
+pub(crate) fn private_folder(builder: &mut DirBuilder) -> &mut DirBuilder {
+    builder.mode(0o700)
+}
+
+/// A symbolic link is not opened.
+pub(crate) fn no_link(options: &mut OpenOptions) -> &mut OpenOptions {
+    options.custom_flags(rustix::fs::OFlags::NOFOLLOW.bits().cast_signed())
+}
+
+/// Who could read that file can read this one.
+pub(crate) fn copy_access(from: &Metadata, to: &File) -> io::Result<()> {
+    to.set_permissions(Permissions::from_mode(from.permissions().mode() & 0o777))
+}
+
+/// The mode of a file that other users than its owner can read or write, or run.
+pub(crate) fn open_to_others(about: &Metadata) -> Option<u32> {
+    Some(about.permissions().mode() & 0o7777).filter(|mode| about.is_file() && mode & 0o077 != 0)
+}
+
+/// Whether it is what this process has open already: the system's own links to it are followed.
+pub(crate) fn is_stream(path: &Path) -> bool {
+    let is_one = ["/dev/stdout", "/dev/stderr"].iter().any(|one| path == Path::new(one));
+    is_one
+        || path
+            .parent()
+            .is_some_and(|list| list == Path::new("/dev/fd") || list == Path::new("/proc/self/fd"))
+}
+
 /// Tells the service manager that all listens, if it asked to be told (`sd_notify(3)`): one that cannot be told is not
 /// waited for.
 pub(crate) fn tell_ready() {
@@ -104,9 +134,4 @@ pub(crate) fn stdio_files() -> io::Result<(File, File)> {
     let reader = io::stdin().as_fd().try_clone_to_owned()?;
     let writer = io::stdout().as_fd().try_clone_to_owned()?;
     Ok((reader.into(), writer.into()))
-}
-
-/// A path as a person is shown it: in one line.
-pub(crate) fn shown(path: &str) -> String {
-    path.escape_debug().to_string()
 }

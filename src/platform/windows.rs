@@ -1,8 +1,9 @@
 //! Windows.
 
-use std::fs::{File, OpenOptions};
+use std::fs::{DirBuilder, File, Metadata, OpenOptions};
 use std::io;
 use std::os::windows::io::AsHandle;
+use std::path::Path;
 
 use roundtrip_std::{BindOptions, Endpoint, Listener, NetError, Stream, bind};
 
@@ -40,6 +41,32 @@ pub(crate) const fn private(options: &mut OpenOptions) -> &mut OpenOptions {
     options
 }
 
+/// A folder has the access rules of the one that it is in.
+pub(crate) const fn private_folder(builder: &mut DirBuilder) -> &mut DirBuilder {
+    builder
+}
+
+/// To make a symbolic link is a right of administrators.
+pub(crate) const fn no_link(options: &mut OpenOptions) -> &mut OpenOptions {
+    options
+}
+
+/// A file has the access rules of its folder.
+#[expect(clippy::unnecessary_wraps, reason = "on Unix it may fail")]
+pub(crate) const fn copy_access(_from: &Metadata, _to: &File) -> io::Result<()> {
+    Ok(())
+}
+
+/// What the access rules of a file allow is not looked at.
+pub(crate) const fn open_to_others(_about: &Metadata) -> Option<u32> {
+    None
+}
+
+/// Whether it is a device, which has a name in every folder.
+pub(crate) fn is_stream(path: &Path) -> bool {
+    ["NUL", "CON", "CONOUT$"].iter().any(|device| path.as_os_str().eq_ignore_ascii_case(device))
+}
+
 /// Nobody asks to be told.
 pub(crate) const fn tell_ready() {}
 
@@ -62,9 +89,4 @@ pub(crate) fn stdio_files() -> io::Result<(File, File)> {
     let reader = io::stdin().as_handle().try_clone_to_owned()?;
     let writer = io::stdout().as_handle().try_clone_to_owned()?;
     Ok((reader.into(), writer.into()))
-}
-
-/// A path as a person is shown it: in one line, and with its separators as they are.
-pub(crate) fn shown(path: &str) -> String {
-    path.escape_debug().to_string().replace(r"\\", r"\")
 }

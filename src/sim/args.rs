@@ -113,7 +113,7 @@ pub(crate) struct RunArgs {
     /// Of the seeds, those that leave I when divided by N; `auto` takes both from a job array's environment
     #[arg(long, value_name = "I/N", default_value = "0/1", value_parser = parse_shard)]
     pub(crate) shard: (u64, u64),
-    /// Write the totals here, for `merge`
+    /// Write the totals here, for `merge`; -: standard output
     #[arg(long, value_name = "FILE")]
     pub(crate) report: Option<String>,
     /// Where the smallest schedule that fails is kept
@@ -172,10 +172,10 @@ pub(crate) struct OneArgs {
     /// The seed, if a scenario was named
     #[arg(long, value_name = "N")]
     pub(crate) seed: Option<u64>,
-    /// Write the trace here; `replay` and `explain` write what they ran, `shrink` what it found
+    /// Write the trace here; `replay` and `explain` write what they ran, `shrink` what it found; -: standard output
     #[arg(long, value_name = "FILE")]
     pub(crate) trace: Option<String>,
-    /// Write a page with the diagram here, which needs nothing else
+    /// Write a page with the diagram here, which needs nothing else; -: standard output
     #[arg(long, value_name = "FILE")]
     pub(crate) html: Option<String>,
     #[command(flatten)]

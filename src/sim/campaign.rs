@@ -13,11 +13,12 @@ use roundtrip_sim::{Runner, Simulation, Trace, diagram, shrink};
 use roundtrip_std::{Clock, SystemClock};
 
 use super::args::{MergeArgs, RunArgs};
-use super::{Task, read, virtual_time, write};
+use super::{Task, output, read, virtual_time};
 use crate::problem::{Exit, Problem};
 use crate::units::grouped;
-use crate::{out, platform, signals};
+use crate::{out, signals};
 use roundtrip_core::Time;
+use roundtrip_core::text::escaped;
 
 /// Runs a campaign.
 pub(super) struct Run<'a>(pub(super) &'a RunArgs);
@@ -25,6 +26,7 @@ pub(super) struct Run<'a>(pub(super) &'a RunArgs);
 impl Task for Run<'_> {
     fn with<S: Simulation>(self, scenario: &S) -> Result<Exit, Problem> {
         let args = self.0;
+        let report_to = args.report.as_deref().map(output).transpose()?;
         let campaign = Campaign {
             seeds: args.seeds.clone(),
             shard: args.shard,
@@ -38,8 +40,8 @@ impl Task for Run<'_> {
         let report =
             watched(&progress, &args.seeds, args.shard, || campaign::run(scenario, &campaign, &progress));
         let took = clock.now().since(Time::ZERO);
-        if let Some(path) = &args.report {
-            write(path, &report.to_string())?;
+        if let Some(file) = report_to {
+            file.write(&report.to_string())?;
         }
         let missed: Vec<_> = report.missed().collect();
         out::say(summary(&report, took, &missed))?;
@@ -97,7 +99,7 @@ fn tell_failure<S: Simulation>(scenario: &S, args: &RunArgs, seed: u64) -> Resul
     );
     let path = format!("{}/{}-{}-{seed}.jsonl", args.keep, scenario.title(), verdict.id());
     let picture = diagram(&shrunk);
-    write(&path, &Trace::new(scenario.title(), Some(seed), shrunk).to_string())?;
+    output(&path)?.write(&Trace::new(scenario.title(), Some(seed), shrunk).to_string())?;
     out::say(format!(
         "{headline}\nfaults drawn: {on}\n\n{picture}\nagain: roundtrip sim replay {path}\n  all of it: roundtrip sim explain {} --seed {seed}{}",
         scenario.title(),
@@ -144,7 +146,7 @@ pub(super) fn merge(args: &MergeArgs) -> Result<Exit, Problem> {
     let mut reports = Vec::new();
     for path in &args.reports {
         let report = Report::parse(&read(path)?).map_err(|error| {
-            let cause = format!("{} is no report: {error}", platform::shown(path));
+            let cause = format!("{} is no report: {error}", escaped(path));
             Problem::usage(cause, "give files that `roundtrip sim run --report` wrote")
         })?;
         reports.push(report);
@@ -153,7 +155,7 @@ pub(super) fn merge(args: &MergeArgs) -> Result<Exit, Problem> {
         Problem::usage(error.to_string(), "give the reports of all shards of one campaign, each once")
     })?;
     match &args.report {
-        Some(path) => write(path, &whole.to_string())?,
+        Some(path) => output(path)?.write(&whole.to_string())?,
         None => out::say(whole.to_string().trim_end())?,
     }
     let missed = whole.missed().next().is_some();

@@ -9,10 +9,11 @@ pub(crate) use args::{EXAMPLES, SimVerb};
 
 use std::fs;
 
+use roundtrip_core::text::escaped;
 use roundtrip_sim::scenarios::{Datagrams, Echo, Load, Server, Soak};
 use roundtrip_sim::{OverDatagrams, Simulation, Trace};
 
-use crate::platform;
+use crate::file::{Access, Output};
 use crate::problem::{Exit, Problem, plain};
 use args::Name;
 
@@ -54,7 +55,7 @@ const MAX_FILE: u64 = 256 << 20;
 fn read(path: &str) -> Result<String, Problem> {
     let unreadable = |why: &str| {
         let advice = "give a file that `roundtrip sim` wrote";
-        Problem::usage(format!("cannot read {}: {why}", platform::shown(path)), advice)
+        Problem::usage(format!("cannot read {}: {why}", escaped(path)), advice)
     };
     match fs::metadata(path) {
         Ok(about) if about.len() > MAX_FILE => Err(unreadable("it is larger than 256 MiB")),
@@ -67,17 +68,18 @@ fn read(path: &str) -> Result<String, Problem> {
 fn read_trace(path: &str) -> Result<Trace, Problem> {
     Trace::parse(&read(path)?).map_err(|error| {
         let advice = "find it again with the command and the seed that its first line names";
-        Problem::usage(format!("{}, {error}", platform::shown(path)), advice)
+        Problem::usage(format!("{}, {error}", escaped(path)), advice)
     })
 }
 
-fn write(path: &str, text: &str) -> Result<(), Problem> {
+/// A file that an option asks for; its folder is made.
+fn output(path: &str) -> Result<Output, Problem> {
     let parent = std::path::Path::new(path).parent().filter(|parent| !parent.as_os_str().is_empty());
-    let written = parent.map_or(Ok(()), fs::create_dir_all).and_then(|()| fs::write(path, text));
-    written.map_err(|error| {
-        let cause = format!("cannot write {}: {}", platform::shown(path), plain(&error));
-        Problem::new(Exit::Internal, cause, "name a file in a folder that can be written to")
-    })
+    parent.map_or(Ok(()), fs::create_dir_all).map_err(|error| {
+        let cause = format!("cannot write {}: {}", escaped(path), plain(&error));
+        Problem::usage(cause, "name a file in a folder that can be written to")
+    })?;
+    Output::new(path.as_ref(), Access::Shared)
 }
 
 /// `3 virtual days`, in the largest unit of which there are two.

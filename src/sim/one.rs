@@ -1,13 +1,14 @@
 //! `sim replay`, `sim shrink` and `sim explain`: one schedule.
 
+use roundtrip_core::text::escaped;
 use roundtrip_sim::choose::{self, Seeded};
 use roundtrip_sim::{Divergence, Recording, Runner, Simulation, Trace, diagram, html, shrink};
 
 use super::args::{Name, OneArgs};
-use super::{Task, read_trace, with, write};
-use crate::out;
+use super::{Task, output, read_trace, with};
 use crate::problem::{Exit, Problem};
 use crate::units::grouped;
+use crate::{file, out};
 
 /// Does something with the scenario that `what` names or that its trace is of.
 pub(super) fn of(what: &str, task: impl Task) -> Result<Exit, Problem> {
@@ -17,7 +18,7 @@ pub(super) fn of(what: &str, task: impl Task) -> Result<Exit, Problem> {
     let scenario = read_trace(what)?.scenario;
     let name = Name::of(&scenario).ok_or_else(|| {
         Problem::usage(
-            format!("the trace is of a scenario of another program: {}", scenario.escape_debug()),
+            format!("the trace is of a scenario of another program: {}", escaped(&scenario)),
             "run it with `roundtrip_sim::replay` in that program's tests",
         )
     })?;
@@ -65,11 +66,12 @@ fn keep<S: Simulation>(
     seed: Option<u64>,
     recording: &Recording,
 ) -> Result<(), Problem> {
+    file::refuse_to_mix(&[("--trace", args.trace.as_ref()), ("--html", args.html.as_ref())], false)?;
     if let Some(path) = &args.trace {
-        write(path, &Trace::new(scenario.title(), seed, recording.clone()).to_string())?;
+        output(path)?.write(&Trace::new(scenario.title(), seed, recording.clone()).to_string())?;
     }
     if let Some(path) = &args.html {
-        write(path, &html(scenario.title(), recording))?;
+        output(path)?.write(&html(scenario.title(), recording))?;
     }
     Ok(())
 }

@@ -6,9 +6,9 @@ use roundtrip_sim::{Divergence, Runner, Simulation, diagram, shrink};
 
 use super::Task;
 use super::args::{DeterminismArgs, ExhaustArgs};
-use crate::out;
 use crate::problem::{Exit, Problem, plain};
 use crate::units::grouped;
+use crate::{file, out};
 
 /// Runs every schedule within bounds.
 pub(super) struct Exhaust<'a>(pub(super) &'a ExhaustArgs);
@@ -104,7 +104,7 @@ fn in_a_fresh_process(scenario: &str, seeds: &std::ops::Range<u64>) -> Result<St
     };
     let program = std::env::current_exe().map_err(failed)?;
     let seeds = format!("{}..{}", seeds.start, seeds.end);
-    let keep = std::env::temp_dir().join(format!("roundtrip-{}", std::process::id()));
+    let keep = file::temporary_folder().map_err(|error| Problem::system("cannot make a folder", &error))?;
     let mut again = std::process::Command::new(program);
     again.args(["sim", "run", scenario, "--jobs", "1", "--seeds", &seeds, "--keep"]).arg(&keep);
     let said = again.output().map_err(failed)?;

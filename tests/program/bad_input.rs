@@ -349,6 +349,9 @@ fn loads_that_the_system_has_no_room_for() {
         (&["load", "--svg", "/dev/null", "--hgrm", "/dev/null"], USAGE, "the same file", "two"),
         (&["load", "--svg", "/no/such/folder/x.svg"], USAGE, "cannot write /no/such/folder/x.svg", "folder"),
         (&["load", "--hgrm", "/"], USAGE, "cannot write /", "folder"),
+        (&["load", "--svg", ""], USAGE, "cannot write ", "folder"),
+        (&["load", "--svg", "none/"], USAGE, "cannot write none/", "folder"),
+        (&["sim", "run", "echo", "--report", "/"], USAGE, "cannot write /", "folder"),
     ]);
 }
 
@@ -358,7 +361,7 @@ fn records_that_cannot_be_written_or_read() {
     table(&[
         (&["check", "--record"], USAGE, "--record", ""),
         (&["check", "--record", "/no/such/folder/x"], USAGE, "cannot write /no/such/folder/x", "folder"),
-        (&["serve", "127.0.0.1:0", "--record", "/"], USAGE, "cannot write /: Is a directory", "folder"),
+        (&["serve", "127.0.0.1:0", "--record", "/"], USAGE, "cannot write /: is a directory", "folder"),
         (&["send", "localhost", "--record", "x"], USAGE, "'--record'", ""),
         (&["replay"], USAGE, "<FILE>", "--help"),
         (&["replay", "a", "b"], USAGE, "'b'", ""),
@@ -434,6 +437,14 @@ fn options_that_exclude_or_need_each_other() {
         (&["serve", "--transcript"], USAGE, "--once", ""),
         (&["serve", "--once", "--transcript", "--record", "x"], USAGE, "--record", ""),
         (&["check", "--sizes", "1,2", "--record", "x"], USAGE, "--record", ""),
+        (&["load", "--svg", "-", "--hgrm", "-"], USAGE, "name the same file", "two"),
+        (
+            &["sim", "replay", "echo", "--seed", "1", "--trace", "-", "--html", "-"],
+            USAGE,
+            "both",
+            "--trace FILE",
+        ),
+        (&["serve", "stdio:", "--record", "-"], USAGE, "both write to standard output", "--record FILE"),
     ]);
 }
 
@@ -464,6 +475,38 @@ fn arguments_that_are_not_utf8() {
         [vec![bad], vec![OsStr::new("check"), bad], vec![OsStr::new("check"), OsStr::new("--bytes"), bad]]
     {
         refused(&run(&mut roundtrip(args)), USAGE);
+    }
+}
+
+/// What a terminal would obey, and what would hide or reorder what is around it, is shown as what it is.
+#[test]
+fn nothing_hidden_is_printed() {
+    const HOSTILE: &str = "a\u{1b}]0;x\u{7}\u{202e}\u{2066}\u{200b}\u{2028}\u{7f}\u{9b}2Jé";
+    let under = |before: &str, after: &str| format!("{before}{HOSTILE}{after}");
+    let (path, file) = (under("unix:/no/", ""), under("/no/", "/x"));
+    let commands: [&[&str]; 16] = [
+        &[HOSTILE],
+        &["check", "--bytes", HOSTILE],
+        &["check", HOSTILE],
+        &["check", &path],
+        &["check", &path, "--json"],
+        &["send", &path],
+        &["send", "--transcript", &path],
+        &["serve", &path],
+        &["serve", &under("tcp:127.0.0.1:0,", "")],
+        &["listen", &under("unix-dgram:/no/", "")],
+        &["post", &under("unix-dgram:/no/", ""), "x"],
+        &["load", "--svg", &file],
+        &["check", "--record", &file],
+        &["replay", HOSTILE],
+        &["sim", "replay", HOSTILE],
+        &["man", &under("/dev/null/", "")],
+    ];
+    for command in commands {
+        let Finished { stdout, stderr, .. } = run(&mut roundtrip(command));
+        let hidden = |c: char| c != '\n' && roundtrip_core::text::is_hidden(c);
+        assert!(!stdout.contains(hidden) && !stderr.contains(hidden), "{command:?}: {stdout:?} {stderr:?}");
+        assert!(!stdout.is_empty() || !stderr.is_empty(), "{command:?}");
     }
 }
 

@@ -249,6 +249,20 @@ fn what_was_passed_on_and_is_no_listener_is_refused() {
     assert!(stderr.contains("no socket was passed"), "{stderr}");
 }
 
+/// The number is what a stranger may have set: memory for so many is not taken.
+#[test]
+fn more_sockets_than_were_passed_on_are_refused() {
+    let file = fs::File::open("/dev/null").unwrap();
+    for count in ["2147483647", "200000000", "2"] {
+        let before = format!("ulimit -v 1000000; export LISTEN_PID=$$ LISTEN_FDS={count};");
+        let mut command = after(&before, &["serve", "systemd:"], "3<&0 </dev/null");
+        command.stdin(Stdio::from(file.try_clone().unwrap()));
+        let Finished { code, stderr, .. } = Running::start_with_input(&mut command).wait();
+        assert_eq!(code, Some(4), "{stderr}");
+        assert!(stderr.contains(&format!("LISTEN_FDS={count}, and descriptor ")), "{stderr}");
+    }
+}
+
 #[test]
 fn a_service_manager_is_told_when_it_is_ready_and_when_it_stops() {
     let path = SocketPath::new("notify");

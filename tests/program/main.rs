@@ -9,6 +9,7 @@ mod datagrams;
 mod documents;
 #[cfg(target_os = "linux")]
 mod endpoints;
+mod files;
 mod generated;
 #[cfg(unix)]
 mod guide;

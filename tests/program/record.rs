@@ -1,6 +1,7 @@
 //! `--record` and `replay`: sessions recorded on sockets do the same again in another process, and a record that is not as
 //! it was written is told, with its position.
 
+use std::fmt::Write as _;
 use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -235,6 +236,22 @@ fn a_session_that_goes_another_way_is_told() {
     );
     assert!(code == 1 && told.starts_with(&expected), "{told}");
     assert!(told.ends_with(&format!("again: roundtrip replay {}\n", path.display())), "{told}");
+}
+
+/// A record may come from a stranger, who can compute its checksums.
+#[test]
+fn what_a_forged_line_says_is_shown_as_what_it_is() {
+    let path = forged("hostile", "echo-server", CONFIG, 1000);
+    let (mut sum, mut record) = (0, String::new());
+    for line in fs::read_to_string(&path).unwrap().lines() {
+        let text = line.rsplit_once(' ').unwrap().0.replace("wait 1000", "\u{1b}]0;x\u{7}\u{202e}wait");
+        sum = roundtrip_record::hash::mix(sum, text.as_bytes());
+        let _ = writeln!(record, "{text} {sum:016x}");
+    }
+    fs::write(&path, record).unwrap();
+    let (code, told) = told(&path);
+    assert!(code == 1 && told.contains("  recorded  \\u{1b}]0;x\\u{7}\\u{202e}wait 0 -\n"), "{told:?}");
+    assert!(!told.contains(|c: char| c != '\n' && roundtrip_core::text::is_hidden(c)), "{told:?}");
 }
 
 #[test]

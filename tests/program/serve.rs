@@ -124,7 +124,7 @@ fn what_comes_after_the_cut_is_refused_and_not_lost(driver: &str) {
     ping(&mut client).unwrap();
     server.running.signal(Signal::TERM);
     assert_eq!(client.read(&mut [0]).unwrap(), 0, "the server half-closes");
-    client.write_all(&[7; 100_000]).unwrap();
+    client.write_all(&noise(100_000)).unwrap();
     drop(client);
     let finished = server.running.wait();
     let last = finished.stderr.lines().last().unwrap();

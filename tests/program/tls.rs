@@ -2,6 +2,7 @@
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -22,6 +23,7 @@ fn file(text: &str) -> String {
     let path: PathBuf =
         Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("tls-{}-{number}.pem", std::process::id()));
     std::fs::write(&path, text).unwrap();
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
     path.into_os_string().into_string().unwrap()
 }
 
@@ -34,6 +36,23 @@ struct Files {
 impl Files {
     fn of(signed: &Signed) -> Self {
         Self { cert: file(&signed.certificate), key: file(&signed.key) }
+    }
+}
+
+/// Whoever has the key is the server.
+#[test]
+fn a_key_that_others_can_read_is_told_once() {
+    let Files { cert, key } = Files::of(&Authority::new().server());
+    let serve = ["127.0.0.1:0", "--tls-cert", &cert, "--tls-key", &key];
+    for (mode, is_open) in [(0o600, false), (0o400, false), (0o640, true), (0o604, true), (0o620, true)] {
+        std::fs::set_permissions(&key, std::fs::Permissions::from_mode(mode)).unwrap();
+        let stopped = Server::of(roundtrip(["serve"]).args(serve)).stop();
+        let warning = format!(
+            "warning: the private key {key} is open to other users (mode {mode:04o})\n  try: chmod 600 {key}\n"
+        );
+        assert_eq!(stopped.code, Some(0), "{stopped:?}");
+        assert_eq!(stopped.stderr.matches(&warning).count(), usize::from(is_open), "{stopped:?}");
+        assert_eq!(stopped.stderr.matches("warning").count(), usize::from(is_open), "{stopped:?}");
     }
 }
 

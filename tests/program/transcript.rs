@@ -143,6 +143,45 @@ fn a_client_names_the_error_when_its_server_resets() {
     assert_eq!((finished.code, finished.stdout), (Some(0), expected));
 }
 
+/// It prints what comes, to the end, and verifies none of it.
+#[test]
+fn a_client_reads_whatever_comes_to_the_end() {
+    let received = |sizes: &[usize]| {
+        let lines = sizes.iter().map(|size| format!("Bytes received: {size}\n")).collect::<Vec<_>>();
+        format!("Bytes Sent: 14\n{}Connection closed\n", lines.concat())
+    };
+    for (answer, sizes) in [
+        (vec![7; 2000], &[512, 512, 512, 464][..]),
+        (b"this is a test, and more".to_vec(), &[24]),
+        (b"this".to_vec(), &[4]),
+        (b"another thing!".to_vec(), &[14]),
+        (Vec::new(), &[]),
+    ] {
+        let address = serve_one(move |mut stream| {
+            stream.read_to_end(&mut Vec::new()).unwrap();
+            stream.write_all(&answer).unwrap();
+        });
+        let finished = run(&mut roundtrip(["send", "--transcript", &address]));
+        assert_eq!((finished.code, finished.stdout, &*finished.stderr), (Some(0), received(sizes), ""));
+    }
+}
+
+/// A peer that never ends is waited for as long as it was told to, and no longer.
+#[test]
+fn a_client_whose_peer_is_silent_ends_all_the_same() {
+    let (done, ended) = std::sync::mpsc::channel::<()>();
+    let address = serve_one(move |stream| {
+        let _ = ended.recv();
+        drop(stream);
+    });
+    let finished = run(&mut roundtrip(["send", "--transcript", &address, "--timeout", "50ms"]));
+    assert_eq!(
+        (finished.code, &*finished.stdout),
+        (Some(3), "Bytes Sent: 14\nrecv failed with error: timed out\n")
+    );
+    drop(done);
+}
+
 /// More than the tutorial's: it sends one buffer's worth, we as much as there is.
 #[test]
 fn a_client_sends_a_long_text_whole_and_an_empty_one_too() {

@@ -128,6 +128,33 @@ fn both_servers_receive_2000_bytes_in_the_same_pieces() {
     assert_eq!(lines(&ours).1.iter().filter(|line| line.ends_with(" 512")).count(), 6);
 }
 
+/// More than was sent, less, and nothing.
+#[test]
+fn both_clients_print_whatever_comes_to_the_end() {
+    if !have(&["nc"]) {
+        return;
+    }
+    for answer in [2000, 14, 5, 0] {
+        let transcripts = [Tutorial, Us].map(|by| {
+            let stage = Stage::new("answers")?;
+            let mut nc = stage.namespace.command("nc");
+            let (server, mut input) = Running::start_to_feed(nc.args(["-N", "-l", "127.0.0.1", "27015"]));
+            stage.namespace.wait_for_listener(PORT);
+            std::io::Write::write_all(&mut input, &noise(answer)).unwrap();
+            drop(input);
+            let sent = run(stage.client(by).arg("server-name"));
+            assert_eq!(server.wait().stdout, "this is a test", "{by:?}");
+            Some(sent)
+        });
+        let [Some(theirs), Some(ours)] = transcripts else { return };
+        assert_eq!(lines(&theirs), lines(&ours));
+        assert_eq!(
+            lines(&theirs).1.iter().filter(|line| line.starts_with("Bytes r")).count(),
+            answer.div_ceil(512)
+        );
+    }
+}
+
 #[test]
 fn both_servers_refuse_a_port_in_use_with_the_same_line() {
     let Some(stage) = Stage::new("in-use") else { return };

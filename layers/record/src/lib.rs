@@ -77,8 +77,8 @@
 //! | `out write LENGTH HASH`, `out shutdown`, `out wait READ COMMANDS DEADLINE` (or `-`), `out event HASH TEXT`, `out close graceful HASH TEXT` (`reset`) | what a poll returned; of events and outcomes, the beginning of their `Debug` and the hash of all of it |
 //! | `gone` | the machine was dropped; the time is that of what came before |
 //!
-//! `whole` is the last line of a record that was [finished](Recorder::finish). A record without it (a crash, a full disk)
-//! is replayed as far as it goes, and [says so](Replayed::torn).
+//! `whole` is the last line of a record that was [finished](Recorder::finish). A record without it (a crash, a full disk, a
+//! [limit](Recorder::with_limit)) is replayed as far as it goes, and [says so](Replayed::torn).
 //!
 //! Each line ends with a checksum, 16 digits, of the line and of the checksum before it: no byte of a record is changed,
 //! and no line lost, moved or doubled, without the first such line being [told](ReplayErrorCause::Damaged). It guards

@@ -27,6 +27,11 @@ struct State {
     sum: u64,
     /// Why there is no more.
     error: Option<io::Error>,
+    /// Bytes that were written, and how many may be.
+    written: u64,
+    limit: u64,
+    /// What to do when the limit is reached.
+    reached: Option<Box<dyn FnOnce() + Send>>,
 }
 
 impl Recorder {
@@ -48,10 +53,34 @@ impl Recorder {
         }
         let out: Box<dyn Write + Send> = Box::new(out);
         let out = BufWriter::with_capacity(64 << 10, out);
-        let mut state = State { out: Some(out), line: Vec::new(), sum: 0, error: None };
-        state.write(|line| drop(write!(line, "{MAGIC}{VERSION} {machine} {config}")));
+        let mut state = State {
+            out: Some(out),
+            line: Vec::new(),
+            sum: 0,
+            error: None,
+            written: 0,
+            limit: u64::MAX,
+            reached: None,
+        };
+        let _ = state.write(|line| drop(write!(line, "{MAGIC}{VERSION} {machine} {config}")));
         state.flush();
         Ok(Self(Arc::new(Mutex::new(state))))
+    }
+
+    /// Ends the record before it is longer than so many bytes, and calls `reached` then, once. The connections go on without
+    /// it. A record that ended so is replayed up to there, and [breaks off](crate::Replayed::torn).
+    #[must_use]
+    pub fn with_limit(self, bytes: u64, reached: impl FnOnce() + Send + 'static) -> Self {
+        let mut state = self.state();
+        state.limit = bytes;
+        state.reached = Some(Box::new(reached));
+        drop(state);
+        self
+    }
+
+    /// Whether there is no more to come: a write failed, or the limit was reached.
+    pub fn is_over(&self) -> bool {
+        self.state().out.is_none()
     }
 
     /// A connection begins: the observer of its machine, for a [`Tap`](roundtrip_core::Tap). Call it before the machine is
@@ -63,17 +92,25 @@ impl Recorder {
         observer
     }
 
-    /// Ends the record. Connections that are still there are no longer recorded.
+    /// Ends the record. Connections that are still there are no longer recorded. That a limit ended it before is no error.
     ///
     /// # Errors
     ///
     /// The first error there was: then the record is not whole.
     pub fn finish(self) -> io::Result<()> {
+        self.write(|line| line.extend_from_slice(b"whole"));
         let mut state = self.state();
-        state.write(|line| line.extend_from_slice(b"whole"));
         state.flush();
         state.out = None;
         state.error.take().map_or(Ok(()), Err)
+    }
+
+    fn write(&self, make: impl FnOnce(&mut Vec<u8>)) {
+        let reached = self.state().write(make);
+        // Others' code is not called under the lock.
+        if let Some(reached) = reached {
+            reached();
+        }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -82,17 +119,25 @@ impl Recorder {
 }
 
 impl State {
-    /// Writes what `make` puts into a line, if the record is not over.
-    fn write(&mut self, make: impl FnOnce(&mut Vec<u8>)) {
-        let Some(out) = &mut self.out else { return };
+    /// Writes what `make` puts into a line, if the record is not over. What to call if it is from now on, for its limit.
+    fn write(&mut self, make: impl FnOnce(&mut Vec<u8>)) -> Option<Box<dyn FnOnce() + Send>> {
+        let out = self.out.as_mut()?;
         self.line.clear();
         make(&mut self.line);
         self.sum = mix(self.sum, &self.line);
         // Writing to memory does not fail.
         let _ = writeln!(self.line, " {:016x}", self.sum);
+        let written = self.written.saturating_add(self.line.len() as u64);
+        if written > self.limit {
+            self.flush();
+            self.out = None;
+            return self.reached.take();
+        }
+        self.written = written;
         if let Err(error) = out.write_all(&self.line) {
             self.fail(error);
         }
+        None
     }
 
     /// Hands over what is buffered.
@@ -127,7 +172,7 @@ pub struct Observer {
 impl Observer {
     /// A line of this connection.
     fn write(&self, make: impl FnOnce(&mut Vec<u8>)) {
-        self.recorder.state().write(|line| {
+        self.recorder.write(|line| {
             let _ = write!(line, "{} {} ", self.connection.number(), self.latest.as_nanos());
             make(line);
         });

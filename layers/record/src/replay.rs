@@ -6,6 +6,7 @@ use std::fmt::{self, Debug};
 use std::io::{self, Read};
 
 use roundtrip_core::hub::ConnectionId;
+use roundtrip_core::text::escaped;
 use roundtrip_core::{Input, Machine, Misuse, Time};
 
 use crate::CommandBytes;
@@ -237,8 +238,10 @@ impl fmt::Display for Divergence {
         let Self { connection, at, recorded, replayed } = self;
         write!(
             f,
-            "connection {} goes another way at {at:?}\n  recorded  {recorded}\n  replayed  {replayed}",
-            connection.number()
+            "connection {} goes another way at {at:?}\n  recorded  {}\n  replayed  {}",
+            connection.number(),
+            escaped(recorded),
+            escaped(replayed)
         )
     }
 }

@@ -239,7 +239,7 @@ impl fmt::Display for BadConfig {
             Self::EncryptedKey => f.write_str("the private key is encrypted"),
             Self::WrongKey => f.write_str("the key is not the certificate's"),
             Self::Name(name) => {
-                write!(f, "`{}` is no name of a host, and no address", name.escape_debug())
+                write!(f, "`{}` is no name of a host, and no address", roundtrip_core::text::escaped(name))
             }
             Self::Certificate(why) => write!(f, "the certificate cannot be used: {why}"),
             Self::Key(why) => write!(f, "the private key cannot be used: {why}"),

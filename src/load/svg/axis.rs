@@ -131,7 +131,7 @@ fn percentile(tail: f64) -> String {
     clippy::cast_sign_loss,
     reason = "a tick is not negative, and small"
 )]
-fn number(number: f64) -> String {
+pub(super) fn number(number: f64) -> String {
     let whole = number.round();
     if (number - whole).abs() < 1e-9 * number.max(1e-6) {
         return grouped(whole as u64);

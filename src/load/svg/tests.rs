@@ -163,3 +163,34 @@ fn a_rate_is_that_of_the_whole_course() {
     assert!((0..40).zip(ends).all(|(number, end)| (end - f64::from((number + 1) / 2)).abs() < 1e-6));
     assert!(steps.iter().all(|step| (990.0..=1030.0).contains(&step.rate())));
 }
+
+/// A server that stands still for a second, and then answers all that waited at once.
+#[test]
+fn a_standstill_is_shown_as_one_and_leaves_room_for_the_rest() {
+    let ms = Duration::from_millis;
+    let usual = (0..3000).filter(|at| !(1000..2000).contains(at)).map(|at| (ms(at), ms(1)));
+    let waited = (1000..2000).map(|due| (ms(2000), ms(2000 - due)));
+    let report = report(ms(15), &usual.chain(waited).collect::<Vec<_>>(), Verdict::Verified, "");
+    let steps = Step::all(&report.record.course, report.took);
+    let most = Step::most(&steps);
+    assert!((900.0..=1100.0).contains(&most), "{most}");
+    assert_eq!(Step::standstills(&steps).len(), 1);
+    let text = picture_of(&report);
+    let document = roxmltree::Document::parse(&text).unwrap();
+    assert_eq!(texts(&document, "value middle"), ["nothing came back for 990 ms"]);
+    let burst = texts(&document, "value burst end");
+    assert!(burst.len() == 1 && burst[0].starts_with("↑ 67"), "{burst:?}");
+    let still = document.descendants().find(|element| element.attribute("class") == Some("still")).unwrap();
+    let [(from, bottom), (to, _), (_, top), ..] = coordinates(still.attribute("d").unwrap())[..] else {
+        panic!("{still:?}")
+    };
+    assert!((bottom, top) == COURSE && (240.0..280.0).contains(&(to - from)), "{from} {to}");
+}
+
+/// At one message a second most intervals are empty, and nothing stands still.
+#[test]
+fn a_low_rate_is_no_standstill() {
+    let trips: Vec<_> = (0..20).map(|at| (at * SECOND, Duration::from_millis(1))).collect();
+    let text = picture_of(&report(Duration::from_millis(50), &trips, Verdict::Verified, ""));
+    assert!(!text.contains("class=\"still\"") && !text.contains("↑"));
+}

@@ -3,6 +3,8 @@
 use std::error::Error;
 use std::fmt;
 
+use roundtrip_core::text::escaped;
+
 use super::parse::SCHEMES;
 
 /// Why a text is no endpoint.
@@ -83,20 +85,20 @@ fn is_one_off(a: &[u8], b: &[u8]) -> bool {
 impl fmt::Display for EndpointError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Scheme(scheme) => write!(f, "unknown scheme `{}`", scheme.escape_debug()),
+            Self::Scheme(scheme) => write!(f, "unknown scheme `{}`", escaped(scheme)),
             Self::Host(host) if host.is_empty() => f.write_str("the host is missing"),
-            Self::Host(host) => write!(f, "`{}` is no host", host.escape_debug()),
+            Self::Host(host) => write!(f, "`{}` is no host", escaped(host)),
             Self::Port(port) if port.is_empty() => f.write_str("the port after the colon is missing"),
-            Self::Port(port) => write!(f, "`{}` is no port", port.escape_debug()),
-            Self::Brackets(text) => write!(f, "`{}` has too many colons", text.escape_debug()),
+            Self::Port(port) => write!(f, "`{}` is no port", escaped(port)),
+            Self::Brackets(text) => write!(f, "`{}` has too many colons", escaped(text)),
             Self::Path(path) if path.is_empty() => f.write_str("the path is missing"),
-            Self::Path(path) => write!(f, "`{}` is no path or name of a socket", path.escape_debug()),
+            Self::Path(path) => write!(f, "`{}` is no path or name of a socket", escaped(path)),
             Self::Address(address) => {
-                write!(f, "`{}` is an address where none belongs", address.escape_debug())
+                write!(f, "`{}` is an address where none belongs", escaped(address))
             }
             Self::Option(option) if option.is_empty() => f.write_str("the option after the comma is missing"),
-            Self::Option(option) => write!(f, "`{}` is no option here", option.escape_debug()),
-            Self::Value(option) => write!(f, "`{}` has no such value", option.escape_debug()),
+            Self::Option(option) => write!(f, "`{}` is no option here", escaped(option)),
+            Self::Value(option) => write!(f, "`{}` has no such value", escaped(option)),
         }
     }
 }

@@ -6,6 +6,8 @@ mod parse;
 use std::fmt::{self, Write as _};
 use std::net::IpAddr;
 
+use roundtrip_core::text::is_hidden;
+
 pub use error::EndpointError;
 
 /// The port of the seed's tutorial, used where none is given.
@@ -260,11 +262,11 @@ fn write_max(f: &mut fmt::Formatter<'_>, max: Option<u16>) -> fmt::Result {
     max.map_or(Ok(()), |max| write!(f, ",max={max}"))
 }
 
-/// Writes a path so that it is read back: commas, percent signs and controls are encoded, and the first character if it
+/// Writes a path so that it is read back: commas, percent signs and hidden characters are encoded, and the first character if it
 /// has to be.
 fn encode(f: &mut fmt::Formatter<'_>, path: &str, encode_first: bool) -> fmt::Result {
     for (index, c) in path.chars().enumerate() {
-        if matches!(c, ',' | '%') || c.is_control() || (index == 0 && encode_first) {
+        if matches!(c, ',' | '%') || is_hidden(c) || (index == 0 && encode_first) {
             let mut bytes = [0; 4];
             for byte in c.encode_utf8(&mut bytes).bytes() {
                 write!(f, "%{byte:02X}")?;

@@ -24,8 +24,7 @@ pub struct Listener {
     #[cfg(unix)]
     packets: bool,
     #[cfg(unix)]
-    #[expect(dead_code, reason = "dropping it removes the file")]
-    file: Option<super::unix::SocketFile>,
+    file: Option<Box<super::socket_file::SocketFile>>,
 }
 
 impl Listener {
@@ -62,7 +61,7 @@ impl Listener {
 
     /// Removes that file once it is dropped.
     #[cfg(unix)]
-    pub(super) fn with_file(self, file: Option<super::unix::SocketFile>) -> Self {
+    pub(super) fn with_file(self, file: Option<Box<super::socket_file::SocketFile>>) -> Self {
         Self { file, ..self }
     }
 
@@ -88,6 +87,7 @@ impl Listener {
                 let seqpacket = self.packets;
                 super::unix::endpoint_of(
                     &address,
+                    self.file.as_deref(),
                     |path| Endpoint::Unix { path, mode: None, seqpacket },
                     |name| Endpoint::Abstract { name, seqpacket },
                 )
@@ -192,11 +192,13 @@ impl AsFd for Listener {
 ///
 /// # Errors
 ///
-/// [`NetError`] at [`Stage::Passed`] if there are none, or if one of them is no listening stream socket.
+/// [`NetError`] at [`Stage::Passed`] if there are none, if there are fewer than `LISTEN_FDS` says, or if one of them is no
+/// listening stream socket.
 #[cfg(unix)]
 pub fn passed_listeners() -> Result<Vec<Listener>, NetError> {
     let fail =
         |words: String| NetError::at(Stage::Passed)(io::Error::new(io::ErrorKind::InvalidInput, words));
+    check_count().map_err(fail)?;
     let mut passed = listenfd::ListenFd::from_env();
     if passed.len() == 0 {
         return Err(fail("no socket was passed".to_owned()));
@@ -208,7 +210,10 @@ pub fn passed_listeners() -> Result<Vec<Listener>, NetError> {
         // Both check family and type; a connection that was passed is of the right ones as well.
         let socket = tcp.or_else(unix).map(Socket::from).filter(listens);
         let Some(socket) = socket else {
-            return Err(fail(format!("descriptor {} is no listening stream socket", FIRST_PASSED + index)));
+            return Err(fail(format!(
+                "descriptor {} is no listening stream socket",
+                usize::from(FIRST_PASSED) + index
+            )));
         };
         if socket.local_addr().is_ok_and(|address| address.as_socket().is_some()) {
             let _ = Keepalive::default().apply(&socket);
@@ -217,6 +222,36 @@ pub fn passed_listeners() -> Result<Vec<Listener>, NetError> {
     }
     Ok(listeners)
 }
+
+/// All that are said to be passed are open: a count that is wrong is refused before memory is taken for it.
+#[cfg(unix)]
+fn check_count() -> Result<(), String> {
+    let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse::<i64>().ok());
+    let is_for_us = number("LISTEN_PID").is_none_or(|process| process == i64::from(std::process::id()));
+    let Some(count) = number("LISTEN_FDS").filter(|count| *count > 0 && is_for_us) else { return Ok(()) };
+    let first = number("LISTEN_FDS_FIRST_FD").unwrap_or(i64::from(FIRST_PASSED));
+    let last = first.saturating_add(count - 1);
+    if may_be_open(last) {
+        Ok(())
+    } else {
+        Err(format!("LISTEN_FDS={count}, and descriptor {last} is not open"))
+    }
+}
+
+/// Where the system does not list what is open, as far as the limit goes.
+#[cfg(unix)]
+fn may_be_open(descriptor: i64) -> bool {
+    let listed = std::path::Path::new("/proc/self/fd");
+    if listed.exists() {
+        return listed.join(descriptor.to_string()).symlink_metadata().is_ok();
+    }
+    let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
+    u64::try_from(descriptor).is_ok_and(|descriptor| descriptor < limit.unwrap_or(MOST_PASSED))
+}
+
+/// Descriptors that are looked at where there is neither a list nor a limit.
+#[cfg(unix)]
+const MOST_PASSED: u64 = 1 << 20;
 
 #[cfg(all(unix, not(target_vendor = "apple")))]
 fn listens(socket: &Socket) -> bool {
@@ -231,4 +266,4 @@ fn listens(socket: &Socket) -> bool {
 
 /// The first descriptor that is passed: `SD_LISTEN_FDS_START`.
 #[cfg(unix)]
-const FIRST_PASSED: usize = 3;
+const FIRST_PASSED: u8 = 3;

@@ -1,30 +1,13 @@
 //! Unix sockets: unix(7).
 
-use std::fs::{self, File, Permissions};
 use std::io;
-use std::os::fd::AsFd;
-use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use socket2::{Domain, SockAddr, Socket, Type};
 
+use super::socket_file::SocketFile;
 use super::{ConnectOptions, Listener, Stream, set_buffers};
 use crate::{Endpoint, NetError, Stage};
-
-/// The file of a listening socket, removed when the listener is dropped, unless another took its place.
-#[derive(Debug)]
-pub(super) struct SocketFile {
-    path: PathBuf,
-    identity: (u64, u64),
-}
-
-impl Drop for SocketFile {
-    fn drop(&mut self) {
-        if identity(&self.path).is_ok_and(|identity| identity == self.identity) {
-            let _ = fs::remove_file(&self.path);
-        }
-    }
-}
 
 /// Listens at a path. `SEQPACKET` is Linux's alone.
 pub(super) fn bind(
@@ -34,58 +17,8 @@ pub(super) fn bind(
     buffer: Option<usize>,
 ) -> Result<Listener, NetError> {
     let socket = socket(kind, buffer).map_err(NetError::at(Stage::Socket))?;
-    let file = bind_file(&socket, path, mode).map_err(NetError::at(Stage::Bind))?;
-    Ok(Listener::listen(socket)?.with_file(Some(file)))
-}
-
-/// Binds to a file with these permissions, in the place of a socket that nobody has any more if there is one.
-pub(super) fn bind_file(socket: &Socket, path: &str, mode: Option<u32>) -> io::Result<SocketFile> {
-    let address = SockAddr::unix(path)?;
-    // What is named from another folder later is the same file still.
-    let path = std::path::absolute(path)?;
-    bind_to(socket, &address, &path)?;
-    let file = identity(&path).map(|identity| SocketFile { path, identity })?;
-    if let Some(mode) = mode {
-        // Nobody can connect before the socket listens, so nobody slips in before this.
-        fs::set_permissions(&file.path, Permissions::from_mode(mode))?;
-    }
-    Ok(file)
-}
-
-/// Binds, in the place of a socket that nobody has any more if there is one.
-fn bind_to(socket: &Socket, address: &SockAddr, path: &Path) -> io::Result<()> {
-    match socket.bind(address) {
-        Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
-            // Two that find the same dead socket must not both remove a file: the second would remove the first's. Who
-            // finds the folder locked is late.
-            let folder = File::open(path.parent().unwrap_or(path))?;
-            if folder.try_lock().is_err() || !is_stale(address, path)? {
-                return Err(error);
-            }
-            fs::remove_file(path)?;
-            socket.bind(address)
-        }
-        bound => bound,
-    }
-}
-
-/// Whether it is the file of a socket that nobody has any more.
-fn is_stale(address: &SockAddr, path: &Path) -> io::Result<bool> {
-    if !fs::symlink_metadata(path)?.file_type().is_socket() {
-        return Ok(false);
-    }
-    // A socket of another type is refused by one that lives, whether it listens or not (`EPROTOTYPE`), and leaves no
-    // connection behind that its server would have to accept.
-    let probe = Socket::new(Domain::UNIX, Type::DGRAM, None)?;
-    Ok(probe.connect(address).is_err_and(|error| error.kind() == io::ErrorKind::ConnectionRefused))
-}
-
-/// From its first moment, the file that it will be bound to has no more permissions than these, where the system lets that
-/// be said (Linux): a datagram may come as soon as there is a file.
-pub(super) fn restrict(socket: &Socket, mode: u32) {
-    if let Ok(fd) = socket.as_fd().try_clone_to_owned() {
-        let _ = File::from(fd).set_permissions(Permissions::from_mode(mode));
-    }
+    let file = SocketFile::bind(&socket, path, mode).map_err(NetError::at(Stage::Bind))?;
+    Ok(Listener::listen(socket)?.with_file(Some(Box::new(file))))
 }
 
 /// Gives it a name of its own: Linux finds one that is free (unix(7), autobind).
@@ -103,11 +36,7 @@ pub(super) fn bind_to_any(socket: &Socket) -> io::Result<Option<SocketFile>> {
     let name = format!("roundtrip-{}-{}.sock", std::process::id(), MADE.fetch_add(1, Ordering::Relaxed));
     let path = std::env::temp_dir().join(name);
     let path = path.to_str().ok_or(io::ErrorKind::InvalidFilename)?;
-    bind_file(socket, path, Some(0o600)).map(Some)
-}
-
-fn identity(path: &Path) -> io::Result<(u64, u64)> {
-    fs::symlink_metadata(path).map(|about| (about.dev(), about.ino()))
+    SocketFile::bind(socket, path, Some(0o600)).map(Some)
 }
 
 #[cfg(any(target_os = "linux", target_os = "android"))]
@@ -154,13 +83,14 @@ pub(super) fn socket(kind: Type, buffer: Option<usize>) -> io::Result<Socket> {
     Ok(socket)
 }
 
-/// The endpoint of a socket's own address; none if that is no text, or none at all.
+/// The endpoint of a socket with this address, or with this file; none if that is no text, or there is none at all.
 pub(super) fn endpoint_of(
     address: &SockAddr,
+    file: Option<&SocketFile>,
     path: impl FnOnce(String) -> Endpoint,
     name: impl FnOnce(String) -> Endpoint,
 ) -> Option<Endpoint> {
-    if let Some(file) = address.as_pathname() {
+    if let Some(file) = file.map(SocketFile::path).or_else(|| address.as_pathname()) {
         return Some(path(file.to_str()?.to_owned()));
     }
     let bytes = address.as_abstract_namespace()?;
@@ -170,8 +100,10 @@ pub(super) fn endpoint_of(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{BindOptions, Source, bind, connect};
+    use crate::{BindOptions, Source, bind, bind_datagram, connect};
+    use std::fs::{self, File};
     use std::io::Write;
+    use std::os::unix::fs::{MetadataExt, PermissionsExt};
     use std::os::unix::net::UnixListener;
     use std::thread;
     use std::time::Duration;
@@ -246,6 +178,67 @@ mod tests {
         }
     }
 
+    /// A file that is changed after it has its name may be another one by then: its mode is never changed.
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_file_has_its_mode_from_its_first_moment() {
+        use rustix::fs::inotify::{CreateFlags, ReadFlags, Reader, WatchFlags, add_watch, init};
+        let folder = Folder::new("moment");
+        let watch = init(CreateFlags::CLOEXEC | CreateFlags::NONBLOCK).unwrap();
+        add_watch(&watch, &folder.0, WatchFlags::CREATE | WatchFlags::ATTRIB | WatchFlags::MOVED_TO).unwrap();
+        let _listener = open(&format!("{},mode=666", folder.socket()).parse().unwrap()).unwrap();
+        let _datagrams = bind_datagram(
+            &format!("unix-dgram:{},mode=666", folder.0.join("datagrams").display()).parse().unwrap(),
+            &BindOptions::default(),
+        )
+        .unwrap();
+        let mut space = [std::mem::MaybeUninit::uninit(); 4096];
+        let mut events = Reader::new(&watch, &mut space);
+        let mut seen = Vec::new();
+        while let Ok(event) = events.next() {
+            seen.push((event.file_name().unwrap().to_str().unwrap().to_owned(), event.events()));
+        }
+        for name in ["echo,%.sock", "datagrams"] {
+            assert_eq!(fs::metadata(folder.0.join(name)).unwrap().mode() & 0o777, 0o666);
+            assert!(seen.iter().any(|(seen, _)| seen == name), "{seen:?}");
+        }
+        assert!(seen.iter().all(|(_, events)| !events.contains(ReadFlags::ATTRIB)), "{seen:?}");
+    }
+
+    /// Whoever can read the folder can hold a lock on it.
+    #[test]
+    fn a_lock_on_the_folder_holds_up_nobody() {
+        let folder = Folder::new("locked");
+        let other = File::open(&folder.0).unwrap();
+        other.lock().unwrap();
+        drop(UnixListener::bind(folder.file()).unwrap());
+        assert_carries(&open(&folder.socket()).unwrap());
+    }
+
+    /// What is in the way of the private folder is not waited for, and not used.
+    #[test]
+    fn a_name_that_others_took_holds_up_nobody() {
+        let folder = Folder::new("taken");
+        let user = rustix::process::geteuid().as_raw();
+        let taken = folder.0.join(format!(".echo,%.sock.{user}"));
+        let elsewhere = folder.0.join("elsewhere");
+        fs::create_dir(&elsewhere).unwrap();
+        for mode in ["", ",mode=666"] {
+            let endpoint = format!("{}{mode}", folder.socket()).parse().unwrap();
+            std::os::unix::fs::symlink(&elsewhere, &taken).unwrap();
+            drop(UnixListener::bind(folder.file()).unwrap());
+            assert_carries(&open(&endpoint).unwrap());
+            fs::remove_file(&taken).unwrap();
+            // One that others can enter is none.
+            fs::create_dir(&taken).unwrap();
+            fs::set_permissions(&taken, fs::Permissions::from_mode(0o777)).unwrap();
+            drop(UnixListener::bind(folder.file()).unwrap());
+            assert_carries(&open(&endpoint).unwrap());
+            fs::remove_dir(&taken).unwrap();
+        }
+        assert_eq!(fs::read_dir(&folder.0).unwrap().count(), 1);
+    }
+
     #[test]
     fn a_file_that_nobody_listens_behind_is_replaced() {
         let folder = Folder::new("stale");
@@ -282,6 +275,10 @@ mod tests {
         assert_carries(&second);
     }
 
+    fn is_in_use(error: &NetError) -> bool {
+        error.source.kind() == io::ErrorKind::AddrInUse
+    }
+
     #[test]
     fn of_many_that_find_a_dead_file_one_has_the_address() {
         let folder = Folder::new("race");
@@ -294,7 +291,10 @@ mod tests {
                     open(&endpoint)
                 };
                 let threads: Vec<_> = (0..4).map(|_| scope.spawn(open)).collect();
-                threads.into_iter().filter_map(|thread| thread.join().unwrap().ok()).collect()
+                let all = threads.into_iter().map(|thread| thread.join().unwrap());
+                all.inspect(|bound| assert!(bound.as_ref().map_or_else(is_in_use, |_| true), "{bound:?}"))
+                    .filter_map(Result::ok)
+                    .collect()
             });
             assert_eq!(bound.len(), 1);
             assert_carries(&bound[0]);

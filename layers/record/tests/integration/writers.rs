@@ -114,3 +114,33 @@ fn connections_on_many_threads_are_each_replayed() {
     let replayed = replay_echo(&file.bytes(), 1000).unwrap();
     assert_eq!((replayed.sessions, replayed.bytes, replayed.torn), (200, 4000, None));
 }
+
+/// At its limit a record ends with a whole line, and says so once; sessions do not notice.
+#[test]
+fn a_limit_ends_the_record_and_nothing_else() {
+    let whole = recorded(|recorder| drop(Session::open(recorder, 1, 0, |now| echo(1000, now)))).len() as u64;
+    for limit in [0, 100, 10_000, whole + 1_000_000] {
+        let (file, told) = (File::default(), Arc::new(AtomicUsize::new(0)));
+        let count = Arc::clone(&told);
+        let recorder = Recorder::new(file.clone(), "test", "").unwrap();
+        let header = file.bytes().len() as u64;
+        let recorder = recorder.with_limit(limit, move || _ = count.fetch_add(1, Ordering::Relaxed));
+        for id in 0..3 {
+            let mut session = Session::open(&recorder, id, 0, |now| echo(1000, now));
+            for _ in 0..100 {
+                session.read(&[7; 200]);
+                session.settle(usize::MAX);
+            }
+            session.read(b"");
+            session.settle(usize::MAX);
+        }
+        let is_whole = limit > 1_000_000;
+        assert_eq!(recorder.is_over(), !is_whole);
+        recorder.finish().unwrap();
+        assert_eq!(told.load(Ordering::Relaxed), usize::from(!is_whole), "{limit}");
+        let record = file.bytes();
+        assert!(record.len() as u64 <= limit.max(header) && record.ends_with(b"\n"), "{limit}");
+        let replayed = replay_echo(&record, 1000).unwrap();
+        assert_eq!(replayed.torn.is_none(), is_whole);
+    }
+}

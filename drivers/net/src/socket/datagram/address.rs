@@ -1,13 +1,15 @@
 //! Where datagrams come from and go to.
 
 use std::fmt;
-#[cfg(unix)]
+#[cfg(any(target_os = "linux", target_os = "android"))]
 use std::fmt::Write as _;
 use std::net::SocketAddr;
 #[cfg(unix)]
 use std::path::PathBuf;
 
 use roundtrip_core::datagram::Address;
+#[cfg(unix)]
+use roundtrip_core::text::escaped;
 #[cfg(unix)]
 use rustix::net::{SocketAddrAny, SocketAddrUnix};
 
@@ -95,20 +97,14 @@ impl fmt::Display for DatagramAddress {
         match &self.0 {
             Kind::Internet(address) => address.fmt(f),
             #[cfg(unix)]
-            Kind::Path(path) => write_text(f, &path.to_string_lossy()),
+            Kind::Path(path) => escaped(&path.to_string_lossy()).fmt(f),
             #[cfg(any(target_os = "linux", target_os = "android"))]
             Kind::Abstract(name) => {
                 f.write_char('@')?;
-                write_text(f, &String::from_utf8_lossy(name))
+                escaped(&String::from_utf8_lossy(name)).fmt(f)
             }
             Kind::Unnamed if cfg!(windows) => f.write_str("somebody"),
             Kind::Unnamed => f.write_str("a socket without a name"),
         }
     }
-}
-
-#[cfg(unix)]
-fn write_text(f: &mut fmt::Formatter<'_>, text: &str) -> fmt::Result {
-    text.chars()
-        .try_for_each(|c| if c.is_control() { write!(f, "{}", c.escape_default()) } else { f.write_char(c) })
 }

@@ -52,8 +52,7 @@ pub struct DatagramSocket {
     #[cfg(windows)]
     received: std::sync::Mutex<Vec<u8>>,
     #[cfg(unix)]
-    #[expect(dead_code, reason = "dropping it removes the file")]
-    file: Option<crate::socket::unix::SocketFile>,
+    file: Option<Box<crate::socket::socket_file::SocketFile>>,
 }
 
 impl AsRef<Self> for DatagramSocket {
@@ -100,6 +99,7 @@ impl DatagramSocket {
             #[cfg(unix)]
             (None, _) => crate::socket::unix::endpoint_of(
                 &address,
+                self.file.as_deref(),
                 |path| Endpoint::UnixDatagram { path, mode: None },
                 |name| Endpoint::AbstractDatagram { name },
             ),

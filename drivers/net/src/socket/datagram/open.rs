@@ -12,9 +12,9 @@ use super::DatagramAddress;
 #[cfg(unix)]
 use super::address::Kind;
 use super::{DatagramSocket, group, with_port};
-#[cfg(unix)]
-use crate::socket::unix;
 use crate::socket::{BindOptions, ConnectOptions, Wanted, first_of, resolve, set_buffers, unsupported};
+#[cfg(unix)]
+use crate::socket::{socket_file::SocketFile, unix};
 use crate::{Endpoint, NetError, Stage};
 
 /// Binds to the first of the endpoint's addresses that can be bound.
@@ -43,12 +43,9 @@ pub fn bind_datagram(endpoint: &Endpoint, options: &BindOptions) -> Result<Datag
         #[cfg(unix)]
         Endpoint::UnixDatagram { path, mode } => {
             let socket = unix::socket(Type::DGRAM, buffer).map_err(NetError::at(Stage::Socket))?;
-            if let Some(mode) = mode {
-                unix::restrict(&socket, *mode);
-            }
-            let file = unix::bind_file(&socket, path, *mode).map_err(NetError::at(Stage::Bind))?;
+            let file = SocketFile::bind(&socket, path, *mode).map_err(NetError::at(Stage::Bind))?;
             let socket = DatagramSocket::of(socket, None, None).map_err(NetError::at(Stage::Socket))?;
-            Ok(DatagramSocket { file: Some(file), ..socket })
+            Ok(DatagramSocket { file: Some(Box::new(file)), ..socket })
         }
         #[cfg(any(target_os = "linux", target_os = "android"))]
         Endpoint::AbstractDatagram { name } => {
@@ -171,7 +168,7 @@ fn connect_unix(
     let connected = SockAddr::unix(path).and_then(|address| socket.connect(&address));
     connected.map_err(NetError::at(Stage::Connect))?;
     let socket = DatagramSocket::of(socket, None, Some(peer)).map_err(NetError::at(Stage::Socket))?;
-    Ok(DatagramSocket { file, ..socket })
+    Ok(DatagramSocket { file: file.map(Box::new), ..socket })
 }
 
 /// The UDP endpoint with this address instead of its host and port.
