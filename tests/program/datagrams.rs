@@ -391,6 +391,36 @@ fn a_loop_between_two_servers_dies_out() {
     assert!((3 * 1000..=3 * 2001).contains(&came), "{came}");
 }
 
+/// A connected peer's own queue has no bound (unix(7)): what it leaves unread fills the server's.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_unix_peer_that_never_reads_is_told_once_and_silences_nobody() {
+    use std::os::unix::net::UnixDatagram;
+    let folder = std::env::temp_dir();
+    let file = |what: &str| folder.join(format!("roundtrip-{what}-{}", std::process::id()));
+    let (here, deaf) = (file("deaf-server"), file("deaf-peer"));
+    let endpoint = format!("unix-dgram:{}", here.display());
+    for driver in ["std", "smol"] {
+        let options = ["--driver", driver, "--max-rate", "off", "--socket-buffer", "64KiB"];
+        let (mut server, bound) = serving(&endpoint, &options);
+        let peer = UnixDatagram::bind(&deaf).unwrap();
+        peer.connect(&here).unwrap();
+        // Linux counts at least 768 bytes for each.
+        for _ in 0..300 {
+            peer.send(b"x").unwrap();
+        }
+        let checked = checked(&bound, &["--window", "1200", "--bytes", "120kB", "--wait", "20s"]);
+        assert_eq!(checked.code, Some(0), "{checked:?}");
+        let line = server.error_line();
+        let expected = format!("not answered: {}, it leaves earlier answers unread", deaf.display());
+        assert!(line.contains(&expected), "{line}");
+        let Finished { code, stderr, .. } = stop(server);
+        assert_eq!((code, stderr.lines().count()), (Some(0), 2), "{stderr}");
+        assert!(stderr.contains("400 came, ") && stderr.ends_with(" not answered\n"), "{stderr}");
+        std::fs::remove_file(&deaf).unwrap();
+    }
+}
+
 /// Root may send from a well-known port; a namespace keeps that from everybody else's.
 #[cfg(target_os = "linux")]
 #[test]

@@ -179,7 +179,7 @@ fn what_does_not_leave_is_counted() {
     server.received(at(0), datagram(address(5000), b"x")).unwrap();
     assert!(matches!(server.step(at(0)), DatagramAction::Send(_)));
     server.unsent(at(0), Unsent::Full);
-    step(&mut server, at(0));
+    assert_eq!(step(&mut server, at(0)).left, [UnansweredCause::Full]);
     server.received(at(0), datagram(address(5000), b"y")).unwrap();
     server.failed(at(0), Failure::Io);
     let outcome = step(&mut server, at(0)).outcome.unwrap();

@@ -324,6 +324,8 @@ impl<A: Clone> DatagramMachine for DatagramClient<A> {
             // None that was sent is so long.
             DatagramInput::TooLong { .. } => self.counts.strays += 1,
             DatagramInput::Unsent(why) => self.unsent(now, why),
+            // It has one receiver, and no other to whom that would matter.
+            DatagramInput::SendQueue(_) => {}
             DatagramInput::Stop => {
                 self.stopped |= !self.over;
                 self.over = true;

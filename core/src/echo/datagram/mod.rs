@@ -7,6 +7,7 @@ mod flights;
 mod guard;
 mod rate;
 mod server;
+mod unread;
 
 pub use client::{DatagramClient, DatagramCounts, DatagramFate, DatagramOutcome, DatagramVerdict};
 pub use config::{

@@ -9,8 +9,11 @@ use super::BATCH;
 use super::config::DatagramEchoConfig;
 use super::guard::Guard;
 use super::rate::Rate;
+use super::unread::{Room, UnreadGuard};
 use crate::Time;
-use crate::datagram::{Address, Datagram, DatagramAction, DatagramInput, DatagramMachine, DatagramWait};
+use crate::datagram::{
+    Address, Datagram, DatagramAction, DatagramInput, DatagramMachine, DatagramWait, Unsent,
+};
 
 /// Ports of services that answer whatever they get, which an echo would talk to for ever: the system ports (RFC 6335
 /// section 6; CVE-2024-2169).
@@ -23,6 +26,9 @@ pub const WELL_KNOWN_PORTS: RangeInclusive<u16> = 0..=1023;
 /// datagrams](super::DatagramEchoConfig) is dropped, so that what goes round between two servers ends. What is not
 /// answered is an [event](Unanswered), and counted.
 ///
+/// Where unread answers take the room of all others ([`SendQueue`](crate::datagram::SendQueue)), and half of it is taken, an
+/// address that does not read within 10 ms is not answered until it has read.
+///
 /// After a stop it goes on until nothing comes for a while.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct DatagramEcho<A> {
@@ -30,6 +36,9 @@ pub struct DatagramEcho<A> {
     own_port: Option<u16>,
     rate: Rate,
     guard: Option<Guard>,
+    unread: UnreadGuard<A>,
+    /// Where the last answer went.
+    answered: Option<A>,
     replies: VecDeque<Datagram<A>>,
     unanswered: VecDeque<Unanswered<A>>,
     /// Since when it is stopping.
@@ -71,6 +80,10 @@ pub enum UnansweredCause {
     Loop,
     /// It was longer than the driver could take.
     TooLong,
+    /// The transport did not take the answer: its queue is full, or that of the address is.
+    Full,
+    /// It leaves earlier answers unread, or its answer would take too much of what others leave free.
+    Unread,
 }
 
 /// What came of a datagram server.
@@ -95,6 +108,8 @@ impl<A: Address> DatagramEcho<A> {
             own_port,
             rate: Rate::new(config.rate, now),
             guard: config.repeats.map(Guard::new),
+            unread: UnreadGuard::new(),
+            answered: None,
             replies: VecDeque::new(),
             unanswered: VecDeque::new(),
             stopped: None,
@@ -138,6 +153,26 @@ impl<A: Address> DatagramEcho<A> {
         }
     }
 
+    /// The next answer, if it may leave now.
+    fn reply(&mut self, now: Time) -> Option<Datagram<A>> {
+        loop {
+            let Datagram { peer, payload } = self.replies.front()?;
+            match self.unread.room(now, peer, payload.len()) {
+                Room::Later => return None,
+                Room::Free => {
+                    let reply = self.replies.pop_front()?;
+                    self.unread.sent(now, &reply.peer);
+                    self.answered = Some(reply.peer.clone());
+                    return Some(reply);
+                }
+                Room::None => {
+                    let unread = self.replies.pop_front()?;
+                    self.leave(unread.peer, UnansweredCause::Unread);
+                }
+            }
+        }
+    }
+
     fn finish(&mut self, end: End) {
         self.counts.unsent += self.replies.len() as u64;
         self.replies.clear();
@@ -170,10 +205,15 @@ impl<A: Address> DatagramMachine for DatagramEcho<A> {
                 self.count_one(now);
                 self.leave(from, UnansweredCause::TooLong);
             }
-            DatagramInput::Unsent(_) => {
+            DatagramInput::Unsent(why) => {
                 self.counts.echoed = self.counts.echoed.saturating_sub(1);
                 self.counts.unsent += 1;
+                self.unread.unsent();
+                if let (Unsent::Full, Some(from)) = (why, self.answered.take()) {
+                    self.unanswered.push_back(Unanswered { from, cause: UnansweredCause::Full });
+                }
             }
+            DatagramInput::SendQueue(queue) => self.unread.told(queue),
             DatagramInput::Stop => {
                 self.stopped.get_or_insert(now);
             }
@@ -183,7 +223,9 @@ impl<A: Address> DatagramMachine for DatagramEcho<A> {
     }
 
     fn poll(&mut self, now: Time) -> DatagramAction<A, Unanswered<A>, DatagramEchoOutcome> {
-        if let Some(reply) = self.replies.pop_front() {
+        if self.end.is_none()
+            && let Some(reply) = self.reply(now)
+        {
             self.counts.echoed += 1;
             return DatagramAction::Send(reply);
         }
@@ -198,11 +240,10 @@ impl<A: Address> DatagramMachine for DatagramEcho<A> {
             let Counts { received, echoed, unanswered, unsent } = self.counts;
             return DatagramAction::Close(DatagramEchoOutcome { end, received, echoed, unanswered, unsent });
         }
-        let next = self.rate.next(now);
-        let deadline = match (stops_at, next) {
-            (Some(a), Some(b)) => Some(a.min(b)),
-            (at, None) | (None, at) => at,
-        };
-        DatagramAction::Wait(DatagramWait { read: self.rate.allows(now), deadline })
+        let is_waiting = !self.replies.is_empty();
+        let looks = self.unread.next(now).filter(|_| is_waiting);
+        let deadline = [stops_at, self.rate.next(now), looks].into_iter().flatten().min();
+        let read = if is_waiting { 0 } else { self.rate.allows(now) };
+        DatagramAction::Wait(DatagramWait { read, deadline })
     }
 }
