@@ -135,7 +135,7 @@ pub(crate) struct ServeArgs {
     /// Bytes that the kernel holds for a connection in each direction [default: as it sees fit]
     #[arg(long, value_name = "SIZE", value_parser = parse_memory)]
     pub(crate) socket_buffer: Option<usize>,
-    /// Datagrams read in a second, at the most, on each socket of them; off: as many as come [default: 10000]
+    /// Datagrams answered a second on each socket of them, shared by all sources, or `off` [default: 10000]
     #[arg(long, value_name = "N", value_parser = parse_max_rate)]
     pub(crate) max_rate: Option<MaxRate>,
     /// Close a connection on which no byte moved for so long [default: never]
