@@ -366,6 +366,25 @@ fn a_stop_awaits_what_is_on_its_way() {
     assert_eq!((outcome.verdict, outcome.counts.back), (DatagramVerdict::Stopped, 2));
 }
 
+/// A peer that never stops sending what was never asked for.
+#[test]
+fn what_never_stops_coming_does_not_hold_the_verdict() {
+    let mut client = client(1, 1);
+    let (sent, _) = sends(&mut client, at(0));
+    comes(&mut client, at(1), &sent[0]);
+    let mut now = 1;
+    let outcome = loop {
+        now += 50;
+        assert!(now < 31_100, "there is no verdict after {now} ms");
+        match sends(&mut client, at(now)) {
+            (_, Some(outcome)) => break outcome,
+            (_, None) => comes(&mut client, at(now), b"never asked for"),
+        }
+    };
+    assert_eq!((outcome.verdict, outcome.counts.back), (DatagramVerdict::Faulty, 1));
+    assert!(now >= 30_000, "{now}");
+}
+
 /// A damaged datagram is told from a stray: some of its bytes still say which one it was.
 #[test]
 fn whatever_is_wrong_with_a_datagram_is_found() {

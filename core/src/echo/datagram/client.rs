@@ -43,6 +43,8 @@ pub struct DatagramClient<A> {
     unanswered: Option<Time>,
     /// When something last changed: what is waited for after the last of them.
     latest: Time,
+    /// Since when all is accounted for.
+    done: Option<Time>,
     trips: VecDeque<RoundTrip>,
     counts: DatagramCounts,
     /// The highest number that came, and one more.
@@ -160,6 +162,7 @@ impl<A: Clone> DatagramClient<A> {
             retry: None,
             unanswered: None,
             latest: now,
+            done: None,
             trips: VecDeque::new(),
             counts: DatagramCounts::default(),
             heard: 0,
@@ -277,10 +280,19 @@ impl<A: Clone> DatagramClient<A> {
         Some(self.unanswered?.after(self.config.timeout?))
     }
 
-    /// When there is a verdict, if nothing comes: all is accounted for.
-    fn settles(&self) -> Option<Time> {
-        let is_done = self.over && self.flights.in_flight() == 0;
-        is_done.then(|| self.latest.after(self.config.settle))
+    /// When there is a verdict: all is accounted for, and nothing comes any more, or something comes for as long as the
+    /// time-out.
+    fn settles(&mut self, now: Time) -> Option<Time> {
+        if !self.over || self.flights.in_flight() > 0 {
+            return None;
+        }
+        let done = *self.done.get_or_insert(now);
+        let quiet = self.latest.after(self.config.settle);
+        Some(
+            self.config
+                .timeout
+                .map_or(quiet, |timeout| quiet.min(done.after(timeout).after(self.config.settle))),
+        )
     }
 
     fn judge(&self) -> DatagramVerdict {
@@ -353,7 +365,7 @@ impl<A: Clone> DatagramMachine for DatagramClient<A> {
                 Ok(datagram) => return DatagramAction::Send(datagram),
                 Err(at) => at,
             };
-            let settles = self.settles();
+            let settles = self.settles(now);
             if settles.is_none_or(|at| at > now) {
                 let gives_up = self.flights.oldest().map(|sent| sent.after(self.config.wait));
                 let deadline = [sends_at, self.times_out(), settles, gives_up].into_iter().flatten().min();
