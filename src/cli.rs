@@ -426,6 +426,18 @@ pub(crate) fn parsed(words: &str) -> Result<Verb, clap::Error> {
     Ok(Cli::try_parse_from(["roundtrip"].into_iter().chain(words.split(' ')))?.verb)
 }
 
+/// Advice may name the options of its verb, and no others.
+#[cfg(test)]
+pub(crate) fn assert_has_options(command: &clap::Command, verb: &str, advice: &str) {
+    let verb = command.find_subcommand(verb).unwrap_or_else(|| panic!("no verb {verb}"));
+    for (begins, _) in advice.match_indices("--") {
+        let name: String =
+            advice[begins + 2..].chars().take_while(|c| c.is_ascii_alphanumeric() || *c == '-').collect();
+        let has = verb.get_arguments().any(|arg| arg.get_long() == Some(&*name));
+        assert!(has, "{} has no --{name}: {advice}", verb.get_name());
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -22,7 +22,7 @@ use crate::client::{Signals, Stop};
 use crate::datagrams::{self, Driver};
 use crate::problem::{Exit, Problem, plain};
 use crate::units::{self, bytes, grouped, latency, many, rate};
-use crate::verdict::datagrams::{Checked, Fault, Findings, Judged};
+use crate::verdict::datagrams::{Checked, Fault, Findings, Judged, Options};
 use crate::{cli, driver, json, out};
 
 /// Descriptors of a socket and its driver's wake-up.
@@ -160,8 +160,12 @@ impl Load<'_> {
 
     /// Writes the files and prints the result.
     fn tell(&self, args: &LoadArgs, name: &str, ended: &[Ended], files: &Files<'_>) -> Result<Exit, Problem> {
-        let took = datagrams::latest(ended).since(self.start).max(self.plan.lasts().unwrap_or_default());
+        // The last period belongs to it as well, if it was not cut short.
+        let planned = self.plan.lasts().filter(|_| !self.stop.is_stopped()).unwrap_or_default();
+        let took = datagrams::latest(ended).since(self.start).max(planned);
+        let sending = datagrams::active(ended).since(self.start).max(planned);
         let checked = Checked {
+            options: Options::Load { paced: self.plan.rate.is_some() },
             count: ended.iter().map(|ended| ended.outcome.counts.sent).max().unwrap_or(0),
             size: self.config.size() as u64,
             wait: self.config.wait(),
@@ -178,7 +182,7 @@ impl Load<'_> {
             return Err(datagrams::unreachable(name, why));
         }
         let record = watch::Watched::record(self);
-        let report = Report { load: self, checked, judged, record, took };
+        let report = Report { load: self, checked, judged, record, took, sending };
         let (head, told) = (report.headline(), report.lines());
         let written = [
             files.hgrm.as_ref().map(|file| write(file, &hgrm::text(&report.record.latency))),
@@ -222,6 +226,8 @@ struct Report<'a> {
     judged: Judged,
     record: Record,
     took: Duration,
+    /// The same without the wait for what never came.
+    sending: Duration,
 }
 
 impl Report<'_> {
@@ -300,7 +306,7 @@ impl Report<'_> {
 
     #[expect(clippy::cast_precision_loss, reason = "told to a few digits")]
     fn per_second(&self, count: u64) -> f64 {
-        let seconds = self.took.as_secs_f64();
+        let seconds = self.sending.as_secs_f64();
         if seconds > 0.0 { count as f64 / seconds } else { 0.0 }
     }
 
@@ -319,6 +325,7 @@ impl Report<'_> {
             wait_seconds: self.checked.wait.as_secs_f64(),
             timeout_seconds: self.checked.timeout.as_secs_f64(),
             seconds: self.took.as_secs_f64(),
+            sending_seconds: self.sending.as_secs_f64(),
             scheduled: self.scheduled(),
             findings: self.judged.findings,
             late_starts: args.rate.map(|_| Late::of(&self.record)),
@@ -347,6 +354,7 @@ struct Document<'a> {
     wait_seconds: f64,
     timeout_seconds: f64,
     seconds: f64,
+    sending_seconds: f64,
     scheduled: Option<u64>,
     findings: Findings,
     late_starts: Option<Late>,

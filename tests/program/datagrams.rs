@@ -314,6 +314,14 @@ fn what_a_load_loses_is_in_its_latencies() {
     assert_eq!((&loaded["findings"]["lost"], &loaded["fault"]["kind"]), (&json!(10), &json!("lost")));
     assert!(loaded["latency_seconds"]["p99"].as_f64().unwrap() > 0.9, "{loaded:#}");
     assert!(loaded["latency_seconds"]["p50"].as_f64().unwrap() < 0.9, "{loaded:#}");
+    // The second in which nothing was sent, and what was lost was waited for, does not count.
+    let [seconds, sending, pace] =
+        ["seconds", "sending_seconds", "datagrams_per_second"].map(|name| loaded[name].as_f64().unwrap());
+    assert!(sending < seconds - 0.5 && (pace - 90.0 / sending).abs() < 1.0, "{loaded:#}");
+    let likely = loaded["fault"]["likely"].as_str().unwrap();
+    assert!(
+        likely.contains("--max-rate") && likely.ends_with("a smaller --rate shows whether it is only that")
+    );
 }
 
 /// A peer that sends back whatever comes stands for another server: one of a thousand is not answered, and that was it.

@@ -550,7 +550,7 @@ quickcheck! {
         let (outcome, mut known) = run(&fates, usize::from(in_flight) + 1, period);
         known.lost = fates.iter().filter(|fate| **fate == Fate::Lost).count() as u64;
         let verdict = if known.is_faithful() { DatagramVerdict::Verified } else { DatagramVerdict::Faulty };
-        assert_eq!(outcome, DatagramOutcome { verdict, counts: known, latest: outcome.latest });
+        assert_eq!(outcome, DatagramOutcome { verdict, counts: known, ..outcome });
         true
     }
 }

@@ -43,6 +43,8 @@ pub struct DatagramClient<A> {
     unanswered: Option<Time>,
     /// When something last changed: what is waited for after the last of them.
     latest: Time,
+    /// When the last was sent, or came back in time.
+    active: Time,
     /// Since when all is accounted for.
     done: Option<Time>,
     trips: VecDeque<RoundTrip>,
@@ -131,6 +133,8 @@ pub struct DatagramOutcome {
     pub counts: DatagramCounts,
     /// When the last of them was sent, came, or was given up.
     pub latest: Time,
+    /// When the last of them was sent, or came back in time.
+    pub active: Time,
 }
 
 /// Which datagram something is.
@@ -162,6 +166,7 @@ impl<A: Clone> DatagramClient<A> {
             retry: None,
             unanswered: None,
             latest: now,
+            active: now,
             done: None,
             trips: VecDeque::new(),
             counts: DatagramCounts::default(),
@@ -226,6 +231,7 @@ impl<A: Clone> DatagramClient<A> {
         match seen {
             Seen::Expected(trip) => {
                 self.counts.back += 1;
+                self.active = now;
                 self.counts.reordered += u64::from(is_reordered);
                 self.trips.push_back(trip);
             }
@@ -269,7 +275,7 @@ impl<A: Clone> DatagramClient<A> {
         self.retry = None;
         self.flights.send(due, now);
         self.unanswered.get_or_insert(now);
-        self.latest = now;
+        (self.latest, self.active) = (now, now);
         let size = self.config.size;
         let payload = self.payload.compose(number * size as u64, size, &mut self.block);
         Ok(Datagram { peer: self.server.clone(), payload })
@@ -374,6 +380,11 @@ impl<A: Clone> DatagramMachine for DatagramClient<A> {
             self.finish(self.judge());
         }
         let verdict = self.end.unwrap_or(DatagramVerdict::Failed);
-        DatagramAction::Close(DatagramOutcome { verdict, counts: self.counts(), latest: self.latest })
+        DatagramAction::Close(DatagramOutcome {
+            verdict,
+            counts: self.counts(),
+            latest: self.latest,
+            active: self.active,
+        })
     }
 }
