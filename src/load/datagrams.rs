@@ -11,10 +11,10 @@ use roundtrip_core::echo::{DatagramClient, DatagramClientConfig, DatagramFate, D
 use roundtrip_std::{Clock, DatagramAddress, DatagramSocket, DatagramsEnded, Endpoint, SystemClock};
 use serde::Serialize;
 
-use super::document::{Course, Late, latency_of};
+use super::document::{Course, Lag, Late, latency_of};
 use super::plan::Plan;
 use super::record::{Record, Records};
-use super::report::{latency_line, pace};
+use super::report::{lag_words, latency_line, pace};
 use super::{
     LEAD, LEAD_EACH, LoadArgs, MAX_RECORDS, OPEN_MESSAGES, create, hgrm, length_words, svg, watch, write,
 };
@@ -286,6 +286,7 @@ impl Report<'_> {
             if self.record.late > 0 {
                 let _ = write!(text, " (the latest by {})", latency(self.record.latest));
             }
+            lag_words(&mut text, &self.record);
         }
         latency_line(&mut text, &self.record);
         let (there, back) = (self.per_second(findings.sent), self.per_second(findings.back));
@@ -329,6 +330,7 @@ impl Report<'_> {
             scheduled: self.scheduled(),
             findings: self.judged.findings,
             late_starts: args.rate.map(|_| Late::of(&self.record)),
+            lag: args.rate.map(|_| Lag::of(&self.record)),
             latency_seconds: latency_of(&self.record),
             datagrams_per_second: self.per_second(self.judged.findings.back),
             fault: self.judged.found.as_ref().map(Fault::of),
@@ -358,6 +360,7 @@ struct Document<'a> {
     scheduled: Option<u64>,
     findings: Findings,
     late_starts: Option<Late>,
+    lag: Option<Lag>,
     latency_seconds: Option<std::collections::BTreeMap<&'static str, f64>>,
     datagrams_per_second: f64,
     fault: Option<Fault>,

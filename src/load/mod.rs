@@ -25,7 +25,7 @@ use crate::client::{self, Signals, Stop};
 use crate::driver::{self, Driver};
 use crate::problem::{Exit, Problem, plain};
 use crate::verdict::{Checked, Judged, Through};
-use crate::{file, json, loopback, out, units};
+use crate::{file, json, loopback, out, platform, units};
 pub(crate) use args::LoadArgs;
 use plan::{Length, Plan};
 use report::Report;
@@ -46,6 +46,7 @@ const OPEN_MESSAGE: usize = 64 << 10;
 const MAX_RECORDS: usize = 8;
 
 pub(crate) fn run(args: &LoadArgs) -> Result<Exit, Problem> {
+    platform::exact_timers();
     let endpoint = args.endpoint.as_deref();
     if let (Some(hgrm), Some(svg)) = (&args.hgrm, &args.svg)
         && hgrm == svg
