@@ -144,7 +144,7 @@ pub(crate) struct ServeArgs {
     /// Probe silent TCP connections: after IDLE, then every INTERVAL, and reset after PROBES without an answer; or `off` [default: 60s,10s,6]
     #[arg(long, value_name = "IDLE[,INTERVAL[,PROBES]]", value_parser = parse_keepalive)]
     pub(crate) keepalive: Option<KeepaliveArg>,
-    /// Datagrams read in a second, at the most, on each socket of them; off: as many as come [default: 10000]
+    /// Datagrams answered a second on each socket of them, shared by all sources, or `off` [default: 10000]
     #[arg(long, value_name = "N", value_parser = parse_max_rate)]
     pub(crate) max_rate: Option<MaxRate>,
     /// Close a connection on which no byte moved for so long [default: never]
@@ -440,6 +440,18 @@ fn explain(error: &clap::Error) -> Problem {
 #[cfg(test)]
 pub(crate) fn parsed(words: &str) -> Result<Verb, clap::Error> {
     Ok(Cli::try_parse_from(["roundtrip"].into_iter().chain(words.split(' ')))?.verb)
+}
+
+/// Advice may name the options of its verb, and no others.
+#[cfg(test)]
+pub(crate) fn assert_has_options(command: &clap::Command, verb: &str, advice: &str) {
+    let verb = command.find_subcommand(verb).unwrap_or_else(|| panic!("no verb {verb}"));
+    for (begins, _) in advice.match_indices("--") {
+        let name: String =
+            advice[begins + 2..].chars().take_while(|c| c.is_ascii_alphanumeric() || *c == '-').collect();
+        let has = verb.get_arguments().any(|arg| arg.get_long() == Some(&*name));
+        assert!(has, "{} has no --{name}: {advice}", verb.get_name());
+    }
 }
 
 #[cfg(test)]

@@ -192,6 +192,11 @@ pub(crate) fn unreachable(name: &str, why: &str) -> Problem {
     Problem::new(Exit::Unreachable, format!("cannot reach {name}: {why}"), advice)
 }
 
+/// When the last was sent, or came back in time: what was given up later is not waited for.
+pub(crate) fn active(ended: &[DatagramsEnded<DatagramOutcome>]) -> Time {
+    ended.iter().map(|ended| ended.outcome.active).max().unwrap_or(Time::ZERO)
+}
+
 /// When the last thing happened: what was listened for in vain after it took no part.
 pub(crate) fn latest(ended: &[DatagramsEnded<DatagramOutcome>]) -> Time {
     ended.iter().map(|ended| ended.outcome.latest).max().unwrap_or(Time::ZERO)

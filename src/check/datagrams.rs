@@ -12,7 +12,7 @@ use crate::client::{Signals, Stop};
 use crate::datagrams::{self, Driver};
 use crate::problem::{Exit, Problem, plain};
 use crate::units::{self, duration};
-use crate::verdict::datagrams::{Checked, Fault, Findings, Judged};
+use crate::verdict::datagrams::{Checked, Fault, Findings, Judged, Options};
 use crate::{cli, driver, json, out};
 
 /// Bytes sent and not yet back, at the most, and datagrams: what the kernel's queue of the receiver has room for by default
@@ -111,6 +111,7 @@ impl Run<'_> {
         let ended = datagrams::drive_all(sockets, |index, socket| self.drive(clock, index, socket, count))?;
         self.stop.forget();
         let checked = Checked {
+            options: Options::Check,
             count,
             size,
             wait: self.config.wait(),

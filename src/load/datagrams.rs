@@ -10,17 +10,17 @@ use roundtrip_core::echo::{DatagramClient, DatagramClientConfig, DatagramFate, D
 use roundtrip_std::{Clock, DatagramAddress, DatagramSocket, DatagramsEnded, Endpoint, SystemClock};
 use serde::Serialize;
 
-use super::document::{Course, Late, latency_of};
+use super::document::{Course, Lag, Late, latency_of};
 use super::plan::Plan;
 use super::record::{Record, Records};
-use super::report::{latency_line, pace};
+use super::report::{lag_words, latency_line, pace};
 use super::{LEAD, LEAD_EACH, LoadArgs, MAX_RECORDS, OPEN_MESSAGES, hgrm, length_words, output, svg, watch};
 use crate::client::{Signals, Stop};
 use crate::datagrams::{self, Driver};
 use crate::file::Output;
 use crate::problem::{Exit, Problem, plain};
 use crate::units::{self, bytes, grouped, latency, many, rate};
-use crate::verdict::datagrams::{Checked, Fault, Findings, Judged};
+use crate::verdict::datagrams::{Checked, Fault, Findings, Judged, Options};
 use crate::{cli, driver, json, out};
 
 /// Descriptors of a socket and its driver's wake-up.
@@ -157,8 +157,12 @@ impl Load<'_> {
 
     /// Writes the files and prints the result.
     fn tell(&self, args: &LoadArgs, name: &str, ended: &[Ended], files: &Files) -> Result<Exit, Problem> {
-        let took = datagrams::latest(ended).since(self.start).max(self.plan.lasts().unwrap_or_default());
+        // The last period belongs to it as well, if it was not cut short.
+        let planned = self.plan.lasts().filter(|_| !self.stop.is_stopped()).unwrap_or_default();
+        let took = datagrams::latest(ended).since(self.start).max(planned);
+        let sending = datagrams::active(ended).since(self.start).max(planned);
         let checked = Checked {
+            options: Options::Load { paced: self.plan.rate.is_some() },
             count: ended.iter().map(|ended| ended.outcome.counts.sent).max().unwrap_or(0),
             size: self.config.size() as u64,
             wait: self.config.wait(),
@@ -175,7 +179,7 @@ impl Load<'_> {
             return Err(datagrams::unreachable(name, why));
         }
         let record = watch::Watched::record(self);
-        let report = Report { load: self, checked, judged, record, took };
+        let report = Report { load: self, checked, judged, record, took, sending };
         let (head, told) = (report.headline(), report.lines());
         let written = [
             files.hgrm.as_ref().map(|file| file.write(&hgrm::text(&report.record.latency))),
@@ -219,6 +223,8 @@ struct Report<'a> {
     judged: Judged,
     record: Record,
     took: Duration,
+    /// The same without the wait for what never came.
+    sending: Duration,
 }
 
 impl Report<'_> {
@@ -277,6 +283,7 @@ impl Report<'_> {
             if self.record.late > 0 {
                 let _ = write!(text, " (the latest by {})", latency(self.record.latest));
             }
+            lag_words(&mut text, &self.record);
         }
         latency_line(&mut text, &self.record);
         let (there, back) = (self.per_second(findings.sent), self.per_second(findings.back));
@@ -297,7 +304,7 @@ impl Report<'_> {
 
     #[expect(clippy::cast_precision_loss, reason = "told to a few digits")]
     fn per_second(&self, count: u64) -> f64 {
-        let seconds = self.took.as_secs_f64();
+        let seconds = self.sending.as_secs_f64();
         if seconds > 0.0 { count as f64 / seconds } else { 0.0 }
     }
 
@@ -316,9 +323,11 @@ impl Report<'_> {
             wait_seconds: self.checked.wait.as_secs_f64(),
             timeout_seconds: self.checked.timeout.as_secs_f64(),
             seconds: self.took.as_secs_f64(),
+            sending_seconds: self.sending.as_secs_f64(),
             scheduled: self.scheduled(),
             findings: self.judged.findings,
             late_starts: args.rate.map(|_| Late::of(&self.record)),
+            lag: args.rate.map(|_| Lag::of(&self.record)),
             latency_seconds: latency_of(&self.record),
             datagrams_per_second: self.per_second(self.judged.findings.back),
             fault: self.judged.found.as_ref().map(Fault::of),
@@ -344,9 +353,11 @@ struct Document<'a> {
     wait_seconds: f64,
     timeout_seconds: f64,
     seconds: f64,
+    sending_seconds: f64,
     scheduled: Option<u64>,
     findings: Findings,
     late_starts: Option<Late>,
+    lag: Option<Lag>,
     latency_seconds: Option<std::collections::BTreeMap<&'static str, f64>>,
     datagrams_per_second: f64,
     fault: Option<Fault>,

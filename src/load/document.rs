@@ -28,6 +28,7 @@ pub(super) struct Document<'a> {
     seconds: f64,
     messages: Messages,
     late_starts: Option<Late>,
+    lag: Option<Lag>,
     latency_seconds: Option<BTreeMap<&'static str, f64>>,
     throughput: Throughput,
     connections_ok: usize,
@@ -57,6 +58,29 @@ pub(super) struct Late {
 impl Late {
     pub(super) const fn of(record: &Record) -> Self {
         Self { count: record.late, latest_seconds: record.latest.as_secs_f64() }
+    }
+}
+
+/// How late the generator itself was.
+#[derive(Serialize)]
+pub(super) struct Lag {
+    p50_seconds: f64,
+    p90_seconds: f64,
+    p99_seconds: f64,
+    max_seconds: f64,
+    matters: bool,
+}
+
+impl Lag {
+    pub(super) fn of(record: &Record) -> Self {
+        let at = |quantile| Duration::from_nanos(record.lag.value_at_quantile(quantile)).as_secs_f64();
+        Self {
+            p50_seconds: at(0.5),
+            p90_seconds: at(0.9),
+            p99_seconds: at(0.99),
+            max_seconds: at(1.0),
+            matters: record.lags(),
+        }
     }
 }
 
@@ -124,6 +148,7 @@ impl<'a> Document<'a> {
                 unanswered: report.unanswered(),
             },
             late_starts: args.rate.map(|_| Late::of(record)),
+            lag: args.rate.map(|_| Lag::of(record)),
             latency_seconds: latency_of(record),
             throughput: Throughput {
                 messages_per_second: report.per_second(report.ok()),

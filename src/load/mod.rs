@@ -24,7 +24,7 @@ use crate::driver::{self, Driver};
 use crate::file::{self, Access, Output};
 use crate::problem::{Exit, Problem, plain};
 use crate::verdict::{Checked, Judged, Through};
-use crate::{json, loopback, out, units};
+use crate::{json, loopback, out, platform, units};
 pub(crate) use args::LoadArgs;
 use plan::{Length, Plan};
 use report::Report;
@@ -45,6 +45,7 @@ const OPEN_MESSAGE: usize = 64 << 10;
 const MAX_RECORDS: usize = 8;
 
 pub(crate) fn run(args: &LoadArgs) -> Result<Exit, Problem> {
+    platform::exact_timers();
     let endpoint = args.endpoint.as_deref();
     if let (Some(hgrm), Some(svg)) = (&args.hgrm, &args.svg)
         && hgrm == svg

@@ -30,6 +30,8 @@ pub(super) struct Record {
     /// Messages that started late, and the latest of all starts.
     pub(super) late: u64,
     pub(super) latest: Duration,
+    /// How late after it was due each message was handed to its socket, nanoseconds.
+    pub(super) lag: Histogram<u64>,
     pub(super) course: Course,
 }
 
@@ -68,11 +70,13 @@ impl Record {
         let latency = Histogram::new_with_bounds(1, longest, 3).map_err(|error| {
             Problem::system("cannot keep a histogram", &std::io::Error::other(error.to_string()))
         })?;
+        let lag = latency.clone();
         Ok(Self {
             latency,
             ok: 0,
             late: 0,
             latest: Duration::ZERO,
+            lag,
             course: Course { start, width, intervals: Vec::new() },
         })
     }
@@ -95,15 +99,22 @@ impl Record {
         self.course.at(now).merge(Interval { messages: 0, longest: waited });
     }
 
+    /// Whether the generator's own lag is a tenth of the median or more: then the latencies are its own in part.
+    pub(super) fn lags(&self) -> bool {
+        let median = |of: &Histogram<u64>| of.value_at_quantile(0.5);
+        !self.lag.is_empty() && median(&self.lag).saturating_mul(10) >= median(&self.latency)
+    }
+
     fn start_late(&mut self, late: Duration) {
         self.late += u64::from(late > LATE);
+        self.lag.saturating_record(nanos(late));
         self.latest = self.latest.max(late);
     }
 
     /// Both together.
     pub(super) fn merge(&mut self, other: &Self) {
         // The bounds are the same, so it always fits.
-        let merged = self.latency.add(&other.latency);
+        let merged = self.latency.add(&other.latency).and(self.lag.add(&other.lag));
         debug_assert!(merged.is_ok());
         self.ok += other.ok;
         self.late += other.late;
@@ -228,6 +239,18 @@ mod tests {
         assert!(record.latency.min().abs_diff(2_000_000) < 2_000);
     }
 
+    #[test]
+    fn a_lag_that_matters_is_told() {
+        let lags = |late, back| {
+            let record = record(&[trip(0, late, back), trip(0, late, back), trip(0, 900, 1000)]);
+            (record.lag.len(), record.lags())
+        };
+        assert_eq!(lags(1, 11), (3, false));
+        assert_eq!(lags(1, 10), (3, true));
+        assert_eq!(lags(0, 10), (3, false));
+        assert!(!Record::new(Time::ZERO, MS).unwrap().lags(), "nothing was measured");
+    }
+
     /// What never came back must not make the percentiles better than they are.
     #[test]
     fn what_is_given_up_counts_for_as_long_as_it_was_waited_for() {
@@ -247,7 +270,7 @@ mod tests {
         // The first has few intervals, and narrow ones.
         let (mut first, second) = (record(&trips[..100]), record(&trips[100..]));
         first.merge(&second);
-        assert_eq!(first.latency, whole.latency);
+        assert_eq!((&first.latency, &first.lag), (&whole.latency, &whole.lag));
         assert_eq!((first.ok, first.late, first.latest), (whole.ok, whole.late, whole.latest));
         assert_eq!(first.course, whole.course);
         let mut second = second;

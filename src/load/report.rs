@@ -102,6 +102,7 @@ impl Report<'_> {
             if self.record.late > 0 {
                 let _ = write!(text, " (the latest by {})", latency(self.record.latest));
             }
+            lag_words(&mut text, &self.record);
         }
         latency_line(&mut text, &self.record);
         let _ = write!(
@@ -145,6 +146,18 @@ impl Report<'_> {
             Some(all) if all != self.sent => format!("{} of {}", grouped(self.sent), grouped(all)),
             _ => grouped(self.sent),
         }
+    }
+}
+
+/// `   lag p50 …   p99 …`: how late the generator itself was, and whether that matters.
+pub(super) fn lag_words(text: &mut String, record: &Record) {
+    if record.lag.is_empty() {
+        return;
+    }
+    let at = |quantile| latency(Duration::from_nanos(record.lag.value_at_quantile(quantile)));
+    let _ = write!(text, "   lag p50 {}   p99 {}", at(0.5), at(0.99));
+    if record.lags() {
+        text.push_str(" (a tenth of the p50 or more: part of the latencies is waiting to be sent)");
     }
 }
 

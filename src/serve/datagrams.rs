@@ -168,7 +168,10 @@ impl Told {
             UnansweredCause::OwnPort => "the port of this server: what is there may answer for ever",
             UnansweredCause::NoSender => "no socket that can be answered",
             UnansweredCause::Loop => "the same datagram again and again: it may be going round",
+            UnansweredCause::Excess => "it sends more than its share of --max-rate",
             UnansweredCause::TooLong => "a datagram of more than 64 KiB",
+            UnansweredCause::Full => "its queue is full, or the system's",
+            UnansweredCause::Unread => "it leaves earlier answers unread, and they take the room of others'",
             _ => "not to be answered",
         };
         let mut line = format!("{}: not answered: {}, {why}", self.name, unanswered.from);

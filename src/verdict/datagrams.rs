@@ -13,8 +13,38 @@ use crate::units::{bytes, duration, grouped, many};
 /// The longest payload that Ethernet carries in one piece, bytes: 1,500 less the headers of IPv4 and UDP.
 const ONE_FRAME: u64 = 1472;
 
+/// The options of the verb that advice may name.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Options {
+    Check,
+    /// With a rate, or without.
+    Load {
+        paced: bool,
+    },
+}
+
+impl Options {
+    /// What says how long a datagram is.
+    const fn size(self) -> &'static str {
+        match self {
+            Self::Check => "--write",
+            Self::Load { .. } => "--size",
+        }
+    }
+
+    /// What bounds the datagrams that are in flight at one time.
+    const fn in_flight(self) -> &'static str {
+        match self {
+            Self::Check => "--window",
+            Self::Load { paced: true } => "--rate",
+            Self::Load { paced: false } => "--in-flight",
+        }
+    }
+}
+
 /// What was checked.
 pub(crate) struct Checked {
+    pub(crate) options: Options,
     /// Datagrams on each socket.
     pub(crate) count: u64,
     /// Bytes of each.
@@ -293,30 +323,100 @@ fn what(kind: Kind, checked: &Checked, findings: &Findings, words: &str) -> Stri
 
 fn likely(kind: Kind, checked: &Checked, findings: &Findings) -> Option<String> {
     let is_cut = checked.size > ONE_FRAME;
+    let (size, in_flight) = (checked.options.size(), checked.options.in_flight());
     let words = match kind {
-        Kind::TooLong => "the path has a smaller MTU, or the socket a limit: a smaller --write shows which",
+        Kind::TooLong => {
+            return Some(format!(
+                "the path has a smaller MTU, or the socket a limit: a smaller {size} shows which"
+            ));
+        }
         Kind::Gone => "the server ended",
         Kind::Failed => return None,
         Kind::Corrupted => "a program on the path changes the bytes, or nobody uses UDP's checksum (RFC 768)",
         Kind::Strays => "the peer is no echo server, or sends more than an echo",
         Kind::TimedOut if findings.is_silent() && is_cut => {
-            "nobody echoes there, or the path carries no fragments: --write 1200 shows which"
+            return Some(format!(
+                "nobody echoes there, or the path carries no fragments: {size} 1200 shows which"
+            ));
         }
         Kind::TimedOut if findings.is_silent() => "nobody echoes there, or a firewall drops it",
         Kind::TimedOut => "the server, or something on the path, is stuck",
         Kind::Lost if findings.overflowed > 0 => {
             return Some(format!(
-                "{} of them came back and were dropped here, because they were not read in time: use a smaller --window",
+                "{} of them came back and were dropped here, because they were not read in time: use a smaller {in_flight}",
                 grouped(findings.overflowed)
             ));
         }
-        Kind::Lost if is_cut => "the path loses fragments: --write 1200 shows whether it is only that",
-        Kind::Lost => {
-            "a queue is full, of the server or on the path: a smaller --window shows whether it is only that"
+        Kind::Lost if is_cut => {
+            return Some(format!("the path loses fragments: {size} 1200 shows whether it is only that"));
         }
-        Kind::Late => "a long queue on the path, or a server that is slow: --wait says how long to wait",
+        Kind::Lost => match checked.options {
+            Options::Load { paced: true } => {
+                "a queue is full, or the rate is above what the server answers (10,000/s unless its --max-rate says more, and a tenth on one socket that goes on): a smaller --rate shows whether it is only that"
+            }
+            Options::Check | Options::Load { paced: false } => {
+                return Some(format!(
+                    "a queue is full, of the server or on the path: a smaller {in_flight} shows whether it is only that"
+                ));
+            }
+        },
+        Kind::Late => match checked.options {
+            Options::Check => {
+                "a long queue on the path, or a server that is slow: --wait says how long to wait"
+            }
+            Options::Load { .. } => "a long queue on the path, or a server that is slow",
+        },
         Kind::Duplicated => "there are two ways on the path, or a link that repeats what it takes for lost",
         Kind::Reordered => "there are several ways on the path",
     };
     Some(words.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const KINDS: [Kind; 10] = [
+        Kind::TooLong,
+        Kind::Gone,
+        Kind::Failed,
+        Kind::Corrupted,
+        Kind::Strays,
+        Kind::TimedOut,
+        Kind::Lost,
+        Kind::Late,
+        Kind::Duplicated,
+        Kind::Reordered,
+    ];
+
+    /// The server's own options may be named as such.
+    #[test]
+    fn advice_names_options_that_the_verb_has() {
+        let command = crate::cli::command();
+        for (verb, options) in [
+            ("check", Options::Check),
+            ("load", Options::Load { paced: true }),
+            ("load", Options::Load { paced: false }),
+        ] {
+            for (size, overflowed, sent) in
+                [(100, 0, 0), (100, 1, 9), (9000, 0, 0), (9000, 1, 9), (9000, 0, 9)]
+            {
+                let checked = Checked {
+                    options,
+                    count: 9,
+                    size,
+                    wait: Duration::ZERO,
+                    timeout: Duration::ZERO,
+                    took: Duration::ZERO,
+                    connections: 1,
+                    round: None,
+                    again: String::new(),
+                };
+                let findings = Findings { sent, back: sent, overflowed, ..Findings::default() };
+                for advice in KINDS.into_iter().filter_map(|kind| likely(kind, &checked, &findings)) {
+                    crate::cli::assert_has_options(&command, verb, &advice.replace("its --max-rate", ""));
+                }
+            }
+        }
+    }
 }

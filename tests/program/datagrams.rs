@@ -314,6 +314,14 @@ fn what_a_load_loses_is_in_its_latencies() {
     assert_eq!((&loaded["findings"]["lost"], &loaded["fault"]["kind"]), (&json!(10), &json!("lost")));
     assert!(loaded["latency_seconds"]["p99"].as_f64().unwrap() > 0.9, "{loaded:#}");
     assert!(loaded["latency_seconds"]["p50"].as_f64().unwrap() < 0.9, "{loaded:#}");
+    // The second in which nothing was sent, and what was lost was waited for, does not count.
+    let [seconds, sending, pace] =
+        ["seconds", "sending_seconds", "datagrams_per_second"].map(|name| loaded[name].as_f64().unwrap());
+    assert!(sending < seconds - 0.5 && (pace - 90.0 / sending).abs() < 1.0, "{loaded:#}");
+    let likely = loaded["fault"]["likely"].as_str().unwrap();
+    assert!(
+        likely.contains("--max-rate") && likely.ends_with("a smaller --rate shows whether it is only that")
+    );
 }
 
 /// A peer that sends back whatever comes stands for another server: one of a thousand is not answered, and that was it.
@@ -389,6 +397,36 @@ fn a_loop_between_two_servers_dies_out() {
     }
     assert_eq!(unanswered, 3, "each of the three ends");
     assert!((3 * 1000..=3 * 2001).contains(&came), "{came}");
+}
+
+/// A connected peer's own queue has no bound (unix(7)): what it leaves unread fills the server's.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_unix_peer_that_never_reads_is_told_once_and_silences_nobody() {
+    use std::os::unix::net::UnixDatagram;
+    let folder = std::env::temp_dir();
+    let file = |what: &str| folder.join(format!("roundtrip-{what}-{}", std::process::id()));
+    let (here, deaf) = (file("deaf-server"), file("deaf-peer"));
+    let endpoint = format!("unix-dgram:{}", here.display());
+    for driver in ["std", "smol"] {
+        let options = ["--driver", driver, "--max-rate", "off", "--socket-buffer", "64KiB"];
+        let (mut server, bound) = serving(&endpoint, &options);
+        let peer = UnixDatagram::bind(&deaf).unwrap();
+        peer.connect(&here).unwrap();
+        // Linux counts at least 768 bytes for each.
+        for _ in 0..300 {
+            peer.send(b"x").unwrap();
+        }
+        let checked = checked(&bound, &["--window", "1200", "--bytes", "120kB", "--wait", "20s"]);
+        assert_eq!(checked.code, Some(0), "{checked:?}");
+        let line = server.error_line();
+        let expected = format!("not answered: {}, it leaves earlier answers unread", deaf.display());
+        assert!(line.contains(&expected), "{line}");
+        let Finished { code, stderr, .. } = stop(server);
+        assert_eq!((code, stderr.lines().count()), (Some(0), 2), "{stderr}");
+        assert!(stderr.contains("400 came, ") && stderr.ends_with(" not answered\n"), "{stderr}");
+        std::fs::remove_file(&deaf).unwrap();
+    }
 }
 
 /// Root may send from a well-known port; a namespace keeps that from everybody else's.

@@ -84,6 +84,11 @@ fn a_stall_is_seen_by_all_that_was_due(driver: &str) {
     // The same if what is due cannot even be sent.
     let late = run(&["--rate", "200", "--count", "400", "--in-flight", "1"]);
     assert!(seconds(&late, "p90") >= 0.5 && count(&late, "/late_starts/count") >= 100, "{late:#}");
+    let lag = &late["lag"];
+    assert!(lag["matters"].is_boolean(), "{late:#}");
+    assert!(
+        lag["max_seconds"].as_f64() >= late["late_starts"]["latest_seconds"].as_f64().map(|at| at * 0.99)
+    );
     let closed = run(&["--count", "400"]);
     // Of those that were due in the stall, half waited for half of it or longer: a quarter of all.
     assert!(seconds(&open, "p90") >= 0.5, "{open:#}");

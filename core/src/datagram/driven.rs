@@ -3,7 +3,7 @@
 use core::error::Error;
 use core::fmt;
 
-use super::{Datagram, DatagramAction, DatagramInput, DatagramMachine, DatagramWait, Unsent};
+use super::{Datagram, DatagramAction, DatagramInput, DatagramMachine, DatagramWait, SendQueue, Unsent};
 use crate::{Failure, Time};
 
 /// A datagram came without credit for it: it is handed back, to be told later or dropped.
@@ -104,6 +104,12 @@ impl<M: DatagramMachine> DatagramDriven<M> {
     pub fn unsent(&mut self, now: Time, why: Unsent) {
         self.at(now);
         self.machine.handle(now, DatagramInput::Unsent(why));
+    }
+
+    /// The transport says how much of what was sent is unread. Step before anything else.
+    pub fn send_queue(&mut self, now: Time, queue: SendQueue) {
+        self.at(now);
+        self.machine.handle(now, DatagramInput::SendQueue(queue));
     }
 
     /// Asks for a graceful end. Step before anything else.

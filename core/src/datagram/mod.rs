@@ -98,6 +98,9 @@ pub enum DatagramInput<A> {
     },
     /// The last [`DatagramAction::Send`] did not leave, and will not: told before the next poll.
     Unsent(Unsent),
+    /// How much of what was sent is unread, where the transport keeps it in the sender's queue. Told after each
+    /// [`DatagramAction::Send`] that was taken, and at each wake-up while anything is unread, before the next poll.
+    SendQueue(SendQueue),
     /// Finish gracefully: answer what is there already, take on nothing new.
     Stop,
     /// Give up now; what is unsent is dropped.
@@ -105,6 +108,18 @@ pub enum DatagramInput<A> {
     /// The transport is gone: on a socket that is connected, [`Failure::Reset`] says that nobody is there (ICMP port
     /// unreachable, RFC 1122 section 4.1.3.3).
     Failed(Failure),
+}
+
+/// What the receivers on the same machine have not read yet, of all that one socket sent them.
+///
+/// A Unix socket's datagram counts against its sender's `SO_SNDBUF` until its receiver reads it (unix(7)), so receivers
+/// that do not read take the room of all others.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SendQueue {
+    /// Bytes that are unread, with what the kernel needs to keep them.
+    pub unread: u64,
+    /// Bytes after which nothing more is taken.
+    pub size: u64,
 }
 
 /// Why a datagram did not leave.

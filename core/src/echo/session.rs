@@ -88,7 +88,7 @@ pub(super) enum Next {
 /// A session that sends as its [`Pace`] wants, half-closes, and verifies every byte that comes back.
 ///
 /// At the first wrong byte it stops sending, half-closes, and reads on only until the kind of the fault is
-/// clear.
+/// clear, and for no longer than the time-out: what comes after a wrong byte is no progress.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Session<P> {
     pace: P,
@@ -103,6 +103,8 @@ pub(super) struct Session<P> {
     shut: Option<Time>,
     /// When a byte last moved, either way, or began to be awaited.
     moved: Time,
+    /// When the first wrong byte came.
+    wrong: Option<Time>,
     /// The verdict, and when it came.
     verdict: Option<(Verdict, Time)>,
 }
@@ -117,6 +119,7 @@ impl<P: Pace> Session<P> {
             cut: false,
             shut: None,
             moved: now,
+            wrong: None,
             verdict: None,
         }
     }
@@ -153,7 +156,10 @@ impl<P: Pace> Session<P> {
                 self.moved = now;
                 match self.verifier.receive(&bytes) {
                     Heard::Right => {}
-                    Heard::Wrong => self.cut = true,
+                    Heard::Wrong => {
+                        self.cut = true;
+                        self.wrong.get_or_insert(now);
+                    }
                     Heard::Fault(fault) => self.verdict = Some((Verdict::Faulty(fault), now)),
                 }
                 self.pace.back(now, self.verifier.right());
@@ -271,10 +277,16 @@ impl<P: Pace> Session<P> {
         self.pace.stall().filter(|_| !self.cut)
     }
 
-    /// Where nothing is read nothing can move in, and soon nothing moves out: the time-out counts from the stall's
+    /// From a wrong byte on, the time for a verdict is bounded. Before, where nothing is read nothing can move in, and soon nothing moves out: the time-out counts from the stall's
     /// end on.
     fn deadline(&self) -> Option<Time> {
-        let timeout = self.pace.timeout().filter(|_| self.is_awaiting())?;
+        let timeout = self.pace.timeout()?;
+        if let Some(wrong) = self.wrong {
+            return Some(wrong.after(timeout));
+        }
+        if !self.is_awaiting() {
+            return None;
+        }
         Some(self.stall().map_or(self.moved, |until| until.max(self.moved)).after(timeout))
     }
 }

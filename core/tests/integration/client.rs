@@ -617,3 +617,104 @@ fn without_a_half_close_what_comes_with_the_last_bytes_is_trailing() {
     client.echo(b"abcde!");
     assert_eq!(client.faulty(), Fault { at: 5, kind: FaultKind::Trailing });
 }
+
+/// Drips one byte each 90 ns, less than the time-out of 100; when it has its verdict, and which.
+fn drip(client: &mut Client, mut bytes: impl Iterator<Item = u8>) -> (u64, Fault) {
+    loop {
+        match client.poll() {
+            Action::Wait(wait) => {
+                let drips = client.now.after(Duration::from_nanos(90));
+                if let Some(deadline) = wait.deadline.filter(|deadline| *deadline < drips) {
+                    client.now = deadline;
+                } else {
+                    client.now = drips;
+                    client.echo(&[bytes.next().expect("it goes on for ever")]);
+                }
+            }
+            Action::Write(bytes) => client.tell(Input::Wrote(bytes.len())),
+            Action::ShutdownWrite => {}
+            Action::Close { outcome: ClientOutcome { verdict: Verdict::Faulty(fault), .. }, .. } => {
+                return (client.now.as_nanos(), fault);
+            }
+            action @ (Action::Event(_) | Action::Close { .. }) => panic!("{action:?} is no fault"),
+        }
+    }
+}
+
+/// A payload whose bytes tell where they belong, and those bytes.
+fn seeded(len: u64) -> (Payload, Vec<u8>) {
+    let payload = Payload::seeded(7, len);
+    let mut bytes = vec![0; usize::try_from(len).unwrap()];
+    payload.fill(0, &mut bytes);
+    (payload, bytes)
+}
+
+#[test]
+fn what_comes_after_a_wrong_byte_is_no_progress() {
+    let (payload, mut bytes) = seeded(1000);
+    bytes[5] ^= 1;
+    for half_close in [true, false] {
+        let builder = ClientConfig::builder().window(64).half_close(half_close);
+        let mut client = Client::configured(builder, payload.clone());
+        let (ended, fault) = drip(&mut client, bytes.iter().copied());
+        assert_eq!(fault, Fault { at: 5, kind: FaultKind::Corrupted });
+        // Six bytes, and the time-out.
+        assert_eq!(ended, 10 + 6 * 90 + 100);
+    }
+}
+
+#[test]
+fn a_fault_that_is_followed_is_told_in_time() {
+    let (payload, mut bytes) = seeded(10_000);
+    // Once it is located again, the stream is right to the end.
+    bytes.drain(20..40);
+    let mut client = Client::configured(ClientConfig::builder(), payload);
+    client.write();
+    client.tell(Input::Wrote(10_000));
+    let _ = client.poll();
+    client.wait();
+    client.echo(&bytes[..100]);
+    let (ended, fault) = drip(&mut client, bytes[100..].iter().copied());
+    assert_eq!((ended, fault), (110, Fault { at: 20, kind: FaultKind::Lost { bytes: 20 } }));
+}
+
+#[test]
+fn surplus_bytes_that_drip_are_told_in_time() {
+    let (payload, bytes) = seeded(32);
+    for half_close in [true, false] {
+        let builder = ClientConfig::builder().window(64).half_close(half_close);
+        let mut client = Client::configured(builder, payload.clone());
+        // All but the last come at once, or it would be verified without a half-close.
+        client.write();
+        client.tell(Input::Wrote(32));
+        let _ = client.poll();
+        client.wait();
+        client.echo(&bytes[..31]);
+        let _ = client.poll();
+        client.echo(&[bytes[31], b'x']);
+        let (ended, fault) = drip(&mut client, std::iter::repeat_n(b'y', 1000));
+        assert_eq!(fault, Fault { at: 32, kind: FaultKind::Trailing });
+        assert_eq!(ended, 110);
+    }
+}
+
+#[test]
+fn right_bytes_at_a_crawl_are_progress() {
+    let (payload, bytes) = seeded(500);
+    let mut client = Client::configured(ClientConfig::builder().window(64), payload);
+    let mut bytes = bytes.into_iter();
+    while client.machine.received() < 500 {
+        match client.poll() {
+            Action::Write(bytes) => client.tell(Input::Wrote(bytes.len())),
+            Action::Wait(_) => {
+                client.now = client.now.after(Duration::from_nanos(90));
+                client.echo(&[bytes.next().unwrap()]);
+            }
+            Action::ShutdownWrite => {}
+            action @ (Action::Event(_) | Action::Close { .. }) => panic!("{action:?}"),
+        }
+    }
+    let _ = client.poll();
+    client.tell(Input::Eof);
+    assert_eq!(client.close().1.verdict, Verdict::Verified);
+}

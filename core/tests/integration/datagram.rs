@@ -130,46 +130,137 @@ fn without_the_guard_it_would_not() {
     }
 }
 
-#[test]
-fn no_more_is_read_than_the_rate_allows() {
-    let config = DatagramEchoConfig::builder().rate(Some(100)).build().unwrap();
-    let (mut server, mut now, mut came) = (server(config), Time::ZERO, 0);
-    while now < at(1000) {
-        step(&mut server, now);
-        while server.credit() > 0 {
-            server.received(now, datagram(address(5000), b"x")).unwrap();
-            came += 1;
+/// Sends what each source sends in each millisecond, for so long; how many answers each has, by its port.
+fn answered(server: &mut Server, millis: u64, sends: impl Fn(u64) -> Vec<u16>) -> BTreeMap<u16, u64> {
+    let mut count = BTreeMap::new();
+    for now in (0..millis).map(at) {
+        let mut did = step(server, now).sent;
+        for (number, port) in sends(now.as_nanos() / 1_000_000).into_iter().enumerate() {
+            let payload = Bytes::from(format!("{now:?} {number}"));
+            server.received(now, Datagram { peer: address(port), payload }).unwrap();
+            did.extend(step(server, now).sent);
         }
-        step(&mut server, now);
-        now = server.deadline().map_or(now.after(MS), |deadline| deadline.max(now.after(MS / 10)));
+        for datagram in did {
+            *count.entry(datagram.peer.port()).or_default() += 1;
+        }
     }
-    assert!((100..=111).contains(&came), "{came}");
-    assert!(server.received(now, datagram(address(5000), b"x")).is_err());
+    count
 }
 
 #[test]
-fn after_a_stop_what_still_comes_is_answered_until_it_is_quiet() {
+fn no_more_is_answered_than_the_rate_allows() {
+    let config = DatagramEchoConfig::builder().rate(Some(100)).build().unwrap();
+    let count = answered(&mut server(config), 1000, |_| vec![5000, 5001, 5002]);
+    let all: u64 = count.values().sum();
+    assert!((100..=111).contains(&all), "{count:?}");
+    assert!(count.values().all(|each| each.abs_diff(all / 3) <= 2), "they share it: {count:?}");
+}
+
+/// One floods the server; another asks twenty times a second.
+#[test]
+fn a_source_that_floods_starves_no_other() {
+    let config = DatagramEchoConfig::builder().rate(Some(100)).build().unwrap();
+    let mut server = server(config);
+    let count = answered(&mut server, 10_000, |now| {
+        let mut ports = vec![5000; 10];
+        ports.extend((now % 50 == 0).then_some(6000));
+        ports
+    });
+    assert!(count[&6000] >= 199, "{count:?}");
+    assert!(count[&5000] > 150, "it has what is left: {count:?}");
+    server.abort(at(10_000));
+    let outcome = step(&mut server, at(10_000)).outcome.unwrap();
+    assert_eq!(outcome.received, 100_200);
+    assert_eq!(outcome.received, outcome.echoed + outcome.unanswered + outcome.unsent);
+}
+
+/// What goes round between two servers, and is another datagram each time.
+#[test]
+fn a_source_that_never_stops_is_answered_slowly() {
+    let config = DatagramEchoConfig::builder().rate(Some(1000)).build().unwrap();
+    let mut server = server(config);
+    let count = answered(&mut server, 60_000, |_| vec![5000]);
+    assert!((6900..=7200).contains(&count[&5000]), "1,000 at once, and 100 a second: {count:?}");
+}
+
+/// A client that awaits its answers loses none, however slow they are.
+#[test]
+fn one_that_waits_for_its_answers_loses_none() {
+    let config = DatagramEchoConfig::builder().rate(Some(100)).build().unwrap();
+    let (mut server, mut now) = (server(config), at(0));
+    let (mut in_flight, mut sent, mut back) = (0, 0u32, 0);
+    while back < 1000 {
+        let mut did = step(&mut server, now);
+        while in_flight < 64 && sent < 1000 {
+            let payload = Bytes::copy_from_slice(&sent.to_be_bytes());
+            server.received(now, Datagram { peer: address(5000), payload }).unwrap();
+            let more = step(&mut server, now);
+            did.sent.extend(more.sent);
+            assert_eq!(more.left, []);
+            (in_flight, sent) = (in_flight + 1, sent + 1);
+        }
+        (back, in_flight) = (back + did.sent.len(), in_flight - did.sent.len());
+        now = server.deadline().unwrap_or(now);
+    }
+    assert_eq!(back, 1000);
+}
+
+#[test]
+fn after_a_stop_what_was_on_its_way_is_answered() {
     let mut server = server(DatagramEchoConfig::default());
     step(&mut server, at(0));
     server.stop(at(10));
-    for now in [100, 250, 400] {
+    for now in [10, 100, 209] {
         assert_eq!(answers(&mut server, at(now), datagram(address(5000), b"x")).sent.len(), 1);
-        assert_eq!(server.deadline(), Some(at(now + 200)));
+        assert_eq!(server.deadline(), Some(at(210)));
     }
-    assert_eq!(step(&mut server, at(599)).outcome, None);
-    let outcome = step(&mut server, at(600)).outcome.unwrap();
+    let outcome = step(&mut server, at(210)).outcome.unwrap();
     assert_eq!((outcome.end, outcome.echoed), (End::Stopped, 3));
 }
 
+/// A source that goes on sending does not hold it up, and what waits for the rate leaves first.
 #[test]
-fn after_a_stop_nobody_keeps_it_for_ever() {
-    let mut server = server(DatagramEchoConfig::default());
-    step(&mut server, at(0));
-    server.stop(at(0));
-    for now in (0..5000).step_by(100) {
-        assert_eq!(answers(&mut server, at(now), datagram(address(5000), b"x")).outcome, None);
+fn after_a_stop_nobody_keeps_it() {
+    let config = DatagramEchoConfig::builder().rate(Some(100)).build().unwrap();
+    let mut server = server(config);
+    let mut echoed = step(&mut server, at(0)).sent.len();
+    for _ in 0..60 {
+        server.received(at(0), datagram(address(5000), b"x")).unwrap();
+        echoed += step(&mut server, at(0)).sent.len();
     }
-    assert!(step(&mut server, at(5000)).outcome.is_some());
+    server.stop(at(0));
+    let (mut now, mut late) = (at(0), vec![at(190), at(100)]);
+    let outcome = loop {
+        let did = step(&mut server, now);
+        echoed += did.sent.len();
+        if let Some(outcome) = did.outcome {
+            break outcome;
+        }
+        assert_eq!(server.credit() > 0, now < at(200));
+        if late.last().is_some_and(|at| *at <= now) {
+            late.pop();
+            server.received(now, datagram(address(5001), b"y")).unwrap();
+        } else {
+            now = late.last().copied().into_iter().chain(server.deadline()).min().unwrap();
+        }
+    };
+    assert_eq!((outcome.end, outcome.echoed, outcome.unsent, echoed), (End::Stopped, 62, 0, 62));
+    assert!(now <= at(600), "{now:?}");
+}
+
+#[test]
+fn after_a_stop_nothing_waits_longer_than_the_drain() {
+    let config = DatagramEchoConfig::builder().rate(Some(1)).build().unwrap();
+    let mut server = server(config);
+    step(&mut server, at(0));
+    for _ in 0..60 {
+        server.received(at(0), datagram(address(5000), b"x")).unwrap();
+        step(&mut server, at(0));
+    }
+    server.stop(at(0));
+    assert_eq!(step(&mut server, at(4999)).outcome, None);
+    let outcome = step(&mut server, at(5000)).outcome.unwrap();
+    assert_eq!((outcome.end, outcome.echoed + outcome.unsent), (End::Stopped, 60));
 }
 
 #[test]
@@ -179,7 +270,7 @@ fn what_does_not_leave_is_counted() {
     server.received(at(0), datagram(address(5000), b"x")).unwrap();
     assert!(matches!(server.step(at(0)), DatagramAction::Send(_)));
     server.unsent(at(0), Unsent::Full);
-    step(&mut server, at(0));
+    assert_eq!(step(&mut server, at(0)).left, [UnansweredCause::Full]);
     server.received(at(0), datagram(address(5000), b"y")).unwrap();
     server.failed(at(0), Failure::Io);
     let outcome = step(&mut server, at(0)).outcome.unwrap();
@@ -273,6 +364,25 @@ fn a_stop_awaits_what_is_on_its_way() {
     assert_eq!(sends(&mut client, at(2)).1, None);
     let outcome = sends(&mut client, at(102)).1.unwrap();
     assert_eq!((outcome.verdict, outcome.counts.back), (DatagramVerdict::Stopped, 2));
+}
+
+/// A peer that never stops sending what was never asked for.
+#[test]
+fn what_never_stops_coming_does_not_hold_the_verdict() {
+    let mut client = client(1, 1);
+    let (sent, _) = sends(&mut client, at(0));
+    comes(&mut client, at(1), &sent[0]);
+    let mut now = 1;
+    let outcome = loop {
+        now += 50;
+        assert!(now < 31_100, "there is no verdict after {now} ms");
+        match sends(&mut client, at(now)) {
+            (_, Some(outcome)) => break outcome,
+            (_, None) => comes(&mut client, at(now), b"never asked for"),
+        }
+    };
+    assert_eq!((outcome.verdict, outcome.counts.back), (DatagramVerdict::Faulty, 1));
+    assert!(now >= 30_000, "{now}");
 }
 
 /// A damaged datagram is told from a stray: some of its bytes still say which one it was.
@@ -440,7 +550,7 @@ quickcheck! {
         let (outcome, mut known) = run(&fates, usize::from(in_flight) + 1, period);
         known.lost = fates.iter().filter(|fate| **fate == Fate::Lost).count() as u64;
         let verdict = if known.is_faithful() { DatagramVerdict::Verified } else { DatagramVerdict::Faulty };
-        assert_eq!(outcome, DatagramOutcome { verdict, counts: known, latest: outcome.latest });
+        assert_eq!(outcome, DatagramOutcome { verdict, counts: known, ..outcome });
         true
     }
 }

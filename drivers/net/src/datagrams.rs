@@ -25,6 +25,8 @@ pub struct Datagrams<M, S> {
     /// There may be mail that was not delivered yet.
     mail: bool,
     failure: Option<CallFailed>,
+    /// Some of what was sent was unread when it was last looked.
+    unread: bool,
 }
 
 /// What came of driving a machine of datagrams.
@@ -43,7 +45,7 @@ impl<M: DatagramMachine<Address = DatagramAddress>, S: AsRef<DatagramSocket>> Da
     /// A machine that begins now.
     pub fn new(socket: S, now: Time, machine: impl FnOnce(Time) -> M) -> Self {
         let session = DatagramDriven::new(machine(now));
-        Self { socket, session, now, more: true, mail: false, failure: None }
+        Self { socket, session, now, more: true, mail: false, failure: None, unread: false }
     }
 
     /// What it is driven on.
@@ -78,11 +80,15 @@ impl<M: DatagramMachine<Address = DatagramAddress>, S: AsRef<DatagramSocket>> Da
 
     /// Carries out what the machine wants until it waits; what came of it once it closes.
     pub fn advance(&mut self, mut events: impl FnMut(M::Event)) -> Option<DatagramsEnded<M::Outcome>> {
+        if self.unread {
+            self.look_at_queue();
+        }
         loop {
             match self.session.step(self.now) {
                 DatagramAction::Send(Datagram { peer, payload }) => {
-                    if let Err(error) = self.socket.as_ref().send(&peer, &payload) {
-                        self.unsent(error);
+                    match self.socket.as_ref().send(&peer, &payload) {
+                        Ok(()) => self.look_at_queue(),
+                        Err(error) => self.unsent(error),
                     }
                 }
                 DatagramAction::Event(event) => events(event),
@@ -151,6 +157,14 @@ impl<M: DatagramMachine<Address = DatagramAddress>, S: AsRef<DatagramSocket>> Da
         let is_refused = classify::datagram(&error) == Unsent::Refused;
         self.failure.get_or_insert(CallFailed { call, error });
         self.session.failed(self.now, if is_refused { Failure::Reset } else { failure });
+    }
+
+    /// Tells how much of what was sent is unread.
+    fn look_at_queue(&mut self) {
+        if let Some(queue) = self.socket.as_ref().send_queue() {
+            self.unread = queue.unread > 0;
+            self.session.send_queue(self.now, queue);
+        }
     }
 
     fn unsent(&mut self, error: io::Error) {

@@ -68,6 +68,7 @@ mod server;
 mod session;
 mod spin;
 mod thread;
+mod timer;
 
 pub use clients::{drive_all, drive_all_on};
 pub use connection::{Driver, drive};

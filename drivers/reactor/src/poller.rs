@@ -8,8 +8,13 @@ use mio::event::Event;
 use mio::{Events, Poll, Registry, Waker};
 use roundtrip_net::event_loop::{Rouse, Token, WAKE, Wake};
 
+use crate::timer::Timer;
+
 /// Events that one look may bring; what is more comes with the next.
 const EVENTS: usize = 1024;
+
+/// The time is up, which says nothing: deadlines are looked at after each wait. No slot has such a token.
+pub(crate) const TIMER: Token = Token(usize::MAX - 4);
 
 /// A thread's poller, and the way to wake it.
 #[derive(Debug)]
@@ -17,13 +22,15 @@ pub(crate) struct Poller {
     poll: Poll,
     events: Events,
     wake: Arc<Wake>,
+    timer: Timer,
 }
 
 impl Poller {
     pub(crate) fn new() -> io::Result<Self> {
         let poll = Poll::new()?;
         let wake = Arc::new(Wake::new(Rouser(Waker::new(poll.registry(), mio(WAKE))?)));
-        Ok(Self { poll, events: Events::with_capacity(EVENTS), wake })
+        let timer = Timer::new(poll.registry())?;
+        Ok(Self { poll, events: Events::with_capacity(EVENTS), wake, timer })
     }
 
     pub(crate) fn registry(&self) -> &Registry {
@@ -34,8 +41,9 @@ impl Poller {
         &self.wake
     }
 
-    /// Waits until there are events, somebody rings, or `timeout` has passed; it is rounded up to milliseconds.
+    /// Waits until there are events, somebody rings, or `timeout` has passed, or half a second less if it is a second or more.
     pub(crate) fn wait(&mut self, timeout: Option<Duration>) -> io::Result<()> {
+        let timeout = timeout.map(|timeout| self.timer.arm(timeout));
         match self.poll.poll(&mut self.events, timeout) {
             // There are no events then.
             Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(()),
@@ -80,5 +88,22 @@ impl Rouse for Rouser {
     fn rouse(&self) {
         // It fails for no descriptor that is open.
         let _ = self.0.wake();
+    }
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use super::*;
+
+    /// The poller's own timer would let it sleep for a whole millisecond, and bring no event.
+    #[test]
+    fn a_sleep_of_microseconds_is_ended_by_the_exact_timer() {
+        let mut poller = Poller::new().unwrap();
+        for _ in 0..3 {
+            poller.wait(Some(Duration::from_micros(50))).unwrap();
+            assert_eq!(poller.events().map(token).collect::<Vec<_>>(), [TIMER]);
+        }
+        poller.wait(Some(Duration::ZERO)).unwrap();
+        assert!(!poller.found());
     }
 }

@@ -13,7 +13,7 @@ use roundtrip_core::datagram::numbered::{
     Ending, Listener, ListenerConfig, Numbered, Report, Seen, Sender, Tracker,
 };
 use roundtrip_core::datagram::{
-    Datagram, DatagramAction, DatagramInput, DatagramMachine, DatagramWait, Unsent,
+    Datagram, DatagramAction, DatagramInput, DatagramMachine, DatagramWait, SendQueue, Unsent,
 };
 use roundtrip_core::echo::{
     DatagramClient, DatagramClientConfig, DatagramEcho, DatagramEchoConfig, Schedule, WELL_KNOWN_PORTS,
@@ -224,6 +224,7 @@ fn drive<M: DatagramMachine<Address = SocketAddr>>(
             5 if n > 250 => machine.handle(now, DatagramInput::Failed(Failure::Reset)),
             6 if n == 0 => machine.handle(now, DatagramInput::Stop),
             6 if n > 250 => machine.handle(now, DatagramInput::Abort),
+            6 => machine.handle(now, DatagramInput::SendQueue(SendQueue { unread: n as u64, size: 250 })),
             7 | 8 => now = now.after(Duration::from_millis(u64::from(much))),
             _ => {}
         }

@@ -185,7 +185,7 @@ impl<A: Address> DatagramMachine for Listener<A> {
             DatagramInput::Received(datagram) => self.received(now, datagram),
             DatagramInput::TooLong { .. } => self.report.too_long += 1,
             // It sends nothing.
-            DatagramInput::Unsent(_) => {}
+            DatagramInput::Unsent(_) | DatagramInput::SendQueue(_) => {}
             DatagramInput::Stop | DatagramInput::Abort => self.end(Ending::Stopped),
             DatagramInput::Failed(failure) => self.end(Ending::Failed(failure)),
         }

@@ -43,6 +43,10 @@ pub struct DatagramClient<A> {
     unanswered: Option<Time>,
     /// When something last changed: what is waited for after the last of them.
     latest: Time,
+    /// When the last was sent, or came back in time.
+    active: Time,
+    /// Since when all is accounted for.
+    done: Option<Time>,
     trips: VecDeque<RoundTrip>,
     counts: DatagramCounts,
     /// The highest number that came, and one more.
@@ -129,6 +133,8 @@ pub struct DatagramOutcome {
     pub counts: DatagramCounts,
     /// When the last of them was sent, came, or was given up.
     pub latest: Time,
+    /// When the last of them was sent, or came back in time.
+    pub active: Time,
 }
 
 /// Which datagram something is.
@@ -160,6 +166,8 @@ impl<A: Clone> DatagramClient<A> {
             retry: None,
             unanswered: None,
             latest: now,
+            active: now,
+            done: None,
             trips: VecDeque::new(),
             counts: DatagramCounts::default(),
             heard: 0,
@@ -223,6 +231,7 @@ impl<A: Clone> DatagramClient<A> {
         match seen {
             Seen::Expected(trip) => {
                 self.counts.back += 1;
+                self.active = now;
                 self.counts.reordered += u64::from(is_reordered);
                 self.trips.push_back(trip);
             }
@@ -266,7 +275,7 @@ impl<A: Clone> DatagramClient<A> {
         self.retry = None;
         self.flights.send(due, now);
         self.unanswered.get_or_insert(now);
-        self.latest = now;
+        (self.latest, self.active) = (now, now);
         let size = self.config.size;
         let payload = self.payload.compose(number * size as u64, size, &mut self.block);
         Ok(Datagram { peer: self.server.clone(), payload })
@@ -277,10 +286,19 @@ impl<A: Clone> DatagramClient<A> {
         Some(self.unanswered?.after(self.config.timeout?))
     }
 
-    /// When there is a verdict, if nothing comes: all is accounted for.
-    fn settles(&self) -> Option<Time> {
-        let is_done = self.over && self.flights.in_flight() == 0;
-        is_done.then(|| self.latest.after(self.config.settle))
+    /// When there is a verdict: all is accounted for, and nothing comes any more, or something comes for as long as the
+    /// time-out.
+    fn settles(&mut self, now: Time) -> Option<Time> {
+        if !self.over || self.flights.in_flight() > 0 {
+            return None;
+        }
+        let done = *self.done.get_or_insert(now);
+        let quiet = self.latest.after(self.config.settle);
+        Some(
+            self.config
+                .timeout
+                .map_or(quiet, |timeout| quiet.min(done.after(timeout).after(self.config.settle))),
+        )
     }
 
     fn judge(&self) -> DatagramVerdict {
@@ -324,6 +342,8 @@ impl<A: Clone> DatagramMachine for DatagramClient<A> {
             // None that was sent is so long.
             DatagramInput::TooLong { .. } => self.counts.strays += 1,
             DatagramInput::Unsent(why) => self.unsent(now, why),
+            // It has one receiver, and no other to whom that would matter.
+            DatagramInput::SendQueue(_) => {}
             DatagramInput::Stop => {
                 self.stopped |= !self.over;
                 self.over = true;
@@ -351,7 +371,7 @@ impl<A: Clone> DatagramMachine for DatagramClient<A> {
                 Ok(datagram) => return DatagramAction::Send(datagram),
                 Err(at) => at,
             };
-            let settles = self.settles();
+            let settles = self.settles(now);
             if settles.is_none_or(|at| at > now) {
                 let gives_up = self.flights.oldest().map(|sent| sent.after(self.config.wait));
                 let deadline = [sends_at, self.times_out(), settles, gives_up].into_iter().flatten().min();
@@ -360,6 +380,11 @@ impl<A: Clone> DatagramMachine for DatagramClient<A> {
             self.finish(self.judge());
         }
         let verdict = self.end.unwrap_or(DatagramVerdict::Failed);
-        DatagramAction::Close(DatagramOutcome { verdict, counts: self.counts(), latest: self.latest })
+        DatagramAction::Close(DatagramOutcome {
+            verdict,
+            counts: self.counts(),
+            latest: self.latest,
+            active: self.active,
+        })
     }
 }

@@ -13,10 +13,10 @@ const MAX_RATE: u32 = 1_000_000_000;
 ///
 /// | field | default | meaning |
 /// | --- | --- | --- |
-/// | `rate` | 10,000 | datagrams read in a second, at the most; more wait in the kernel's queue, and are lost where that is full |
+/// | `rate` | 10,000 | answers a second, which all sources share: those of each wait in a queue of its own, and the longest queue loses what there is no room for. One source alone gets so many at once, and then a tenth of it |
 /// | `repeats` | 1,000 | of so many equal datagrams of one source, one is not answered: one that goes round between two servers ends there |
-/// | `quiet` | 200 ms | after a stop: how long nothing must come to be done |
-/// | `drain` | 5 s | after a stop: how long to go on at the most |
+/// | `quiet` | 200 ms | after a stop: how long datagrams are still read |
+/// | `drain` | 5 s | after a stop: how long answers may wait for the rate |
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct DatagramEchoConfig {
     pub(super) rate: Option<u32>,
@@ -42,7 +42,7 @@ impl DatagramEchoConfig {
         DatagramEchoConfigBuilder { config: Self::default() }
     }
 
-    /// Datagrams read in a second, at the most.
+    /// Answers a second.
     pub const fn rate(&self) -> Option<u32> {
         self.rate
     }
@@ -60,7 +60,7 @@ pub struct DatagramEchoConfigBuilder {
 }
 
 impl DatagramEchoConfigBuilder {
-    /// Datagrams read in a second, at the most: 1 to 10^9; none is no bound. A tenth of a second's worth may come at once.
+    /// Answers a second: 1 to 10^9; none is no bound. A tenth of a second's worth may leave at once.
     pub const fn rate(mut self, rate: Option<u32>) -> Self {
         self.config.rate = rate;
         self
@@ -72,13 +72,13 @@ impl DatagramEchoConfigBuilder {
         self
     }
 
-    /// After a stop: how long nothing must come to be done.
+    /// After a stop: how long datagrams are still read.
     pub const fn quiet(mut self, quiet: Duration) -> Self {
         self.config.quiet = quiet;
         self
     }
 
-    /// After a stop: how long to go on at the most.
+    /// After a stop: how long answers may wait for the rate.
     pub const fn drain(mut self, drain: Duration) -> Self {
         self.config.drain = drain;
         self

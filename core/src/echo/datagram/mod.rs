@@ -3,10 +3,13 @@
 
 mod client;
 mod config;
+mod fair;
 mod flights;
 mod guard;
 mod rate;
 mod server;
+mod sources;
+mod unread;
 
 pub use client::{DatagramClient, DatagramCounts, DatagramFate, DatagramOutcome, DatagramVerdict};
 pub use config::{

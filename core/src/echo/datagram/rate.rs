@@ -1,15 +1,15 @@
-//! How fast a server reads.
+//! How fast a server answers.
 
 use core::time::Duration;
 
 use super::BATCH;
 use crate::Time;
 
-/// A tenth of a second's worth may come at once.
+/// A tenth of a second's worth may leave at once.
 const BURST: u64 = 10;
 
-/// The generic cell rate algorithm (ITU-T I.371, annex A): how many may come now, kept as the one time at which all that
-/// came would have been due, had each kept its distance.
+/// The generic cell rate algorithm (ITU-T I.371, annex A): how many may leave now, kept as the one time at which all that
+/// left would have been due, had each kept its distance.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Rate(Option<Limit>);
 
@@ -31,21 +31,21 @@ impl Rate {
         }))
     }
 
-    /// How many may come now, no more than are read at one go.
+    /// How many may leave now, no more than are read at one go.
     pub(super) fn allows(&self, now: Time) -> usize {
         let Some(limit) = &self.0 else { return BATCH };
         let used = nanos(limit.due.since(now));
         usize::try_from(limit.ahead.saturating_sub(used) / limit.period).unwrap_or(BATCH).min(BATCH)
     }
 
-    /// When the next may come, if none may now.
+    /// When the next may leave, if none may now.
     pub(super) fn next(&self, now: Time) -> Option<Time> {
         let limit = self.0.as_ref().filter(|_| self.allows(now) == 0)?;
         let over = nanos(limit.due.since(now)) + limit.period - limit.ahead;
         Some(now.after(Duration::from_nanos(over)))
     }
 
-    /// One came.
+    /// One leaves.
     pub(super) fn spend(&mut self, now: Time) {
         if let Some(limit) = &mut self.0 {
             limit.due = limit.due.max(now).after(Duration::from_nanos(limit.period));

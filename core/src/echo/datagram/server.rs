@@ -4,13 +4,20 @@ use alloc::collections::VecDeque;
 use alloc::sync::Arc;
 use core::ops::RangeInclusive;
 
+use bytes::Bytes;
+
 use super::super::server::End;
 use super::BATCH;
 use super::config::DatagramEchoConfig;
+use super::fair::FairQueue;
 use super::guard::Guard;
 use super::rate::Rate;
+use super::sources::SourceRates;
+use super::unread::{Room, UnreadGuard};
 use crate::Time;
-use crate::datagram::{Address, Datagram, DatagramAction, DatagramInput, DatagramMachine, DatagramWait};
+use crate::datagram::{
+    Address, Datagram, DatagramAction, DatagramInput, DatagramMachine, DatagramWait, Unsent,
+};
 
 /// Ports of services that answer whatever they get, which an echo would talk to for ever: the system ports (RFC 6335
 /// section 6; CVE-2024-2169).
@@ -23,19 +30,29 @@ pub const WELL_KNOWN_PORTS: RangeInclusive<u16> = 0..=1023;
 /// datagrams](super::DatagramEchoConfig) is dropped, so that what goes round between two servers ends. What is not
 /// answered is an [event](Unanswered), and counted.
 ///
-/// After a stop it goes on until nothing comes for a while.
+/// Where unread answers take the room of all others ([`SendQueue`](crate::datagram::SendQueue)), and half of it is taken, an
+/// address that does not read within 10 ms is not answered until it has read.
+///
+/// Sources share the [rate](super::DatagramEchoConfig) of answers, whatever each sends.
+///
+/// After a stop it reads for a moment what was on its way, and answers what it read; it does not wait for sources that go on.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct DatagramEcho<A> {
     config: Arc<DatagramEchoConfig>,
     own_port: Option<u16>,
     rate: Rate,
     guard: Option<Guard>,
-    replies: VecDeque<Datagram<A>>,
+    unread: UnreadGuard<A>,
+    /// Where the last answer went.
+    answered: Option<A>,
+    /// The same for each source.
+    sources: Option<SourceRates>,
+    replies: FairQueue<A>,
+    /// Datagrams that may still come before the next poll.
+    credit: usize,
     unanswered: VecDeque<Unanswered<A>>,
     /// Since when it is stopping.
     stopped: Option<Time>,
-    /// When the last one came.
-    latest: Time,
     counts: Counts,
     end: Option<End>,
 }
@@ -69,8 +86,14 @@ pub enum UnansweredCause {
     NoSender,
     /// It came so often that it must be going round.
     Loop,
+    /// Its source sent more than its share of what is answered.
+    Excess,
     /// It was longer than the driver could take.
     TooLong,
+    /// The transport did not take the answer: its queue is full, or that of the address is.
+    Full,
+    /// It leaves earlier answers unread, or its answer would take too much of what others leave free.
+    Unread,
 }
 
 /// What came of a datagram server.
@@ -95,10 +118,13 @@ impl<A: Address> DatagramEcho<A> {
             own_port,
             rate: Rate::new(config.rate, now),
             guard: config.repeats.map(Guard::new),
-            replies: VecDeque::new(),
+            unread: UnreadGuard::new(),
+            answered: None,
+            sources: config.rate.map(SourceRates::new),
+            replies: FairQueue::new(config.rate),
+            credit: 0,
             unanswered: VecDeque::new(),
             stopped: None,
-            latest: now,
             counts: Counts::default(),
             end: None,
             config,
@@ -106,17 +132,19 @@ impl<A: Address> DatagramEcho<A> {
     }
 
     fn receive(&mut self, now: Time, datagram: Datagram<A>) {
-        self.count_one(now);
-        match self.forbids(&datagram) {
-            Some(cause) => self.leave(datagram.peer, cause),
-            None => self.replies.push_back(datagram),
-        }
-    }
-
-    fn count_one(&mut self, now: Time) {
-        self.rate.spend(now);
         self.counts.received += 1;
-        self.latest = now;
+        if let Some(cause) = self.forbids(&datagram) {
+            return self.leave(datagram.peer, cause);
+        }
+        let Datagram { peer, mut payload } = datagram;
+        let ready = self.sources.as_ref().map_or(now, |sources| sources.ready(&peer, now));
+        // What waits must not keep the memory that it was read into.
+        if !self.replies.is_empty() || ready > now || self.rate.allows(now) == 0 {
+            payload = Bytes::copy_from_slice(&payload);
+        }
+        if let Some(lost) = self.replies.push(Datagram { peer, payload }, ready) {
+            self.leave(lost, UnansweredCause::Excess);
+        }
     }
 
     fn leave(&mut self, from: A, cause: UnansweredCause) {
@@ -138,6 +166,42 @@ impl<A: Address> DatagramEcho<A> {
         }
     }
 
+    /// The next answer, if it may leave now.
+    fn reply(&mut self, now: Time) -> Option<Datagram<A>> {
+        while self.rate.allows(now) > 0 {
+            let (peer, len) = self.replies.front(now)?;
+            match self.unread.room(now, peer, len) {
+                Room::Later => return None,
+                Room::Free => {
+                    let sources = &mut self.sources;
+                    let again = |peer: &A| sources.as_mut().map_or(now, |sources| sources.spend(peer, now));
+                    let reply = self.replies.pop(now, again)?;
+                    self.rate.spend(now);
+                    self.unread.sent(now, &reply.peer);
+                    self.answered = Some(reply.peer.clone());
+                    return Some(reply);
+                }
+                Room::None => {
+                    let unread = self.replies.pop(now, |_| now)?;
+                    self.leave(unread.peer, UnansweredCause::Unread);
+                }
+            }
+        }
+        None
+    }
+
+    /// When the next answer may leave, if there is one and it may not now.
+    fn replies_at(&self, now: Time) -> Option<Time> {
+        let ready = self.replies.next()?;
+        let at = self.rate.next(now).map_or(ready, |next| next.max(ready));
+        Some(self.unread.next(now).map_or(at, |look| look.max(at)))
+    }
+
+    /// Whether what comes is read: after a stop, for a moment.
+    fn reads(&self, now: Time) -> bool {
+        self.stopped.is_none_or(|since| now < since.after(self.config.quiet))
+    }
+
     fn finish(&mut self, end: End) {
         self.counts.unsent += self.replies.len() as u64;
         self.replies.clear();
@@ -147,8 +211,8 @@ impl<A: Address> DatagramEcho<A> {
     /// When a stop takes effect.
     fn stops_at(&self) -> Option<Time> {
         let since = self.stopped?;
-        let quiet = since.max(self.latest).after(self.config.quiet);
-        Some(quiet.min(since.after(self.config.drain)))
+        let (quiet, drain) = (since.after(self.config.quiet), since.after(self.config.drain));
+        Some(if self.replies.is_empty() { quiet.min(drain) } else { drain })
     }
 }
 
@@ -163,17 +227,25 @@ impl<A: Address> DatagramMachine for DatagramEcho<A> {
         }
         match input {
             // Beyond the credit: a datagram may be dropped.
-            DatagramInput::Received(_) | DatagramInput::TooLong { .. }
-                if self.replies.len() + self.unanswered.len() >= BATCH => {}
-            DatagramInput::Received(datagram) => self.receive(now, datagram),
+            DatagramInput::Received(_) | DatagramInput::TooLong { .. } if self.credit == 0 => {}
+            DatagramInput::Received(datagram) => {
+                self.credit -= 1;
+                self.receive(now, datagram);
+            }
             DatagramInput::TooLong { from } => {
-                self.count_one(now);
+                self.credit -= 1;
+                self.counts.received += 1;
                 self.leave(from, UnansweredCause::TooLong);
             }
-            DatagramInput::Unsent(_) => {
+            DatagramInput::Unsent(why) => {
                 self.counts.echoed = self.counts.echoed.saturating_sub(1);
                 self.counts.unsent += 1;
+                self.unread.unsent();
+                if let (Unsent::Full, Some(from)) = (why, self.answered.take()) {
+                    self.unanswered.push_back(Unanswered { from, cause: UnansweredCause::Full });
+                }
             }
+            DatagramInput::SendQueue(queue) => self.unread.told(queue),
             DatagramInput::Stop => {
                 self.stopped.get_or_insert(now);
             }
@@ -183,7 +255,9 @@ impl<A: Address> DatagramMachine for DatagramEcho<A> {
     }
 
     fn poll(&mut self, now: Time) -> DatagramAction<A, Unanswered<A>, DatagramEchoOutcome> {
-        if let Some(reply) = self.replies.pop_front() {
+        if self.end.is_none()
+            && let Some(reply) = self.reply(now)
+        {
             self.counts.echoed += 1;
             return DatagramAction::Send(reply);
         }
@@ -198,11 +272,11 @@ impl<A: Address> DatagramMachine for DatagramEcho<A> {
             let Counts { received, echoed, unanswered, unsent } = self.counts;
             return DatagramAction::Close(DatagramEchoOutcome { end, received, echoed, unanswered, unsent });
         }
-        let next = self.rate.next(now);
-        let deadline = match (stops_at, next) {
-            (Some(a), Some(b)) => Some(a.min(b)),
-            (at, None) | (None, at) => at,
-        };
-        DatagramAction::Wait(DatagramWait { read: self.rate.allows(now), deadline })
+        let reads_until = self.stopped.map(|since| since.after(self.config.quiet)).filter(|at| *at > now);
+        let deadline = [stops_at, self.replies_at(now), reads_until].into_iter().flatten().min();
+        // Where an answer waits to be read, senders wait in the transport's own queue.
+        let is_held = !self.replies.is_empty() && self.unread.next(now).is_some();
+        self.credit = if self.reads(now) && !is_held { BATCH } else { 0 };
+        DatagramAction::Wait(DatagramWait { read: self.credit, deadline })
     }
 }

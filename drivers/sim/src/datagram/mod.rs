@@ -86,6 +86,10 @@ pub struct Passed {
     pub unread: u64,
     /// It was stopped, or aborted, before its time.
     pub interrupted: bool,
+    /// The most that was unread of what it sent, bytes, where that counts against it.
+    pub most_unread: u64,
+    /// What it sent and found that room taken.
+    pub crowded: u64,
 }
 
 /// How a run over datagrams is set up.
@@ -101,6 +105,11 @@ pub struct DatagramSetup {
     pub mtu: usize,
     /// Datagrams that wait to be read, at the most: what comes then is lost.
     pub queue: usize,
+    /// Bytes that the server may have sent and its clients not read, where what they leave unread takes the room of others,
+    /// as on a Unix socket.
+    pub send_queue: Option<u64>,
+    /// So many clients, the first of them, never read.
+    pub deaf: usize,
     /// When the faults end.
     pub heal_at: Duration,
     /// How long after that everything has to be over.
@@ -119,6 +128,8 @@ impl DatagramSetup {
             quantum: Duration::from_millis(1),
             mtu: 1232,
             queue: 64,
+            send_queue: None,
+            deaf: 0,
             heal_at: Duration::from_secs(10),
             settle: Duration::from_secs(120),
             max_events: 1_000_000,
@@ -149,6 +160,14 @@ impl<S: DatagramScenario> Simulation for OverDatagrams<S> {
     fn simulate<C: Told>(&self, (): &mut (), chooser: C) -> (Run, C) {
         world::run(&self.0, chooser)
     }
+}
+
+/// What a datagram takes in a send queue besides its payload, bytes: Linux counts as much for an empty one.
+const OVERHEAD: u64 = 768;
+
+/// What a datagram takes in a send queue, bytes.
+const fn cost(datagram: &Datagram<SocketAddr>) -> u64 {
+    datagram.payload.len() as u64 + OVERHEAD
 }
 
 /// A datagram with one bit of it changed; an empty one has none.

@@ -5,9 +5,11 @@ use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use roundtrip_core::Time;
-use roundtrip_core::datagram::{Datagram, DatagramAction, DatagramDriven, DatagramMachine, Unsent};
+use roundtrip_core::datagram::{
+    Datagram, DatagramAction, DatagramDriven, DatagramMachine, SendQueue, Unsent,
+};
 
-use super::{DatagramScenario, DatagramSetup, Passed, damaged};
+use super::{DatagramScenario, DatagramSetup, Passed, cost, damaged};
 use crate::choose::{Active, Entity, Site};
 use crate::context::{Context, Told, nanos};
 use crate::line::What;
@@ -49,9 +51,23 @@ struct Network<'a, C> {
     setup: &'a DatagramSetup,
     /// By address.
     places: &'a BTreeMap<SocketAddr, At>,
+    /// What of the server's datagrams is unread, bytes.
+    unread: &'a mut u64,
 }
 
 impl<C: Told> Network<'_, C> {
+    /// Whether unread datagrams take all the room of whoever sends from there.
+    fn is_crowded(&self, from: SocketAddr) -> bool {
+        from == self.setup.server && self.setup.send_queue.is_some_and(|size| *self.unread >= size)
+    }
+
+    /// A datagram is not unread any more.
+    fn free(&mut self, datagram: &Datagram<SocketAddr>) {
+        if datagram.peer == self.setup.server {
+            *self.unread = self.unread.saturating_sub(cost(datagram));
+        }
+    }
+
     fn schedule(&mut self, at: u64, who: &Entity, what: Happening) {
         let tie = self.cx.choose(Site::TIE, who, TIES);
         self.agenda.scheduled += 1;
@@ -74,6 +90,9 @@ impl<C: Told> Network<'_, C> {
         if self.cx.choose(Site::WOULD_BLOCK, who, 2) == 1 {
             return Err(Unsent::Full);
         }
+        if self.is_crowded(from) {
+            return Err(Unsent::Full);
+        }
         self.cx.note(who, What::Send, datagram.payload.len() as u64);
         self.cx.hash.bytes(&datagram.payload);
         let fate = self.cx.choose(Site::DATAGRAM, who, 4);
@@ -91,6 +110,9 @@ impl<C: Told> Network<'_, C> {
         for copy in 0..=u8::from(fate == 2) {
             if copy > 0 {
                 self.cx.tell(who, What::Twice, payload.len() as u64);
+            }
+            if from == self.setup.server {
+                *self.unread += cost(datagram);
             }
             let at = self.cx.now + self.cx.latency + self.cx.delay(Site::LATENCY, who);
             self.schedule(at, who, Happening::Arrive(to, Datagram { peer: from, payload: payload.clone() }));
@@ -114,6 +136,8 @@ struct Node<M: DatagramMachine> {
     abort: Option<u32>,
     /// What its path does with long datagrams: takes them, says so, or drops them.
     narrow: u32,
+    /// It never reads.
+    deaf: bool,
     passed: Passed,
     outcome: Option<M::Outcome>,
 }
@@ -132,6 +156,7 @@ impl<M: DatagramMachine<Address = SocketAddr>> Node<M> {
             stop,
             abort,
             narrow: cx.choose(Site::MTU, &who, 3),
+            deaf: false,
             passed: Passed { address: Some(address), ..Passed::default() },
             outcome: None,
         }
@@ -140,10 +165,12 @@ impl<M: DatagramMachine<Address = SocketAddr>> Node<M> {
     fn arrive<C: Told>(&mut self, network: &mut Network<'_, C>, datagram: Datagram<SocketAddr>) {
         network.cx.note(&self.who, What::Arrive, datagram.payload.len() as u64);
         if self.outcome.is_some() {
+            network.free(&datagram);
             return;
         }
         if self.inbox.len() >= network.setup.queue {
             self.passed.overflowed += 1;
+            network.free(&datagram);
         } else {
             self.inbox.push_back(datagram);
         }
@@ -157,6 +184,7 @@ impl<M: DatagramMachine<Address = SocketAddr>> Node<M> {
         let now = Time::from_nanos(network.cx.now);
         // What is there is read before a deadline takes effect.
         self.read(network, now);
+        self.tell_queue(network, now);
         if due(&mut self.stop) {
             self.passed.interrupted = true;
             self.stop(network, now);
@@ -171,8 +199,12 @@ impl<M: DatagramMachine<Address = SocketAddr>> Node<M> {
                 DatagramAction::Send(datagram) => {
                     let number = self.passed.sent.len();
                     match network.send(&self.who, self.address, self.narrow, &datagram, number) {
-                        Ok(()) => self.passed.sent.push(datagram),
+                        Ok(()) => {
+                            self.passed.sent.push(datagram);
+                            self.tell_queue(network, now);
+                        }
                         Err(why) => {
+                            self.passed.crowded += u64::from(network.is_crowded(self.address));
                             network.cx.note(&self.who, What::Unsent, datagram.payload.len() as u64);
                             self.passed.unsent.push((datagram, why));
                             self.machine.unsent(now, why);
@@ -189,13 +221,22 @@ impl<M: DatagramMachine<Address = SocketAddr>> Node<M> {
                 }
                 DatagramAction::Close(outcome) => {
                     network.cx.note(&self.who, What::Close, 0);
-                    self.passed.unread = self.inbox.drain(..).count() as u64;
+                    self.passed.unread = self.inbox.len() as u64;
+                    self.inbox.drain(..).for_each(|datagram| network.free(&datagram));
                     self.outcome = Some(outcome);
                     return Ok(true);
                 }
             }
         }
         Err(Verdict::Livelock(format!("{} does {MAX_STEPS} things at one time", self.who)))
+    }
+
+    /// Tells the server how much of what it sent is unread, where that counts.
+    fn tell_queue<C: Told>(&mut self, network: &Network<'_, C>, now: Time) {
+        if let (At::Server, Some(size)) = (self.at, network.setup.send_queue) {
+            self.passed.most_unread = self.passed.most_unread.max(*network.unread);
+            self.machine.send_queue(now, SendQueue { unread: *network.unread, size });
+        }
     }
 
     fn stop<C: Told>(&mut self, network: &mut Network<'_, C>, now: Time) {
@@ -208,10 +249,12 @@ impl<M: DatagramMachine<Address = SocketAddr>> Node<M> {
     /// Gives the machine what it has credit for; whether there was any.
     fn read<C: Told>(&mut self, network: &mut Network<'_, C>, now: Time) -> bool {
         let mut any = false;
-        while self.machine.credit() > 0
+        while !self.deaf
+            && self.machine.credit() > 0
             && let Some(datagram) = self.inbox.pop_front()
         {
             network.cx.note(&self.who, What::Read, datagram.payload.len() as u64);
+            network.free(&datagram);
             self.passed.came.push(datagram.clone());
             let refused = self.machine.received(now, datagram);
             debug_assert!(refused.is_ok(), "there was credit for it");
@@ -248,6 +291,7 @@ struct World<'s, S: DatagramScenario, C> {
     cx: Context<C>,
     agenda: Agenda,
     places: BTreeMap<SocketAddr, At>,
+    unread: u64,
     server: Node<S::Server>,
     clients: Vec<Node<S::Client>>,
     reached: Reached,
@@ -278,10 +322,12 @@ impl<'s, S: DatagramScenario, C: Told> World<'s, S, C> {
             cx.chooser.begin(who);
             let at = At::Client(nodes.len());
             places.insert(address, at);
-            nodes.push(Node::new(&mut cx, client, at, who, address));
+            let mut node = Node::new(&mut cx, client, at, who, address);
+            node.deaf = nodes.len() < setup.deaf;
+            nodes.push(node);
         }
         let (agenda, reached) = (Agenda::default(), Reached::default());
-        Self { scenario, setup, cx, agenda, places, server, clients: nodes, reached }
+        Self { scenario, setup, cx, agenda, places, unread: 0, server, clients: nodes, reached }
     }
 
     fn run(&mut self) -> Result<(), Verdict> {
@@ -375,8 +421,8 @@ impl<'s, S: DatagramScenario, C: Told> World<'s, S, C> {
 
     #[expect(clippy::type_complexity, reason = "the parts of the world, once")]
     fn network(&mut self) -> (Network<'_, C>, &mut Node<S::Server>, &mut Vec<Node<S::Client>>) {
-        let Self { cx, agenda, setup, places, server, clients, .. } = self;
-        (Network { cx, agenda, setup, places }, server, clients)
+        let Self { cx, agenda, setup, places, unread, server, clients, .. } = self;
+        (Network { cx, agenda, setup, places, unread }, server, clients)
     }
 
     /// Who is not over.

@@ -18,13 +18,15 @@ use crate::datagram::{Clients, DatagramScenario, DatagramSetup, Passed};
 use crate::scenario::{Draw, Reached, Violation};
 
 /// One to three clients of one echo server. What each says of its datagrams is held against what the network did to them;
-/// one of them may be on a well-known port, and must get nothing.
+/// one of them may be on a well-known port, and must get nothing; one may never read, and must leave the others room.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Datagrams;
 
 /// So many bytes of a datagram tell which one it is: one bit that is wrong leaves some, if there are twice as many.
 const TOLD: usize = 32;
 const SERVER_PORT: u16 = 7007;
+/// Fewer than the datagrams that a client sends fill it, bytes.
+const SEND_QUEUE: u64 = 24 << 10;
 
 const GOALS: &[&str] = &[
     "verified",
@@ -42,6 +44,7 @@ const GOALS: &[&str] = &[
     "not answered",
     "a well-known port",
     "the server is stopped early",
+    "half of the send queue is unread",
 ];
 
 /// Their numbers.
@@ -61,6 +64,7 @@ mod goal {
     pub(super) const UNANSWERED: u32 = 12;
     pub(super) const WELL_KNOWN: u32 = 13;
     pub(super) const SERVER_FIRST: u32 = 14;
+    pub(super) const HALF_UNREAD: u32 = 15;
 }
 
 const fn ms(millis: u64) -> Duration {
@@ -83,6 +87,8 @@ impl DatagramScenario for Datagrams {
         let setup = DatagramSetup {
             queue: draw.one_of(0, &[64, 4]),
             mtu: draw.one_of(1, &[1232, 48]),
+            send_queue: draw.one_of(14, &[None, Some(SEND_QUEUE)]),
+            deaf: draw.below(15, 2) as usize,
             ..DatagramSetup::new(address(1, SERVER_PORT))
         };
         let echo = DatagramEchoConfig::builder()
@@ -158,6 +164,10 @@ impl DatagramScenario for Datagrams {
         if counted != known {
             return Err(Violation::new("server-counts", format!("{outcome:?}, and {known:?} passed")));
         }
+        if passed.crowded > 0 {
+            let found = format!("{} answers, at {} bytes unread", passed.crowded, passed.most_unread);
+            return Err(Violation::new("crowded", found));
+        }
         // What was answered came, and no more often than it was answered.
         let mut came = sorted(&passed.came);
         for reply in sorted(&passed.sent) {
@@ -169,6 +179,7 @@ impl DatagramScenario for Datagrams {
         }
         reached.reach_if(goal::UNANSWERED, unanswered > 0);
         reached.reach_if(goal::UNREAD, passed.overflowed > 0);
+        reached.reach_if(goal::HALF_UNREAD, passed.most_unread > SEND_QUEUE / 2);
         reached.reach_if(goal::SERVER_FIRST, passed.interrupted && end == End::Stopped);
         Ok(())
     }

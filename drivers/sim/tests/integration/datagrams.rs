@@ -1,12 +1,14 @@
 //! The echo over datagrams in the simulator: it holds, and what is planted in it is found, made small and found again.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
 
 use roundtrip_core::Time;
 use roundtrip_core::datagram::{DatagramAction, DatagramInput, DatagramMachine};
 use roundtrip_core::echo::{
-    DatagramClient, DatagramEcho, DatagramEchoOutcome, DatagramFate, DatagramOutcome, DatagramVerdict,
-    Unanswered,
+    DatagramClient, DatagramClientConfig, DatagramEcho, DatagramEchoConfig, DatagramEchoOutcome,
+    DatagramFate, DatagramOutcome, DatagramVerdict, Schedule, Unanswered,
 };
 use roundtrip_sim::choose::{Faults, Seeded};
 use roundtrip_sim::scenarios::Datagrams;
@@ -18,6 +20,63 @@ use roundtrip_sim::{
 #[test]
 fn every_client_says_what_the_network_did() {
     roundtrip_sim::check(&OverDatagrams(Datagrams), 0..2000);
+}
+
+/// However the faults fall, what one client leaves unread never takes the room of the others' answers.
+#[test]
+fn a_client_that_never_reads_leaves_the_others_room() {
+    let scenario = OverDatagrams(OneDeaf);
+    for seed in 0..500 {
+        let run = Runner::new(&scenario).run(Seeded::new(seed, Faults::NONE));
+        assert_eq!(run.verdict.id(), "pass", "seed {seed}: {:?}", run.verdict);
+    }
+}
+
+/// The first of the clients never reads, and there is no other fault.
+struct OneDeaf;
+
+impl DatagramScenario for OneDeaf {
+    type Server = DatagramEcho<SocketAddr>;
+    type Client = DatagramClient<SocketAddr>;
+
+    fn name(&self) -> &'static str {
+        "one-deaf"
+    }
+
+    fn build(&self, draw: &mut Draw<'_>) -> (DatagramSetup, Self::Server, Clients<Self::Client>) {
+        let number = draw.below(0, 40);
+        let address = |host: u8| SocketAddr::from(([192, 0, 2, host], 50_000));
+        let server = SocketAddr::from(([192, 0, 2, 1], 7007));
+        let setup =
+            DatagramSetup { deaf: 1, send_queue: Some(24 << 10), queue: 1000, ..DatagramSetup::new(server) };
+        let config = DatagramClientConfig::builder().size(16 + number as usize).in_flight(1).build().unwrap();
+        let config = Arc::new(config);
+        let client = |seed| {
+            let schedule =
+                Schedule { messages: 100, ..Schedule::open_loop(Time::ZERO, Duration::from_millis(5)) };
+            DatagramClient::new(Arc::clone(&config), schedule, server, seed, Time::ZERO)
+        };
+        let deaf = DatagramClientConfig::builder().in_flight(1000).build().unwrap();
+        let schedule = Schedule { messages: 1000, ..Schedule::closed_loop(Time::ZERO) };
+        let deaf = DatagramClient::new(Arc::new(deaf), schedule, server, 1, Time::ZERO);
+        let clients = vec![(address(2), deaf), (address(3), client(2)), (address(4), client(3))];
+        let echo = DatagramEchoConfig::builder().rate(None).build().unwrap();
+        (setup, DatagramEcho::new(Arc::new(echo), Some(7007), Time::ZERO), clients)
+    }
+
+    fn client_closed(
+        &self,
+        outcome: &DatagramOutcome,
+        passed: &Passed,
+        _: &mut Reached,
+    ) -> Result<(), Violation> {
+        let is_deaf = passed.address.is_some_and(|address| address.ip().to_string() == "192.0.2.2");
+        match outcome.verdict {
+            DatagramVerdict::Verified => Ok(()),
+            _ if is_deaf => Ok(()),
+            verdict => Err(Violation::new("silenced", format!("{verdict:?}: {:?}", outcome.counts))),
+        }
+    }
 }
 
 /// What a bug does to the shipped machines.

@@ -30,7 +30,11 @@ struct Echo {
 
 impl Echo {
     fn on<D: DatagramDriver>(endpoint: &str) -> Self {
-        let socket = bind_datagram(&endpoint.parse().unwrap(), &BindOptions::default()).unwrap();
+        Self::with::<D>(endpoint, &BindOptions::default())
+    }
+
+    fn with<D: DatagramDriver>(endpoint: &str, options: &BindOptions) -> Self {
+        let socket = bind_datagram(&endpoint.parse().unwrap(), options).unwrap();
         let endpoint = socket.local_endpoint().unwrap();
         let driver = Datagrams::<D, _>::new(SystemClock::new());
         let control = driver.control();
@@ -109,6 +113,44 @@ pub fn a_unix_socket_whose_queue_is_full_keeps_nobody_waiting<D: DatagramDriver>
     assert_eq!(outcome.received, 1100);
     assert!(outcome.unsent > 0 && outcome.echoed + outcome.unsent == 1100, "{outcome:?}");
     std::fs::remove_file(&deaf).unwrap();
+}
+
+/// They are connected, so that their own queues have no bound (unix(7)), and what they leave unread fills the server's.
+#[cfg(target_os = "linux")]
+pub fn unix_peers_that_never_read_silence_nobody<D: DatagramDriver>() {
+    use std::os::unix::net::UnixDatagram;
+    let folder = std::env::temp_dir();
+    let name = |what: &str| folder.join(format!("roundtrip-{what}-{}", std::process::id()));
+    let here = name("unread-server");
+    let options = BindOptions { socket_buffer: Some(64 << 10), ..BindOptions::default() };
+    let echo = Echo::with::<D>(&format!("unix-dgram:{}", here.display()), &options);
+    let deaf = ["unread-one", "unread-two", "unread-three"].map(|what| {
+        let _ = std::fs::remove_file(name(what));
+        let socket = UnixDatagram::bind(name(what)).unwrap();
+        socket.connect(&here).unwrap();
+        socket
+    });
+    for number in 0..300u32 {
+        for socket in &deaf {
+            socket.send(&number.to_be_bytes()).unwrap();
+        }
+    }
+    assert_eq!(client::<D>(&echo.endpoint, 1000, 1).outcome.verdict, DatagramVerdict::Verified);
+    // One that reads again is answered again.
+    let mut buffer = [0; 4];
+    let [one, ..] = &deaf;
+    one.set_nonblocking(true).unwrap();
+    while one.recv(&mut buffer).is_ok() {}
+    one.set_nonblocking(false).unwrap();
+    one.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+    one.send(b"more").unwrap();
+    assert_eq!((one.recv(&mut buffer).unwrap(), &buffer), (4, b"more"));
+    let outcome = echo.stop();
+    assert_eq!((outcome.received, outcome.unsent), (1901, 0), "{outcome:?}");
+    assert!(outcome.unanswered > 500, "{outcome:?}");
+    for what in ["unread-one", "unread-two", "unread-three"] {
+        std::fs::remove_file(name(what)).unwrap();
+    }
 }
 
 pub fn an_empty_datagram_is_one<D: DatagramDriver>() {

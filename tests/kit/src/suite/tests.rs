@@ -77,6 +77,8 @@ macro_rules! datagram_driver_tests {
                 every_datagram_comes_back_over_a_unix_socket
                 #[cfg(target_os = "linux")]
                 a_unix_socket_whose_queue_is_full_keeps_nobody_waiting
+                #[cfg(target_os = "linux")]
+                unix_peers_that_never_read_silence_nobody
                 an_empty_datagram_is_one
                 #[cfg(target_os = "linux")]
                 that_nobody_is_there_is_told_at_once

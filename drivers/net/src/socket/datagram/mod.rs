@@ -12,6 +12,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 #[cfg(windows)]
 use std::os::windows::io::{AsSocket, BorrowedSocket};
 
+use roundtrip_core::datagram::SendQueue;
 #[cfg(unix)]
 use rustix::net::{
     RecvAncillaryBuffer, RecvFlags, ReturnFlags, SendFlags, SocketAddrUnix, recvmsg, send, sendto,
@@ -49,6 +50,9 @@ pub struct DatagramSocket {
     peer: Option<DatagramAddress>,
     /// What a UDP socket was bound to, but for the port.
     bound: Option<Endpoint>,
+    /// What its receivers have not read counts against it: a Unix socket.
+    #[cfg(target_os = "linux")]
+    keeps_unread: bool,
     #[cfg(windows)]
     received: std::sync::Mutex<Vec<u8>>,
     #[cfg(unix)]
@@ -72,6 +76,8 @@ impl DatagramSocket {
             #[cfg(windows)]
             socket: socket.into(),
             peer,
+            #[cfg(target_os = "linux")]
+            keeps_unread: bound.is_none(),
             bound,
             #[cfg(windows)]
             received: std::sync::Mutex::default(),
@@ -201,11 +207,25 @@ impl DatagramSocket {
         self.socket.send_to(payload, address)
     }
 
+    /// How much of what was sent is unread, where that takes the room of what is sent next: on Linux, of a Unix socket that
+    /// is bound and sends to many.
+    pub fn send_queue(&self) -> Option<SendQueue> {
+        #[cfg(target_os = "linux")]
+        if self.keeps_unread && self.peer.is_none() {
+            let info = meminfo::of(self.socket.as_fd())?;
+            return Some(SendQueue {
+                unread: info[meminfo::WMEM_ALLOC].into(),
+                size: info[meminfo::SNDBUF].into(),
+            });
+        }
+        None
+    }
+
     /// How many datagrams the kernel dropped because they were not received in time, as far as it tells: on Linux, of a UDP
     /// socket (`SO_MEMINFO`), modulo 2^32 and with those whose checksum was wrong; 0 elsewhere.
     pub fn overflowed(&self) -> u64 {
         #[cfg(target_os = "linux")]
-        return drops::count(self.socket.as_fd());
+        return meminfo::of(self.socket.as_fd()).map_or(0, |info| info[meminfo::DROPS].into());
         #[cfg(not(target_os = "linux"))]
         return 0;
     }
@@ -234,18 +254,22 @@ fn with_port(endpoint: &Endpoint, bound: u16) -> Endpoint {
 
 /// `SO_MEMINFO`, which has no safe wrapper: socket(7).
 #[cfg(target_os = "linux")]
-mod drops {
+mod meminfo {
     use std::os::fd::{AsRawFd, BorrowedFd};
 
     /// What it tells, in this order: `SK_MEMINFO_VARS` of `linux/sock_diag.h`.
     const FIELDS: usize = 9;
+    /// `SK_MEMINFO_WMEM_ALLOC`: what was sent and is not read.
+    pub(super) const WMEM_ALLOC: usize = 2;
+    /// `SK_MEMINFO_SNDBUF`: how much of it there may be.
+    pub(super) const SNDBUF: usize = 3;
     /// `SK_MEMINFO_DROPS`.
-    const DROPS: usize = 8;
+    pub(super) const DROPS: usize = 8;
 
     #[allow(unsafe_code, reason = "the one option that neither socket2 nor rustix reads")]
-    pub(super) fn count(socket: BorrowedFd<'_>) -> u64 {
+    pub(super) fn of(socket: BorrowedFd<'_>) -> Option<[u32; FIELDS]> {
         let mut info = [0_u32; FIELDS];
-        let Ok(mut len) = libc::socklen_t::try_from(size_of_val(&info)) else { return 0 };
+        let Ok(mut len) = libc::socklen_t::try_from(size_of_val(&info)) else { return None };
         // SAFETY: the call writes no more than `len` bytes, and so many there are in `info`, where every value is valid.
         let failed = unsafe {
             libc::getsockopt(
@@ -256,7 +280,7 @@ mod drops {
                 &raw mut len,
             )
         };
-        if failed == 0 { info[DROPS].into() } else { 0 }
+        (failed == 0).then_some(info)
     }
 }
 

@@ -17,6 +17,10 @@ use crate::socket::{BindOptions, ConnectOptions, Wanted, first_of, resolve, set_
 use crate::socket::{socket_file::SocketFile, unix};
 use crate::{Endpoint, NetError, Stage};
 
+/// What a Unix socket may have sent that is not read yet, bytes, if nothing else is said.
+#[cfg(unix)]
+const ROOM: usize = 1 << 20;
+
 /// Binds to the first of the endpoint's addresses that can be bound.
 ///
 /// A UDP port has one owner. But where the address is a group's (RFC 5771, RFC 4291 section 2.7), or the endpoint is
@@ -42,14 +46,14 @@ pub fn bind_datagram(endpoint: &Endpoint, options: &BindOptions) -> Result<Datag
         }
         #[cfg(unix)]
         Endpoint::UnixDatagram { path, mode } => {
-            let socket = unix::socket(Type::DGRAM, buffer).map_err(NetError::at(Stage::Socket))?;
+            let socket = unix_socket(buffer).map_err(NetError::at(Stage::Socket))?;
             let file = SocketFile::bind(&socket, path, *mode).map_err(NetError::at(Stage::Bind))?;
             let socket = DatagramSocket::of(socket, None, None).map_err(NetError::at(Stage::Socket))?;
             Ok(DatagramSocket { file: Some(Box::new(file)), ..socket })
         }
         #[cfg(any(target_os = "linux", target_os = "android"))]
         Endpoint::AbstractDatagram { name } => {
-            let socket = unix::socket(Type::DGRAM, buffer).map_err(NetError::at(Stage::Socket))?;
+            let socket = unix_socket(buffer).map_err(NetError::at(Stage::Socket))?;
             let bound = SockAddr::unix(unix::abstract_path(name)).and_then(|address| socket.bind(&address));
             bound.map_err(NetError::at(Stage::Bind))?;
             DatagramSocket::of(socket, None, None).map_err(NetError::at(Stage::Socket))
@@ -92,6 +96,17 @@ pub fn connect_datagram(endpoint: &Endpoint, options: &ConnectOptions) -> Result
         }
         endpoint => Err(unsupported(endpoint, Stage::Connect, Wanted::Datagrams)),
     }
+}
+
+/// A Unix socket that answers many. What they have not read counts against it, so it has as much room as the system grants.
+#[cfg(unix)]
+fn unix_socket(buffer: Option<usize>) -> io::Result<Socket> {
+    let socket = unix::socket(Type::DGRAM, buffer)?;
+    if buffer.is_none() {
+        // Linux cuts it to `net.core.wmem_max`; a system that refuses it keeps its default.
+        let _ = socket.set_send_buffer_size(ROOM);
+    }
+    Ok(socket)
 }
 
 fn udp_socket(address: SocketAddr, buffer: Option<usize>) -> io::Result<Socket> {

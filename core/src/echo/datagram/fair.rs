@@ -1,0 +1,192 @@
+//! Answers that wait for the rate: each source's own, in turn.
+
+use alloc::collections::VecDeque;
+use alloc::vec::Vec;
+
+use bytes::Bytes;
+
+use crate::Time;
+use crate::datagram::Datagram;
+
+/// Datagrams that wait at most, whatever the rate: what one client has in flight if it asks for nothing else.
+const MIN_WAITING: usize = 64;
+const MAX_WAITING: usize = 256;
+/// Their payloads together, bytes.
+const MAX_BYTES: usize = 1 << 20;
+
+/// The answers that wait, a queue for each source, served in turn (fair queueing; Nagle, RFC 970).
+///
+/// Where there is no room, the source that has most waiting loses its last one: a source that floods the server drops its
+/// own datagrams, and not those of others.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct FairQueue<A> {
+    sources: Vec<Source<A>>,
+    waiting: usize,
+    bytes: usize,
+    limit: usize,
+    /// Turns that were given so far.
+    turns: u64,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Source<A> {
+    peer: A,
+    /// When it may be answered next, and its turn among those that may.
+    ready: (Time, u64),
+    payloads: VecDeque<Bytes>,
+    bytes: usize,
+}
+
+impl<A: Clone + PartialEq> FairQueue<A> {
+    /// Holds what is answered within a tenth of a second at this rate, 64 to 256 datagrams.
+    pub(super) fn new(rate: Option<u32>) -> Self {
+        let tenth = rate.map_or(MIN_WAITING, |rate| usize::try_from(rate / 10).unwrap_or(MAX_WAITING));
+        let limit = tenth.clamp(MIN_WAITING, MAX_WAITING);
+        Self { sources: Vec::new(), waiting: 0, bytes: 0, limit, turns: 0 }
+    }
+
+    pub(super) const fn len(&self) -> usize {
+        self.waiting
+    }
+
+    pub(super) const fn is_empty(&self) -> bool {
+        self.waiting == 0
+    }
+
+    /// Adds an answer to a source that may be answered from `ready` on; who lost one for want of room, if anybody did.
+    pub(super) fn push(&mut self, datagram: Datagram<A>, ready: Time) -> Option<A> {
+        let Datagram { peer, payload } = datagram;
+        let own = self.sources.iter().position(|source| source.peer == peer);
+        let mut lost = None;
+        if self.waiting >= self.limit || self.bytes + payload.len() > MAX_BYTES {
+            let by_count = self.waiting >= self.limit;
+            let size = |source: &Source<A>| if by_count { source.payloads.len() } else { source.bytes };
+            let this = if by_count { 1 } else { payload.len() };
+            let this = this + own.map_or(0, |own| size(&self.sources[own]));
+            let longest = self.sources.iter_mut().max_by_key(|source| size(source));
+            let Some(longest) = longest.filter(|longest| size(longest) > this) else { return Some(peer) };
+            let Some(dropped) = longest.payloads.pop_back() else { return Some(peer) };
+            longest.bytes -= dropped.len();
+            self.waiting -= 1;
+            self.bytes -= dropped.len();
+            lost = Some(longest.peer.clone());
+            // One that was much longer than this one is not there any more, so this one fits; or it is left out as well.
+            if self.bytes + payload.len() > MAX_BYTES {
+                return lost;
+            }
+        }
+        self.waiting += 1;
+        self.bytes += payload.len();
+        if let Some(own) = own {
+            let own = &mut self.sources[own];
+            own.bytes += payload.len();
+            own.payloads.push_back(payload);
+        } else {
+            self.turns += 1;
+            let (bytes, ready) = (payload.len(), (ready, self.turns));
+            self.sources.push(Source { peer, ready, payloads: VecDeque::from([payload]), bytes });
+        }
+        // The longest may have had one only.
+        self.sources.retain(|source| !source.payloads.is_empty());
+        lost
+    }
+
+    /// The source whose turn it is and the length of its answer, if any may be answered now.
+    pub(super) fn front(&self, now: Time) -> Option<(&A, usize)> {
+        let source = &self.sources[self.first(now)?];
+        Some((&source.peer, source.payloads.front()?.len()))
+    }
+
+    /// Takes the answer whose turn it is. Its source may be answered again from `ready` on.
+    pub(super) fn pop(&mut self, now: Time, ready: impl FnOnce(&A) -> Time) -> Option<Datagram<A>> {
+        let first = self.first(now)?;
+        let source = &mut self.sources[first];
+        let payload = source.payloads.pop_front()?;
+        self.waiting -= 1;
+        self.bytes -= payload.len();
+        source.bytes -= payload.len();
+        if source.payloads.is_empty() {
+            let peer = self.sources.swap_remove(first).peer;
+            // It has begun its next wait all the same.
+            ready(&peer);
+            return Some(Datagram { peer, payload });
+        }
+        self.turns += 1;
+        source.ready = (ready(&source.peer), self.turns);
+        Some(Datagram { peer: source.peer.clone(), payload })
+    }
+
+    /// When the next answer may leave.
+    pub(super) fn next(&self) -> Option<Time> {
+        self.sources.iter().map(|source| source.ready.0).min()
+    }
+
+    pub(super) fn clear(&mut self) {
+        self.sources.clear();
+        (self.waiting, self.bytes) = (0, 0);
+    }
+
+    fn first(&self, now: Time) -> Option<usize> {
+        let (index, source) = self.sources.iter().enumerate().min_by_key(|(_, source)| source.ready)?;
+        (source.ready.0 <= now).then_some(index)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn push(queue: &mut FairQueue<u32>, peer: u32, len: usize) -> Option<u32> {
+        queue.push(Datagram { peer, payload: alloc::vec![0; len].into() }, Time::ZERO)
+    }
+
+    fn order(queue: &mut FairQueue<u32>) -> Vec<u32> {
+        core::iter::from_fn(|| queue.pop(Time::ZERO, |_| Time::ZERO)).map(|datagram| datagram.peer).collect()
+    }
+
+    #[test]
+    fn sources_take_turns() {
+        let mut queue = FairQueue::new(None);
+        for peer in [1, 1, 1, 2, 2, 3] {
+            assert_eq!(push(&mut queue, peer, 1), None);
+        }
+        assert_eq!((queue.len(), order(&mut queue)), (6, alloc::vec![1, 2, 3, 1, 2, 1]));
+        assert!(queue.is_empty());
+    }
+
+    #[test]
+    fn whoever_floods_it_loses_its_own() {
+        let mut queue = FairQueue::new(Some(10_000));
+        for number in 0..10_000 {
+            assert_eq!(push(&mut queue, 1, 1), (number >= MAX_WAITING).then_some(1));
+        }
+        assert_eq!(push(&mut queue, 2, 1), Some(1), "there is room for another, and the first makes it");
+        assert_eq!(push(&mut queue, 1, 1), Some(1));
+        assert_eq!(order(&mut queue)[..3], [1, 2, 1]);
+    }
+
+    #[test]
+    fn it_holds_no_more_bytes_than_it_may() {
+        let mut queue = FairQueue::new(Some(10_000));
+        for number in 0..10_000 {
+            push(&mut queue, number % 7, 60_000);
+            assert!(queue.bytes <= MAX_BYTES && queue.len() <= MAX_WAITING);
+        }
+        assert!(push(&mut queue, 9, 60_000).is_some_and(|lost| lost < 7));
+        let left = order(&mut queue);
+        assert!((0..7).all(|peer| left.contains(&peer)) && left.contains(&9));
+        assert_eq!((queue.bytes, queue.len()), (0, 0));
+    }
+
+    #[test]
+    fn a_source_that_has_to_wait_lets_the_others_pass() {
+        let (mut queue, later) = (FairQueue::new(None), Time::from_nanos(5));
+        push(&mut queue, 1, 1);
+        push(&mut queue, 1, 1);
+        push(&mut queue, 2, 1);
+        assert_eq!(queue.pop(Time::ZERO, |_| later).map(|datagram| datagram.peer), Some(1));
+        assert_eq!(order(&mut queue), [2]);
+        assert_eq!((queue.front(Time::ZERO), queue.next()), (None, Some(later)));
+        assert_eq!(queue.front(later), Some((&1, 1)));
+    }
+}
