@@ -14,6 +14,7 @@ mod listen;
 mod load;
 mod loopback;
 mod man;
+mod memory;
 mod messages;
 mod out;
 mod platform;

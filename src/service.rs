@@ -10,6 +10,7 @@ use roundtrip_core::hub::ConnectionId;
 use roundtrip_core::{Machine, Observe, Tap, Time};
 use roundtrip_std::{Caller, Clock, Control, Ended, Peer, Service, SystemClock};
 
+use crate::memory::Release;
 use crate::problem::plain;
 use crate::units;
 use crate::warnings::{Kind, Warnings};
@@ -21,6 +22,7 @@ pub(crate) struct Echo<W> {
     watch: W,
     clock: SystemClock,
     warnings: Warnings,
+    memory: Release,
     totals: Mutex<Totals>,
 }
 
@@ -50,6 +52,7 @@ impl<W> Echo<W> {
             watch,
             clock: SystemClock::new(),
             warnings: Warnings::new()?,
+            memory: Release::new()?,
             totals: Mutex::default(),
         }))
     }
@@ -120,7 +123,11 @@ where
 {
     /// A connection begins: the session for it.
     pub(crate) fn begin(&self, connection: ConnectionId, now: Time) -> Tap<EchoServer, O> {
-        self.totals().opened += 1;
+        let mut totals = self.totals();
+        totals.opened += 1;
+        let open = totals.opened - totals.closed;
+        drop(totals);
+        self.memory.open(open);
         let observer = (self.watch)(connection, now);
         Tap::new(EchoServer::new(Arc::clone(&self.config), now), observer)
     }
@@ -146,7 +153,9 @@ impl<W> Echo<W> {
         totals.refused_bytes += refused;
         totals.aborted += u64::from(end == End::Aborted);
         totals.last = Some(ended);
+        let open = totals.opened - totals.closed;
         drop(totals);
+        self.memory.open(open);
         if lost > 0 {
             self.warn(Kind::Lost, peer, || format!("{}, {} lost", words(end), units::bytes(lost)));
         }

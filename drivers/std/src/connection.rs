@@ -109,6 +109,10 @@ impl<C, T: Clock> Driver<C, T> {
             readable: may_read,
             writable: !connection.session().pending().is_empty(),
         };
+        if !may_read {
+            // A full buffer is all that it may hold.
+            *block = Block::default();
+        }
         let deadline = connection.session().deadline();
         let slept = wait(interest, &self.wake, until(connection.now(), deadline));
         let now = self.clock.now();

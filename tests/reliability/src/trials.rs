@@ -56,6 +56,12 @@ pub(crate) const ALL: &[Trial] = &[
         run: unread,
     },
     Trial {
+        name: "200 clients that never read, and then are gone",
+        figure: "≤ 320 KiB each, ≥ 90 % given back (std: 80 %, it keeps threads)",
+        is_timed: false,
+        run: given_back,
+    },
+    Trial {
         name: "idle connections",
         figure: "≤ 2 KiB each at 10,000 (std: reported)",
         is_timed: false,
@@ -218,6 +224,30 @@ fn unread(server: &Server, scale: Scale) -> Result<Cell, Failed> {
     let is_std = server.name == "roundtrip-std";
     let is_good = (is_std || each <= 16 << 10) && ratio <= 2.0;
     Ok(Cell::new(is_good, format!("{} each, p99 {ratio:.1}× ({before:.0?} to {after:.0?})", kib(each))))
+}
+
+/// With the default buffer of 256 KiB.
+fn given_back(server: &Server, scale: Scale) -> Result<Cell, Failed> {
+    const MOST: u64 = (256 + 64) << 10;
+    let clients = scale.of(200).max(50);
+    let running = server.start(&[])?;
+    // What the first one needs stays.
+    ping(&mut connect(running.address)?)?;
+    let memory = running.process.memory();
+    let mut held = Vec::new();
+    for _ in 0..clients {
+        let mut stream = connect(running.address)?;
+        fill(&mut stream)?;
+        held.push(stream);
+    }
+    let grown = running.process.memory().saturating_sub(memory);
+    drop(held);
+    let left = || running.process.memory().saturating_sub(memory);
+    let most_left = if server.name == "roundtrip-std" { grown / 5 } else { grown / 10 };
+    let is_given_back = poll(PATIENCE, || (left() <= most_left).then_some(())).is_some();
+    let each = grown / clients as u64;
+    let percent = 100 - (left() * 100 / grown.max(1)).min(100);
+    Ok(Cell::new(is_given_back && each <= MOST, format!("{} each, {percent} % given back", kib(each))))
 }
 
 /// Bytes as KiB, to a tenth.
