@@ -182,6 +182,8 @@ Examples:
   roundtrip serve 0.0.0.0:7007 --tls-cert server.pem --tls-key server.key
   roundtrip serve --once --transcript              the tutorial's server
 
+Signals: SIGINT, SIGTERM and SIGQUIT drain, and so does SIGHUP if the program has a controlling
+terminal; a second one stops at once. SIGUSR1 prints the counters.
 Exit codes: 0 ok, 2 usage, 3 somebody was cut off, bytes were lost, or the record is not whole,
 4 cannot bind, 5 internal";
 
