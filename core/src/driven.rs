@@ -33,7 +33,7 @@ pub enum Step<E, O> {
 /// credit are handed back, empty reads and second ends are dropped, and the credit of one [`Wait`] is never
 /// spent twice.
 ///
-/// A machine that gives 1,000,000 actions without a [`Wait`] is taken for one that never waits:
+/// A machine that gives 1,000,000 actions without a [`Wait`] or an input is taken for one that never waits:
 /// [`max_actions`](Self::max_actions).
 ///
 /// What is left is bugs. A driver's (more bytes reported written than were pending) panics in debug builds; in
@@ -52,7 +52,7 @@ pub struct Driven<M> {
     closed: bool,
     misuse: Option<Misuse>,
     latest: Time,
-    /// Since the last wait.
+    /// Since the last wait or input.
     actions: u32,
     max_actions: u32,
 }
@@ -79,7 +79,7 @@ impl<M: Machine> Driven<M> {
         }
     }
 
-    /// Sets how many actions the machine may give without a [`Wait`], 1,000,000 by default: the next one panics, with the
+    /// Sets how many actions the machine may give without a [`Wait`] or an input, 1,000,000 by default: the next one panics, with the
     /// name of the machine's type (invariant I5).
     #[must_use]
     pub const fn max_actions(mut self, actions: u32) -> Self {
@@ -330,6 +330,8 @@ impl<M: Machine> Driven<M> {
     #[expect(clippy::inline_always, reason = "on the message path, called in one place of a driver or two")]
     #[inline(always)]
     fn tell(&mut self, now: Time, input: Input<M::Command>) {
+        // An input may lead to actions (I5): a peer that reads as fast as the machine writes keeps it from waiting.
+        self.actions = 0;
         if let Err(misuse) = self.machine.handle(now, input) {
             self.breach(now, misuse);
         }
@@ -361,5 +363,5 @@ impl<M: Machine> Driven<M> {
 #[cold]
 #[expect(clippy::panic, reason = "a machine broke its contract")]
 fn never_waits<M>(actions: u32) -> ! {
-    panic!("I5: {} gave {actions} actions without a wait", core::any::type_name::<M>())
+    panic!("I5: {} gave {actions} actions without a wait or an input", core::any::type_name::<M>())
 }

@@ -340,3 +340,36 @@ fn data_beyond_the_credit_is_handed_back_whole() {
     assert_eq!((driven.credit(), heard(&driven)), (1, vec![Input::Data(Bytes::from_static(b"abc"))]));
     assert!(driven.data_within_credit(NOW, Bytes::new()).is_err());
 }
+
+#[test]
+#[should_panic(expected = "gave 3 actions without a wait or an input")]
+fn a_machine_that_never_waits_is_broken_off_and_named() {
+    let event = || Action::Event("again");
+    let mut driven = driven([event(), event(), event(), event()]).max_actions(3);
+    for _ in 0..4 {
+        let _ = driven.step(NOW);
+    }
+}
+
+/// A peer that reads as fast as the machine writes, and a machine that waits now and then.
+#[test]
+fn what_is_written_and_waited_for_does_not_count_as_never_waiting() {
+    let actions = (0..5).map(|_| write(b"a")).chain([wait(1, 0), Action::Event("once"), wait(1, 0)]);
+    let script = Script { actions: actions.collect(), ..Script::default() };
+    let mut driven = Driven::new(script).max_actions(2);
+    for _ in 0..5 {
+        assert_eq!(driven.step(NOW), Step::Write);
+        driven.wrote(NOW, 1);
+    }
+    for _ in 0..3 {
+        let _ = driven.step(NOW);
+    }
+    let mut taken = driven_of_writes();
+    for _ in 0..5 {
+        assert_eq!(taken.step_taking(NOW, 9), Ok(Bytes::from_static(b"a")));
+    }
+}
+
+fn driven_of_writes() -> Driven<Script> {
+    driven([write(b"a"), write(b"a"), write(b"a"), write(b"a"), write(b"a")]).max_actions(2)
+}

@@ -232,7 +232,8 @@ impl<M: Machine, S: AsRef<Guarded>> Connection<M, S> {
         if !self.mail {
             return false;
         }
-        match mailbox.take(self.session.command_credit() > 0) {
+        // The credit for commands is that of the last wait, which an unfinished machine has left behind.
+        match mailbox.take(!self.unfinished && self.session.command_credit() > 0) {
             Some(Mail::Abort) => self.session.abort(self.now),
             Some(Mail::Stop) => self.session.stop(self.now),
             Some(Mail::Command(command)) => {

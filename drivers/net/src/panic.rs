@@ -43,7 +43,10 @@ impl Panic {
 pub fn drop_driven<T, C>(connection: C, ended: Result<T, Panic>) -> Result<T, Panic> {
     match (catch(|| drop(connection)), ended) {
         (Ok(()), ended) => ended,
-        (Err(panic), Ok(ended)) => catch(|| drop(ended)).and(Err(panic)),
+        (Err(panic), Ok(ended)) => {
+            let _ = catch(|| drop(ended));
+            Err(panic)
+        }
         (Err(_), Err(panic)) => Err(panic),
     }
 }

@@ -30,9 +30,9 @@ pub(crate) struct Session<M> {
     /// Read once a wake-up.
     now: Time,
     out: Out,
-    /// The peer's end was seen.
     /// The machine had more to say when it was interrupted.
     unfinished: bool,
+    /// The peer's end was seen.
     finished: bool,
     /// Read without credit for it: it was there for the read when that was begun.
     held: Bytes,
@@ -96,8 +96,12 @@ impl<M: Machine> Session<M> {
     /// Delivers a mail or what was held, or begins what may begin, and sleeps until something happens.
     pub(crate) fn wait(&mut self, bell: &Event, mailbox: &Mailbox<M::Command>, clock: &impl Clock) {
         // A machine that has not come to a wait is interrupted by a stop or an abort only.
-        if self.deliver(mailbox) || self.unfinished || self.deliver_held() || self.end_both() || !self.begin()
-        {
+        if self.unfinished {
+            self.now = clock.now();
+            self.deliver(mailbox);
+            return;
+        }
+        if self.deliver(mailbox) || self.deliver_held() || self.end_both() || !self.begin() {
             return;
         }
         let stream = &self.pipe.stream;
@@ -121,7 +125,7 @@ impl<M: Machine> Session<M> {
     }
 
     fn deliver(&mut self, mailbox: &Mailbox<M::Command>) -> bool {
-        match mailbox.take(self.driven.command_credit() > 0) {
+        match mailbox.take(!self.unfinished && self.driven.command_credit() > 0) {
             Some(Mail::Abort) => self.driven.abort(self.now),
             Some(Mail::Stop) => self.driven.stop(self.now),
             Some(Mail::Command(command)) => {

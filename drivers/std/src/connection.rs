@@ -89,6 +89,7 @@ impl<C, T: Clock> Driver<C, T> {
     fn wait<M: Machine<Command = C>>(&self, connection: &mut Connection<M, Guarded>, block: &mut Block) {
         let more = connection.may_have_more();
         if connection.is_unfinished() {
+            connection.wake(self.clock.now());
             connection.deliver(&self.mailbox);
             return;
         }

@@ -53,32 +53,27 @@ impl<A: Clone + PartialEq> FairQueue<A> {
         self.waiting == 0
     }
 
-    /// Adds an answer to a source that may be answered from `ready` on; who lost one for want of room, if anybody did.
-    pub(super) fn push(&mut self, datagram: Datagram<A>, ready: Time) -> Option<A> {
+    /// Adds an answer to a source that may be answered from `ready` on; the sources that lost one each for want of room, with
+    /// this one if the answer itself has none.
+    pub(super) fn push(&mut self, datagram: Datagram<A>, ready: Time) -> Vec<A> {
         let Datagram { peer, payload } = datagram;
-        let own = self.sources.iter().position(|source| source.peer == peer);
-        let mut lost = None;
-        if self.waiting >= self.limit || self.bytes + payload.len() > MAX_BYTES {
+        let mut lost = Vec::new();
+        while self.waiting >= self.limit || self.bytes + payload.len() > MAX_BYTES {
             let by_count = self.waiting >= self.limit;
             let size = |source: &Source<A>| if by_count { source.payloads.len() } else { source.bytes };
             let this = if by_count { 1 } else { payload.len() };
-            let this = this + own.map_or(0, |own| size(&self.sources[own]));
-            let longest = self.sources.iter_mut().max_by_key(|source| size(source));
-            let Some(longest) = longest.filter(|longest| size(longest) > this) else { return Some(peer) };
-            let Some(dropped) = longest.payloads.pop_back() else { return Some(peer) };
-            longest.bytes -= dropped.len();
-            self.waiting -= 1;
-            self.bytes -= dropped.len();
-            lost = Some(longest.peer.clone());
-            // One that was much longer than this one is not there any more, so this one fits; or it is left out as well.
-            if self.bytes + payload.len() > MAX_BYTES {
+            let this = this + self.sources.iter().find(|source| source.peer == peer).map_or(0, size);
+            let longest = self.sources.iter().enumerate().max_by_key(|(_, source)| size(source));
+            let longest = longest.filter(|(_, longest)| size(longest) > this).map(|(index, _)| index);
+            let Some(dropped) = longest.and_then(|longest| self.drop_last(longest)) else {
+                lost.push(peer);
                 return lost;
-            }
+            };
+            lost.push(dropped);
         }
         self.waiting += 1;
         self.bytes += payload.len();
-        if let Some(own) = own {
-            let own = &mut self.sources[own];
+        if let Some(own) = self.sources.iter_mut().find(|source| source.peer == peer) {
             own.bytes += payload.len();
             own.payloads.push_back(payload);
         } else {
@@ -86,9 +81,21 @@ impl<A: Clone + PartialEq> FairQueue<A> {
             let (bytes, ready) = (payload.len(), (ready, self.turns));
             self.sources.push(Source { peer, ready, payloads: VecDeque::from([payload]), bytes });
         }
-        // The longest may have had one only.
-        self.sources.retain(|source| !source.payloads.is_empty());
         lost
+    }
+
+    /// Drops the last answer of this source; whose it was.
+    fn drop_last(&mut self, index: usize) -> Option<A> {
+        let source = self.sources.get_mut(index)?;
+        let dropped = source.payloads.pop_back()?;
+        source.bytes -= dropped.len();
+        self.waiting -= 1;
+        self.bytes -= dropped.len();
+        let peer = source.peer.clone();
+        if source.payloads.is_empty() {
+            self.sources.swap_remove(index);
+        }
+        Some(peer)
     }
 
     /// The source whose turn it is and the length of its answer, if any may be answered now.
@@ -136,7 +143,7 @@ impl<A: Clone + PartialEq> FairQueue<A> {
 mod tests {
     use super::*;
 
-    fn push(queue: &mut FairQueue<u32>, peer: u32, len: usize) -> Option<u32> {
+    fn push(queue: &mut FairQueue<u32>, peer: u32, len: usize) -> Vec<u32> {
         queue.push(Datagram { peer, payload: alloc::vec![0; len].into() }, Time::ZERO)
     }
 
@@ -148,7 +155,7 @@ mod tests {
     fn sources_take_turns() {
         let mut queue = FairQueue::new(None);
         for peer in [1, 1, 1, 2, 2, 3] {
-            assert_eq!(push(&mut queue, peer, 1), None);
+            assert_eq!(push(&mut queue, peer, 1), []);
         }
         assert_eq!((queue.len(), order(&mut queue)), (6, alloc::vec![1, 2, 3, 1, 2, 1]));
         assert!(queue.is_empty());
@@ -158,10 +165,11 @@ mod tests {
     fn whoever_floods_it_loses_its_own() {
         let mut queue = FairQueue::new(Some(10_000));
         for number in 0..10_000 {
-            assert_eq!(push(&mut queue, 1, 1), (number >= MAX_WAITING).then_some(1));
+            let lost = push(&mut queue, 1, 1);
+            assert_eq!(lost.len(), usize::from(number >= MAX_WAITING));
         }
-        assert_eq!(push(&mut queue, 2, 1), Some(1), "there is room for another, and the first makes it");
-        assert_eq!(push(&mut queue, 1, 1), Some(1));
+        assert_eq!(push(&mut queue, 2, 1), [1], "there is room for another, and the first makes it");
+        assert_eq!(push(&mut queue, 1, 1), [1]);
         assert_eq!(order(&mut queue)[..3], [1, 2, 1]);
     }
 
@@ -172,10 +180,22 @@ mod tests {
             push(&mut queue, number % 7, 60_000);
             assert!(queue.bytes <= MAX_BYTES && queue.len() <= MAX_WAITING);
         }
-        assert!(push(&mut queue, 9, 60_000).is_some_and(|lost| lost < 7));
+        assert!(push(&mut queue, 9, 60_000).iter().all(|lost| *lost < 7));
         let left = order(&mut queue);
         assert!((0..7).all(|peer| left.contains(&peer)) && left.contains(&9));
         assert_eq!((queue.bytes, queue.len()), (0, 0));
+    }
+
+    /// The last ones of the flood are small, and make no room.
+    #[test]
+    fn every_answer_that_is_dropped_is_counted_and_a_flood_makes_room_for_others() {
+        let mut queue = FairQueue::new(Some(10_000));
+        for len in [60_000; 17].into_iter().chain([1; 3]) {
+            assert_eq!(push(&mut queue, 1, len), []);
+        }
+        assert_eq!(push(&mut queue, 2, 30_000), [1; 4]);
+        assert_eq!((queue.len(), queue.bytes), (17, 16 * 60_000 + 30_000));
+        assert_eq!(push(&mut queue, 1, 60_000), [1], "its own has no room");
     }
 
     #[test]

@@ -142,7 +142,7 @@ impl<A: Address> DatagramEcho<A> {
         if !self.replies.is_empty() || ready > now || self.rate.allows(now) == 0 {
             payload = Bytes::copy_from_slice(&payload);
         }
-        if let Some(lost) = self.replies.push(Datagram { peer, payload }, ready) {
+        for lost in self.replies.push(Datagram { peer, payload }, ready) {
             self.leave(lost, UnansweredCause::Excess);
         }
     }

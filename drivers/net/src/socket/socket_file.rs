@@ -7,7 +7,9 @@
 use std::ffi::{OsStr, OsString};
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+#[cfg(target_os = "linux")]
+use std::os::fd::AsFd;
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{AtFlags, FileType, FlockOperation, Mode, OFlags, RawMode, Stat};
@@ -223,7 +225,8 @@ impl<'a> Private<'a> {
             let opened = match rustix::fs::openat(&place.folder, &name, open, Mode::empty()) {
                 // The process that had it has just removed it.
                 Err(Errno::NOENT) => continue,
-                Err(Errno::LOOP | Errno::NOTDIR | Errno::ACCESS | Errno::PERM) => None,
+                // FreeBSD says MLINK of a symbolic link.
+                Err(Errno::LOOP | Errno::MLINK | Errno::NOTDIR | Errno::ACCESS | Errno::PERM) => None,
                 opened => Some(opened?).filter(|folder| is_private(folder, user)),
             };
             let Some(folder) = opened else {

@@ -1,7 +1,9 @@
 //! Unix sockets: unix(7).
 
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
+#[cfg(any(target_os = "linux", target_os = "android"))]
+use std::path::PathBuf;
 
 use socket2::{Domain, SockAddr, Socket, Type};
 

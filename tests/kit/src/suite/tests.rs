@@ -41,6 +41,7 @@ macro_rules! socket_driver_tests {
                 a_misbehaving_machine_ends_its_own_connection_only
                 stop_and_force_reach_a_machine_that_never_waits
                 stop_and_abort_are_seen_within_32_actions
+                a_command_waits_until_a_machine_that_is_interrupted_waits
                 a_misbehaving_client_ends_and_the_others_finish
             }
             server {
