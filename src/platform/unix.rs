@@ -27,11 +27,9 @@ pub(crate) const PORT_DENIED: &str = "ports below 1024 are reserved: choose one 
 
 /// Calls `on_signal` for each signal that arrives, on a thread of its own.
 pub(crate) fn watch_signals(mut on_signal: impl FnMut(Signal) + Send + 'static) -> io::Result<()> {
-    let mut signals = Signals::new([SIGINT, SIGTERM, SIGQUIT, SIGUSR1])?;
-    // nohup(1) has it ignored, and so it stays.
-    if !ignores_hang_up() {
-        signals.add_signal(SIGHUP)?;
-    }
+    // What this process was told to ignore stays ignored.
+    let optional = [SIGHUP, SIGQUIT].into_iter().filter(|signal| !is_ignored(*signal));
+    let mut signals = Signals::new([SIGINT, SIGTERM, SIGUSR1].into_iter().chain(optional))?;
     // Once the terminal is closed, it cannot be opened any more.
     let hang_up = if File::open("/dev/tty").is_ok() { Signal::Stop } else { Signal::Reload };
     thread::Builder::new().name("signals".into()).spawn(move || {
@@ -46,12 +44,15 @@ pub(crate) fn watch_signals(mut on_signal: impl FnMut(Signal) + Send + 'static) 
     Ok(())
 }
 
-/// Whether this process was started with SIGHUP ignored: `SigIgn` of `proc_pid_status(5)`. Not known on systems without it.
-fn ignores_hang_up() -> bool {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
-    let ignored = ignored.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
-    ignored.is_some_and(|mask| mask >> (SIGHUP - 1) & 1 == 1)
+/// Whether this process was started with this signal ignored: by nohup(1), or with `&` in a shell without job control.
+#[allow(unsafe_code, reason = "no safe wrapper is known")]
+fn is_ignored(signal: i32) -> bool {
+    // SAFETY: zeros are a valid `sigaction`, and sigaction(2) only writes to it.
+    unsafe {
+        let mut action: libc::sigaction = std::mem::zeroed();
+        libc::sigaction(signal, std::ptr::null(), &raw mut action) == 0
+            && action.sa_sigaction == libc::SIG_IGN
+    }
 }
 
 /// How many descriptors this process may have; none if the system sets no limit.

@@ -41,8 +41,10 @@ fn signals_that_are_no_stop_are_answered_and_the_server_goes_on() {
     if !have(&["setsid"]) {
         return;
     }
-    let mut command = Command::new("setsid");
-    let mut server = Server::of(command.arg(ROUNDTRIP).args(["serve", "127.0.0.1:0"]));
+    // What runs the tests may have been started by nohup(1).
+    let mut command = Command::new("env");
+    command.args(["--default-signal=HUP", "setsid", ROUNDTRIP, "serve", "127.0.0.1:0"]);
+    let mut server = Server::of(&mut command);
     let mut client = server.connect();
     ping(&mut client).unwrap();
     server.running.signal(Signal::USR1);
@@ -71,10 +73,21 @@ fn a_closed_terminal_drains(driver: &str) {
     if !have(&["script"]) {
         return;
     }
-    let mut command = Command::new("script");
+    let mut command = Command::new("env");
     let serve = format!("stty -opost; exec {ROUNDTRIP} serve 127.0.0.1:0 --driver {driver} 2>/dev/null");
     // Its own standard input must not end.
-    command.args(["--quiet", "--flush", "--return", "--command", &serve, "/dev/null"]).stdin(Stdio::piped());
+    command
+        .args([
+            "--default-signal=HUP",
+            "script",
+            "--quiet",
+            "--flush",
+            "--return",
+            "--command",
+            &serve,
+            "/dev/null",
+        ])
+        .stdin(Stdio::piped());
     let mut server = Server::of(&mut command);
     let mut client = server.connect();
     ping(&mut client).unwrap();

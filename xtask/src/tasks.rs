@@ -92,7 +92,13 @@ pub(crate) const TASKS: &[(&str, &[Task])] = &[
                 "Build fuzz targets without cargo-fuzz",
             ),
             script("fuzz smoke", "[SECONDS]", "fuzz/smoke.sh", &[], "Fuzz every target for some seconds"),
-            script("fuzz parsers", "[RUNS]", "fuzz/parsers.sh", &[], "Feed mutated inputs to every parser in 1 GiB"),
+            script(
+                "fuzz parsers",
+                "[RUNS]",
+                "fuzz/parsers.sh",
+                &[],
+                "Feed mutated inputs to every parser in 1 GiB",
+            ),
             script(
                 "fuzz campaign",
                 "TARGET [RUNS] [JOBS]",

@@ -14,6 +14,7 @@ use crate::timer::Timer;
 const EVENTS: usize = 1024;
 
 /// The time is up, which says nothing: deadlines are looked at after each wait. No slot has such a token.
+#[cfg(target_os = "linux")]
 pub(crate) const TIMER: Token = Token(usize::MAX - 4);
 
 /// A thread's poller, and the way to wake it.

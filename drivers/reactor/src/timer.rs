@@ -5,9 +5,11 @@ use std::time::Duration;
 
 use mio::Registry;
 
+#[cfg(target_os = "linux")]
 use crate::poller::TIMER;
 
 /// From this on a millisecond is no matter, and a timer's call is saved.
+#[cfg(target_os = "linux")]
 const COARSE: Duration = Duration::from_secs(1);
 
 #[cfg(target_os = "linux")]
