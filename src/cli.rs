@@ -184,6 +184,7 @@ Examples:
 
 Signals: SIGINT, SIGTERM and SIGQUIT drain, and so does SIGHUP if the program has a controlling
 terminal; a second one stops at once. SIGUSR1 prints the counters.
+
 Exit codes: 0 ok, 2 usage, 3 somebody was cut off, bytes were lost, or the record is not whole,
 4 cannot bind, 5 internal";
 

@@ -33,7 +33,7 @@ pub enum Step<E, O> {
 /// credit are handed back, empty reads and second ends are dropped, and the credit of one [`Wait`] is never
 /// spent twice.
 ///
-/// A machine that gives 1,000,000 actions without a [`Wait`] or an input is taken for one that never waits:
+/// A machine that gives 1,000,000 events without a [`Wait`] or a write is taken for one that never waits:
 /// [`max_actions`](Self::max_actions).
 ///
 /// What is left is bugs. A driver's (more bytes reported written than were pending) panics in debug builds; in
@@ -52,7 +52,7 @@ pub struct Driven<M> {
     closed: bool,
     misuse: Option<Misuse>,
     latest: Time,
-    /// Since the last wait or input.
+    /// Since the last wait or write.
     actions: u32,
     max_actions: u32,
 }
@@ -79,8 +79,8 @@ impl<M: Machine> Driven<M> {
         }
     }
 
-    /// Sets how many actions the machine may give without a [`Wait`] or an input, 1,000,000 by default: the next one panics, with the
-    /// name of the machine's type (invariant I5).
+    /// Sets how many events and half-closes the machine may give without a [`Wait`] or a write, 1,000,000 by default: the next
+    /// one panics, with the name of the type of the machine (invariant I5).
     #[must_use]
     pub const fn max_actions(mut self, actions: u32) -> Self {
         self.max_actions = actions;
@@ -115,15 +115,13 @@ impl<M: Machine> Driven<M> {
     #[inline(always)]
     pub fn step_taking(&mut self, now: Time, room: usize) -> Result<Bytes, Step<M::Event, M::Outcome>> {
         self.at(now);
-        self.actions += 1;
-        if self.actions > self.max_actions {
-            never_waits::<M>(self.max_actions);
-        }
         Err(match self.machine.poll(now) {
             Action::Write(bytes) => {
                 assert!(!self.over, "I3: a write after the end");
                 assert!(self.pending.is_none(), "I7: a second write while one is outstanding");
                 assert!(!bytes.is_empty(), "I5: a write of no bytes");
+                // The transport must take it before there is another: of writes there are as many as of inputs.
+                self.actions = 0;
                 if bytes.len() <= room {
                     self.tell(now, Input::Wrote(bytes.len()));
                     return Ok(bytes);
@@ -134,9 +132,13 @@ impl<M: Machine> Driven<M> {
             Action::ShutdownWrite => {
                 assert!(!self.over, "I3: a half-close after the end");
                 assert!(self.pending.is_none(), "I7: half-close while a write is outstanding");
+                self.count_action();
                 Step::ShutdownWrite
             }
-            Action::Event(event) => Step::Event(event),
+            Action::Event(event) => {
+                self.count_action();
+                Step::Event(event)
+            }
             Action::Wait(Wait { read, commands, deadline }) => {
                 // Nothing comes after the end: what would be read is not the machine's.
                 let read = if self.eof { 0 } else { read };
@@ -330,8 +332,6 @@ impl<M: Machine> Driven<M> {
     #[expect(clippy::inline_always, reason = "on the message path, called in one place of a driver or two")]
     #[inline(always)]
     fn tell(&mut self, now: Time, input: Input<M::Command>) {
-        // An input may lead to actions (I5): a peer that reads as fast as the machine writes keeps it from waiting.
-        self.actions = 0;
         if let Err(misuse) = self.machine.handle(now, input) {
             self.breach(now, misuse);
         }
@@ -345,6 +345,15 @@ impl<M: Machine> Driven<M> {
         self.spend_all();
         // `Abort` is legal at any moment; a machine that refuses even that has to close all the same.
         let _ = self.machine.handle(now, Input::Abort);
+    }
+
+    /// Of actions that no input must follow, a machine can give any number.
+    #[inline]
+    fn count_action(&mut self) {
+        self.actions += 1;
+        if self.actions > self.max_actions {
+            never_waits::<M>(self.max_actions);
+        }
     }
 
     const fn spend_all(&mut self) {
@@ -363,5 +372,5 @@ impl<M: Machine> Driven<M> {
 #[cold]
 #[expect(clippy::panic, reason = "a machine broke its contract")]
 fn never_waits<M>(actions: u32) -> ! {
-    panic!("I5: {} gave {actions} actions without a wait or an input", core::any::type_name::<M>())
+    panic!("I5: {} gave {actions} actions without a wait or a write", core::any::type_name::<M>())
 }

@@ -342,7 +342,7 @@ fn data_beyond_the_credit_is_handed_back_whole() {
 }
 
 #[test]
-#[should_panic(expected = "gave 3 actions without a wait or an input")]
+#[should_panic(expected = "gave 3 actions without a wait or a write")]
 fn a_machine_that_never_waits_is_broken_off_and_named() {
     let event = || Action::Event("again");
     let mut driven = driven([event(), event(), event(), event()]).max_actions(3);

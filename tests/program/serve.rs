@@ -43,7 +43,7 @@ fn signals_that_are_no_stop_are_answered_and_the_server_goes_on() {
     }
     // What runs the tests may have been started by nohup(1).
     let mut command = Command::new("env");
-    command.args(["--default-signal=HUP", "setsid", ROUNDTRIP, "serve", "127.0.0.1:0"]);
+    command.args(["--default-signal=HUP,QUIT", "setsid", ROUNDTRIP, "serve", "127.0.0.1:0"]);
     let mut server = Server::of(&mut command);
     let mut client = server.connect();
     ping(&mut client).unwrap();

@@ -88,7 +88,15 @@ impl<C, T: Clock> Driver<C, T> {
         events: impl FnMut(M::Event),
     ) -> impl Future<Output = Ended<M::Outcome>> {
         let stream = Guarded::new(stream);
-        async { self.try_drive(stream, machine, events).await.unwrap_or_else(|panic| panic.resume()) }
+        // Not through the next function: what is handed over in an `async` block is held twice.
+        async {
+            match Async::new_nonblocking(stream) {
+                Ok(stream) => {
+                    self.drive_on(stream, machine, events).await.unwrap_or_else(|panic| panic.resume())
+                }
+                Err(error) => fail(self.clock.now(), machine, error, events),
+            }
+        }
     }
 
     /// What came of it; the panic of a machine that panicked, of which nothing is left.
@@ -115,8 +123,8 @@ impl<C, T: Clock> Driver<C, T> {
         let ended = poll_fn(|cx| match catch(|| session.poll(cx, &mut events)) {
             Ok(polled) => polled.map(Ok),
             Err(panic) => Poll::Ready(Err(panic)),
-        });
-        let ended = ended.await;
+        })
+        .await;
         drop_driven(session, ended)
     }
 }

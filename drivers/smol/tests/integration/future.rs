@@ -104,5 +104,6 @@ fn a_connection_that_waits_is_small() {
     let driven = driver.drive(server.into(), echo, |never| match never {});
     let (session, future) = (size_of::<EchoServer>(), size_of_val(&driven));
     println!("machine {session} bytes, future {future} bytes");
-    assert!(future <= session + 512, "machine {session} bytes, future {future} bytes");
+    // 32 bytes of it are what a driver knows of a cut, and of a machine that never waits.
+    assert!(future <= session + 544, "machine {session} bytes, future {future} bytes");
 }
