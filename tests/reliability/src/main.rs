@@ -26,6 +26,11 @@ struct Scale {
 }
 
 impl Scale {
+    /// Whether trials are as large as their figures say.
+    const fn is_whole(self) -> bool {
+        self.divisor == 1
+    }
+
     fn of(self, whole: usize) -> usize {
         (whole / self.divisor).max(1)
     }

@@ -230,7 +230,8 @@ fn unread(server: &Server, scale: Scale) -> Result<Cell, Failed> {
 fn given_back(server: &Server, scale: Scale) -> Result<Cell, Failed> {
     const MOST: u64 = (256 + 64) << 10;
     let clients = scale.of(200).max(50);
-    let running = server.start(&[])?;
+    // So that it is the server's own buffers that fill.
+    let running = server.start(&["--socket-buffer", "16KiB"])?;
     // What the first one needs stays.
     ping(&mut connect(running.address)?)?;
     let memory = running.process.memory();
@@ -244,10 +245,12 @@ fn given_back(server: &Server, scale: Scale) -> Result<Cell, Failed> {
     drop(held);
     let left = || running.process.memory().saturating_sub(memory);
     let most_left = if server.name == "roundtrip-std" { grown / 5 } else { grown / 10 };
-    let is_given_back = poll(PATIENCE, || (left() <= most_left).then_some(())).is_some();
+    let is_given_back = poll(Duration::from_secs(10), || (left() <= most_left).then_some(())).is_some();
     let each = grown / clients as u64;
     let percent = 100 - (left() * 100 / grown.max(1)).min(100);
-    Ok(Cell::new(is_given_back && each <= MOST, format!("{} each, {percent} % given back", kib(each))))
+    // Of few clients, what threads and rings always hold is most: that is reported, and not judged.
+    let is_good = !scale.is_whole() || (is_given_back && each <= MOST);
+    Ok(Cell::new(is_good, format!("{} each, {percent} % given back", kib(each))))
 }
 
 /// Bytes as KiB, to a tenth.
