@@ -1,12 +1,11 @@
 //! Against datagrams that go round between two servers for ever.
 
-use alloc::boxed::Box;
-use alloc::vec;
 use core::hash::{Hash, Hasher};
 
-/// Kinds of datagrams that are remembered: sets of four, in each the four that came last. 64 KiB.
+use super::recent::Recent;
+
+/// Sets of kinds of datagrams that are remembered, four in each: 64 KiB.
 const SETS: usize = 1024;
-const WAYS: usize = 4;
 /// After so many looks, 2 to that power, everything is put into other sets: five that go round in one set push each other
 /// out of it, and would not be found there.
 const SHUFFLE: u32 = 22;
@@ -19,18 +18,13 @@ pub(super) struct Guard {
     repeats: u32,
     /// Datagrams that were looked at.
     looked: u64,
-    sets: Box<[[Entry; WAYS]]>,
-}
-
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-struct Entry {
-    key: u64,
-    seen: u32,
+    /// How often each was seen.
+    seen: Recent<u32, SETS>,
 }
 
 impl Guard {
     pub(super) fn new(repeats: u32) -> Self {
-        Self { repeats, looked: 0, sets: vec![[Entry::default(); WAYS]; SETS].into() }
+        Self { repeats, looked: 0, seen: Recent::new() }
     }
 
     /// Whether this one is one too many.
@@ -40,20 +34,11 @@ impl Guard {
         self.looked += 1;
         source.hash(&mut key);
         key.write(payload);
-        let key = key.finish();
-        let index = usize::try_from(key % SETS as u64).unwrap_or_default();
-        let set = &mut self.sets[index];
-        // What came last stands first.
-        let found = set.iter().position(|entry| entry.key == key && entry.seen > 0);
-        set[..=found.unwrap_or(WAYS - 1)].rotate_right(1);
-        if found.is_none() {
-            set[0] = Entry { key, seen: 0 };
-        }
-        set[0].seen += 1;
-        let is_over = set[0].seen >= self.repeats;
-        if is_over {
-            set[0] = Entry::default();
-        }
+        let mut is_over = false;
+        self.seen.update(key.finish(), 0, |seen| {
+            is_over = seen + 1 >= self.repeats;
+            (!is_over).then_some(seen + 1)
+        });
         is_over
     }
 }

@@ -7,6 +7,7 @@ mod fair;
 mod flights;
 mod guard;
 mod rate;
+mod recent;
 mod server;
 mod sources;
 mod unread;

@@ -1,17 +1,15 @@
 //! Against sources that never stop sending.
 
-use alloc::boxed::Box;
-use alloc::vec;
 use core::hash::Hash;
 use core::time::Duration;
 
 use super::guard::key_of;
+use super::recent::Recent;
 use crate::Time;
 
-/// Sources that are remembered: sets of four, in each the four that were answered last. 16 KiB.
+/// Sets of sources that are remembered, four in each: 16 KiB.
 const SETS: usize = 256;
-const WAYS: usize = 4;
-/// A source may have so many seconds' worth of its own rate at once: as much as the whole server answers in one.
+/// Burst of one source, in seconds of its own rate: as much as the whole server answers in one second.
 const BURST: u64 = 10;
 /// The part of the server's rate that one source may have for good.
 const PART: u32 = 10;
@@ -25,49 +23,33 @@ const PART: u32 = 10;
 pub(super) struct SourceRates {
     /// From one answer to the next, nanoseconds.
     period: u64,
-    sets: Box<[[Entry; WAYS]]>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-struct Entry {
-    key: u64,
     /// When all that was answered would have been due, had each kept its distance (ITU-T I.371, annex A).
-    due: Time,
+    due: Recent<Time, SETS>,
 }
-
-/// A source of that key has its burst.
-const EMPTY: Entry = Entry { key: 0, due: Time::ZERO };
 
 impl SourceRates {
-    /// For a server that answers so many a second, at least 1.
+    /// For a server that answers `rate` datagrams a second, at least 1.
     pub(super) fn new(rate: u32) -> Self {
         let period = u64::from(PART) * 1_000_000_000 / u64::from(rate.max(1));
-        Self { period, sets: vec![[EMPTY; WAYS]; SETS].into() }
+        Self { period, due: Recent::new() }
     }
 
     /// From when on the source may be answered.
     pub(super) fn ready(&self, source: &impl Hash, now: Time) -> Time {
-        let key = key_of(source);
-        let entry = self.sets[Self::set(key)].iter().find(|entry| entry.key == key);
-        self.ready_by(entry.map_or(now, |entry| entry.due), now)
+        self.ready_by(self.due.get(key_of(source)).unwrap_or(now), now)
     }
 
     /// The source is answered; from when on it may be again.
     pub(super) fn spend(&mut self, source: &impl Hash, now: Time) -> Time {
-        let key = key_of(source);
-        let set = &mut self.sets[Self::set(key)];
-        // What was answered last stands first.
-        let found = set.iter().position(|entry| entry.key == key);
-        set[..=found.unwrap_or(WAYS - 1)].rotate_right(1);
-        if found.is_none() {
-            set[0] = Entry { key, due: now };
-        }
-        set[0].due = set[0].due.max(now).after(Duration::from_nanos(self.period));
-        let due = set[0].due;
-        self.ready_by(due, now)
+        let mut next = now;
+        self.due.update(key_of(source), now, |due| {
+            next = due.max(now).after(Duration::from_nanos(self.period));
+            Some(next)
+        });
+        self.ready_by(next, now)
     }
 
-    /// Whoever is due at that time is answered so much earlier.
+    /// When a source that is due at `due` may be answered: earlier by its burst.
     fn ready_by(&self, due: Time, now: Time) -> Time {
         let ahead = Duration::from_nanos(self.period.saturating_mul(self.burst()));
         let early = due.since(now).saturating_sub(ahead);
@@ -77,11 +59,7 @@ impl SourceRates {
     /// Answers that a source may have at once, less the one that is on.
     const fn burst(&self) -> u64 {
         let burst = BURST * 1_000_000_000 / self.period;
-        if burst == 0 { 0 } else { burst - 1 }
-    }
-
-    fn set(key: u64) -> usize {
-        usize::try_from(key % SETS as u64).unwrap_or_default()
+        burst.saturating_sub(1)
     }
 }
 
@@ -89,7 +67,7 @@ impl SourceRates {
 mod tests {
     use super::*;
 
-    /// How many answers a source that always asks gets within so many seconds.
+    /// How many answers a source that always asks gets within `seconds`.
     fn answers(rate: u32, seconds: u64) -> u64 {
         let (mut rates, mut now, mut count) = (SourceRates::new(rate), Time::ZERO, 0);
         while now < Time::from_nanos(seconds * 1_000_000_000) {
