@@ -17,7 +17,7 @@ use crate::classify::{self, Transfer};
 use crate::{Block, Call, CallFailed, Ended, Guarded, Mail, Mailbox, Stream};
 
 /// Actions of a machine that never waits, before a stop or an abort is looked for and the others of its thread have their turn.
-const MAX_ACTIONS: u32 = 32;
+pub const MAX_ACTIONS: u32 = 32;
 
 /// A machine on its stream. No call of it waits.
 ///
@@ -161,7 +161,7 @@ impl<M: Machine, S: AsRef<Guarded>> Connection<M, S> {
         None
     }
 
-    /// The driver holds so many bytes that it read and has not told the machine.
+    /// Sets how many bytes the driver has read and not yet delivered to the machine.
     pub const fn holds(&mut self, bytes: usize) {
         self.held = bytes;
     }

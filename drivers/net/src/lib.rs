@@ -38,7 +38,7 @@ mod socket;
 pub use block::Block;
 pub use clients::Clients;
 pub use clock::{Clock, SystemClock, until};
-pub use connection::Connection;
+pub use connection::{Connection, MAX_ACTIONS};
 pub use datagrams::{Datagrams, DatagramsEnded};
 pub use door::{Door, ServerHandle};
 pub use endpoint::{DEFAULT_PORT, Endpoint, EndpointError};

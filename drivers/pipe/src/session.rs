@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use roundtrip_core::{Driven, Failure, Machine, Step, Teardown, Time};
-use roundtrip_net::{Call, CallFailed, Clock, Ended, Mail, Mailbox, SystemClock, until};
+use roundtrip_net::{Call, CallFailed, Clock, Ended, MAX_ACTIONS, Mail, Mailbox, SystemClock, until};
 
 use crate::stream::Stream;
 use crate::system::{self, BROKEN_PIPE, Event, NO_DATA, PIPE_NOT_CONNECTED};
@@ -54,9 +54,6 @@ impl Drop for Guarded {
         }
     }
 }
-
-/// Actions of a machine that never waits, before a stop or an abort is looked for.
-const MAX_ACTIONS: u32 = 32;
 
 impl<M: Machine> Session<M> {
     pub(crate) fn new(stream: Stream, now: Time, machine: impl FnOnce(Time) -> M) -> Self {

@@ -1,10 +1,10 @@
 //! Many clients: a thread for each.
 
 use std::io;
-use std::sync::{Mutex, PoisonError};
 use std::thread;
 
-use roundtrip_net::{Block, Clients, Clock, Panic, Stream, catch};
+use roundtrip_net::event_loop::{App, Numbered};
+use roundtrip_net::{Block, Clients, Clock, Stream, catch};
 
 use crate::connection::Driver;
 use crate::server::STACK;
@@ -27,12 +27,12 @@ pub fn drive_all<C: Clients>(
     streams: impl IntoIterator<Item = Stream>,
     clients: &C,
 ) -> io::Result<()> {
-    let first_panic = Mutex::new(None::<Panic>);
+    let app = Numbered::new(clients);
     let driven = thread::scope(|scope| {
         for (index, stream) in streams.into_iter().enumerate() {
             let driver = Driver::new(clock)?;
             let thread = thread::Builder::new().name("roundtrip".into()).stack_size(STACK);
-            let first_panic = &first_panic;
+            let app = &app;
             thread.spawn_scoped(scope, move || {
                 let control = driver.control();
                 let machine = |now| clients.open(now, index, &control);
@@ -41,15 +41,11 @@ pub fn drive_all<C: Clients>(
                     driver.drive_with(&mut block, stream, machine, |event| clients.event(index, event))
                 });
                 let told = driven.flatten().and_then(|ended| catch(|| clients.ended(index, ended)));
-                if let Err(panic) = told {
-                    first_panic.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(panic);
-                }
+                app.over(&index, told);
             })?;
         }
         Ok(())
     });
-    if let Some(panic) = first_panic.into_inner().unwrap_or_else(PoisonError::into_inner) {
-        panic.resume();
-    }
+    app.finish();
     driven
 }
