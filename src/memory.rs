@@ -3,9 +3,7 @@
 //! The allocator keeps what was freed for later use, below whatever small thing still lives above it: a server whose 200
 //! clients never read went on holding their 50 MB for ever after.
 
-use std::io;
-use std::sync::mpsc::{SyncSender, sync_channel};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
@@ -16,38 +14,29 @@ const MANY: u64 = 8;
 /// The shortest time between two releases: connections that come and go must not cost one each.
 const PAUSE: Duration = Duration::from_secs(1);
 
-/// Releases memory, on a thread of its own, about a second after half of the connections have ended.
-#[derive(Debug)]
-pub(crate) struct Release {
-    policy: Arc<Mutex<Policy>>,
-    wake: SyncSender<()>,
-}
+/// Releases memory about a second after half of the connections have ended, on a thread that lasts as long.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Release(Arc<Mutex<Policy>>);
 
 impl Release {
-    pub(crate) fn new() -> io::Result<Self> {
-        let policy = Arc::<Mutex<Policy>>::default();
-        let (wake, woken) = sync_channel(1);
-        thread::Builder::new().name("memory".into()).spawn({
-            let policy = Arc::clone(&policy);
-            move || {
-                // Until the server is gone.
-                while woken.recv().is_ok() {
-                    thread::park_timeout(PAUSE);
-                    policy.lock().unwrap_or_else(PoisonError::into_inner).released();
-                    platform::release_memory();
-                }
-            }
-        })?;
-        Ok(Self { policy, wake })
+    /// Tells how many connections are open now.
+    pub(crate) fn open(&self, connections: u64) {
+        if !self.policy().open(connections) {
+            return;
+        }
+        let release = self.clone();
+        let started = thread::Builder::new().name("memory".into()).spawn(move || {
+            thread::park_timeout(PAUSE);
+            release.policy().released();
+            platform::release_memory();
+        });
+        if started.is_err() {
+            self.policy().released();
+        }
     }
 
-    /// So many connections are open now.
-    pub(crate) fn open(&self, connections: u64) {
-        let is_due = self.policy.lock().unwrap_or_else(PoisonError::into_inner).open(connections);
-        if is_due {
-            // If it is awake already, it will look.
-            let _ = self.wake.try_send(());
-        }
+    fn policy(&self) -> MutexGuard<'_, Policy> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -61,7 +50,7 @@ struct Policy {
 }
 
 impl Policy {
-    /// So many are open now. Whether a release has just become due.
+    /// Takes the number of open connections. Whether a release has just become due.
     const fn open(&mut self, connections: u64) -> bool {
         self.open = connections;
         if connections > self.peak {

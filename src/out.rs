@@ -4,6 +4,7 @@ use std::fmt::{self, Display};
 use std::io::{self, ErrorKind, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{SyncSender, sync_channel};
+use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
@@ -112,7 +113,13 @@ enum Entry {
 }
 
 impl Complaints {
+    /// All of them have one thread, so that lines keep their order.
     pub(crate) fn new() -> io::Result<Self> {
+        static WRITER: Mutex<Option<SyncSender<Entry>>> = Mutex::new(None);
+        let mut writer = WRITER.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(writer) = &*writer {
+            return Ok(Self(writer.clone()));
+        }
         let (sender, entries) = sync_channel(WAITING);
         thread::Builder::new().name("complaints".into()).spawn(move || {
             for entry in entries {
@@ -122,7 +129,7 @@ impl Complaints {
                 }
             }
         })?;
-        Ok(Self(sender))
+        Ok(Self(writer.insert(sender).clone()))
     }
 
     pub(crate) fn complain(&self, line: String) {

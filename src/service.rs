@@ -52,7 +52,7 @@ impl<W> Echo<W> {
             watch,
             clock: SystemClock::new(),
             warnings: Warnings::new()?,
-            memory: Release::new()?,
+            memory: Release::default(),
             totals: Mutex::default(),
         }))
     }

@@ -55,15 +55,8 @@ impl Warnings {
     pub(crate) fn warn(&self, kind: Kind, line: impl FnOnce() -> String) {
         let now = self.clock.now();
         let mut limits = self.limits.lock().unwrap_or_else(PoisonError::into_inner);
-        let passed = limits[kind as usize].pass(now);
-        drop(limits);
-        match passed {
-            None => {}
-            Some(0) => self.lines.complain(line()),
-            Some(more) => {
-                let line = line();
-                self.lines.complain(format!("{line} ({} more since the last line)", grouped(more)));
-            }
+        if let Some(line) = limits[kind as usize].line(now, line) {
+            self.lines.complain(line);
         }
     }
 
@@ -86,15 +79,23 @@ impl Warnings {
     }
 }
 
-/// Lets one pass in each [`PAUSE`].
+/// Lets one line of a kind pass in each [`PAUSE`].
 #[derive(Clone, Copy, Debug, Default)]
-struct RateLimit {
+pub(crate) struct RateLimit {
     last: Option<Time>,
     suppressed: u64,
 }
 
 impl RateLimit {
-    /// Whether one passes now: with how many did not since the last that did.
+    /// The line, if one passes now: with how many did not since the last that did.
+    pub(crate) fn line(&mut self, now: Time, line: impl FnOnce() -> String) -> Option<String> {
+        Some(match self.pass(now)? {
+            0 => line(),
+            more => format!("{} ({} more since the last line)", line(), grouped(more)),
+        })
+    }
+
+    /// How many did not pass since the last that did, if one passes now.
     fn pass(&mut self, now: Time) -> Option<u64> {
         if self.last.is_some_and(|last| now.since(last) < PAUSE) {
             self.suppressed += 1;

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-use roundtrip_core::Time;
 use roundtrip_core::echo::{
     DatagramEcho, DatagramEchoConfig, DatagramEchoOutcome, End, Unanswered, UnansweredCause,
 };
@@ -19,9 +18,7 @@ use crate::datagrams::{self, Driver};
 use crate::out::Complaints;
 use crate::problem::{Exit, Problem, plain};
 use crate::units::grouped;
-
-/// The shortest time between two lines about datagrams that are not answered.
-const COMPLAINT_PAUSE: Duration = Duration::from_secs(5);
+use crate::warnings::RateLimit;
 
 /// The sockets of datagrams that are served, before they are.
 pub(super) struct Sockets {
@@ -94,7 +91,7 @@ impl Sockets {
             let (driver, config) = (self.driver, Arc::clone(&self.config));
             let (stop, complaints) = (Arc::clone(stop), Arc::clone(&complaints));
             let clock = SystemClock::new();
-            let mut told = Told { name: name.clone(), last: None, unsaid: 0, clock, complaints };
+            let mut told = Told { name: name.clone(), limit: RateLimit::default(), clock, complaints };
             let serve = move || {
                 let reach = |control| stop.watch(&control);
                 let echo = |now| DatagramEcho::new(config, port, now);
@@ -150,36 +147,33 @@ impl Servers {
 /// What was said of datagrams that are not answered.
 struct Told {
     name: String,
-    last: Option<Time>,
-    unsaid: u64,
+    limit: RateLimit,
     clock: SystemClock,
     complaints: Arc<Complaints>,
 }
 
 impl Told {
     fn tell(&mut self, unanswered: &Unanswered<DatagramAddress>) {
-        let now = self.clock.now();
-        if self.last.is_some_and(|last| now.since(last) < COMPLAINT_PAUSE) {
-            self.unsaid += 1;
-            return;
+        let line =
+            || format!("{}: not answered: {}, {}", self.name, unanswered.from, words(unanswered.cause));
+        if let Some(line) = self.limit.line(self.clock.now(), line) {
+            self.complaints.complain(line);
         }
-        let why = match unanswered.cause {
-            UnansweredCause::WellKnownPort => "a well-known port: what is there may answer for ever",
-            UnansweredCause::OwnPort => "the port of this server: what is there may answer for ever",
-            UnansweredCause::NoSender => "no socket that can be answered",
-            UnansweredCause::Loop => "the same datagram again and again: it may be going round",
-            UnansweredCause::Excess => "it sends more than its share of --max-rate",
-            UnansweredCause::TooLong => "a datagram of more than 64 KiB",
-            UnansweredCause::Full => "its queue is full, or the system's",
-            UnansweredCause::Unread => "it leaves earlier answers unread, and they take the room of others'",
-            _ => "not to be answered",
-        };
-        let mut line = format!("{}: not answered: {}, {why}", self.name, unanswered.from);
-        if self.unsaid > 0 {
-            let _ = write!(line, " ({} more since the last line)", grouped(self.unsaid));
-        }
-        (self.last, self.unsaid) = (Some(now), 0);
-        self.complaints.complain(line);
+    }
+}
+
+/// Why a datagram is not answered.
+const fn words(cause: UnansweredCause) -> &'static str {
+    match cause {
+        UnansweredCause::WellKnownPort => "a well-known port: what is there may answer for ever",
+        UnansweredCause::OwnPort => "the port of this server: what is there may answer for ever",
+        UnansweredCause::NoSender => "no socket that can be answered",
+        UnansweredCause::Loop => "the same datagram again and again: it may be going round",
+        UnansweredCause::Excess => "it sends more than its share of --max-rate",
+        UnansweredCause::TooLong => "a datagram of more than 64 KiB",
+        UnansweredCause::Full => "its queue is full, or the system's",
+        UnansweredCause::Unread => "it leaves earlier answers unread, and they take the room of others'",
+        _ => "not to be answered",
     }
 }
 
