@@ -329,11 +329,14 @@ pub(crate) fn noise(len: usize) -> Vec<u8> {
 /// An address on which nobody listens.
 #[cfg(unix)]
 pub(crate) fn nobody() -> SocketAddr {
-    use rustix::net::{AddressFamily, SocketType, bind, getsockname, socket, sockopt::set_socket_reuseaddr};
+    use rustix::io::{FdFlags, fcntl_setfd};
+    use rustix::net::{AddressFamily, SocketType, bind, getsockname, socket, sockopt};
     // Bound for as long as the tests run, so that no other test is given the port; and never listening. A program that names
     // the port may listen there all the same (socket(7), SO_REUSEADDR).
     let socket = socket(AddressFamily::INET, SocketType::STREAM, None).unwrap();
-    set_socket_reuseaddr(&socket, true).unwrap();
+    // No child inherits it.
+    fcntl_setfd(&socket, FdFlags::CLOEXEC).unwrap();
+    sockopt::set_socket_reuseaddr(&socket, true).unwrap();
     bind(&socket, &SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();
     let address = getsockname(&socket).unwrap().try_into().unwrap();
     std::mem::forget(socket);

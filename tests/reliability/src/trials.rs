@@ -212,18 +212,23 @@ fn unread(server: &Server, scale: Scale) -> Result<Cell, Failed> {
     let running = server.start(&["--buffer", "8KiB", "--socket-buffer", "16KiB"])?;
     let before = p99(running.address)?;
     let memory = running.process.memory();
-    let mut held = Vec::new();
-    for _ in 0..clients {
-        let mut stream = connect(running.address)?;
-        fill(&mut stream)?;
-        held.push(stream);
-    }
+    let _held = never_reading(&running, clients)?;
     let each = running.process.memory().saturating_sub(memory) / clients as u64;
     let after = p99(running.address)?;
     let ratio = after.as_secs_f64() / before.as_secs_f64();
     let is_std = server.name == "roundtrip-std";
     let is_good = (is_std || each <= 16 << 10) && ratio <= 2.0;
     Ok(Cell::new(is_good, format!("{} each, p99 {ratio:.1}× ({before:.0?} to {after:.0?})", kib(each))))
+}
+
+/// Clients that have sent until nothing more is taken, and read nothing.
+fn never_reading(running: &Running, clients: usize) -> Result<Vec<TcpStream>, Failed> {
+    let open = || {
+        let mut stream = connect(running.address)?;
+        fill(&mut stream)?;
+        Ok(stream)
+    };
+    (0..clients).map(|_| open()).collect()
 }
 
 /// With the default buffer of 256 KiB.
@@ -235,12 +240,7 @@ fn given_back(server: &Server, scale: Scale) -> Result<Cell, Failed> {
     // What the first one needs stays.
     ping(&mut connect(running.address)?)?;
     let memory = running.process.memory();
-    let mut held = Vec::new();
-    for _ in 0..clients {
-        let mut stream = connect(running.address)?;
-        fill(&mut stream)?;
-        held.push(stream);
-    }
+    let held = never_reading(&running, clients)?;
     let grown = running.process.memory().saturating_sub(memory);
     drop(held);
     let left = || running.process.memory().saturating_sub(memory);
