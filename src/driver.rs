@@ -265,8 +265,8 @@ impl Driver {
     }
 }
 
-/// How many connections the descriptors of this process allow, if each takes so many of them and so many `others` are about to
-/// be opened; or as many as `option` asks for, if that is less.
+/// How many connections the descriptors of this process allow, if each takes `each` of them and `others` more are about to be
+/// opened; or as many as `option` asks for, if that is less.
 pub(crate) fn connections(
     option: &str,
     asked: Option<u64>,

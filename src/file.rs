@@ -104,7 +104,7 @@ pub(crate) fn write(path: &Path, text: &str) -> Result<(), Problem> {
     Output::new(path, Access::Shared)?.write(text)
 }
 
-/// Refuses several things on standard output, of which nobody could tell one from the other: `-` for these options, and the
+/// Refuses several things on standard output, which could not be told apart: `-` for these options, and the
 /// document of `--json`.
 pub(crate) fn refuse_to_mix(files: &[(&str, Option<&String>)], json: bool) -> Result<(), Problem> {
     let mut there = files.iter().filter(|(_, path)| path.is_some_and(|path| path == "-"));

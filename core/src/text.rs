@@ -5,7 +5,7 @@
 
 use core::fmt::{self, Write};
 
-/// A character that a terminal obeys, or that nobody sees: controls, line and paragraph separators, bidirectional controls,
+/// A character that a terminal obeys, or that is invisible: controls, line and paragraph separators, bidirectional controls,
 /// and characters without a width.
 pub const fn is_hidden(char: char) -> bool {
     matches!(

@@ -32,7 +32,7 @@ impl Options {
         }
     }
 
-    /// What bounds the datagrams that are in flight at one time.
+    /// What bounds the datagrams in flight.
     const fn in_flight(self) -> &'static str {
         match self {
             Self::Check => "--window",

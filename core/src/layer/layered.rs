@@ -111,7 +111,7 @@ pub struct LayerOutcome<F, O> {
     /// Bytes that came before the peer's end and that the machine was not told of: what was not whole, what it had no
     /// credit for, what came when it was done.
     pub unread: u64,
-    /// Of `unread`, at most so many came after the machine in it [began to discard](Machine::discards_input).
+    /// Of `unread`, the bytes, at most, that came after the machine in it [began to discard](Machine::discards_input).
     pub refused: u64,
     /// What came of the machine in it.
     pub inner: O,

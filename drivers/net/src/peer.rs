@@ -56,7 +56,7 @@ impl Peer {
         }
     }
 
-    /// What connections are counted by. Of an IPv6 address, so many leading bits count, at most 128; one that stands for an
+    /// What connections are counted by. Of an IPv6 address, the `ipv6_prefix` leading bits count, at most 128; one that stands for an
     /// IPv4 address counts as that.
     pub const fn source(&self, ipv6_prefix: u8) -> Source {
         match self.0 {

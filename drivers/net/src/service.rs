@@ -88,7 +88,7 @@ pub struct Ended<O> {
 }
 
 impl<O> Ended<O> {
-    /// Bytes that the peer had sent and that nobody accounts for in the outcome, as lost and refused: those that it sent before
+    /// Bytes that the peer had sent and that the outcome does not account for, as lost and refused: those that it sent before
     /// the conversation was cut, and after that. The machine says how many it `discarded` after the cut; what it dropped before
     /// is not among them.
     pub fn unaccounted(&self, discarded: u64) -> (u64, u64) {

@@ -67,7 +67,7 @@ impl Recorder {
         Ok(Self(Arc::new(Mutex::new(state))))
     }
 
-    /// Ends the record before it is longer than so many bytes, and calls `reached` then, once. The connections go on without
+    /// Ends the record before it is longer than this many bytes, and calls `reached` then, once. The connections go on without
     /// it. A record that ended so is replayed up to there, and [breaks off](crate::Replayed::torn).
     #[must_use]
     pub fn with_limit(self, bytes: u64, reached: impl FnOnce() + Send + 'static) -> Self {

@@ -342,7 +342,7 @@ impl<A: Clone> DatagramMachine for DatagramClient<A> {
             // None that was sent is so long.
             DatagramInput::TooLong { .. } => self.counts.strays += 1,
             DatagramInput::Unsent(why) => self.unsent(now, why),
-            // It has one receiver, and no other to whom that would matter.
+            // It has one receiver: a full queue harms no other.
             DatagramInput::SendQueue(_) => {}
             DatagramInput::Stop => {
                 self.stopped |= !self.over;

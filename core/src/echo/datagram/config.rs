@@ -13,7 +13,7 @@ const MAX_RATE: u32 = 1_000_000_000;
 ///
 /// | field | default | meaning |
 /// | --- | --- | --- |
-/// | `rate` | 10,000 | answers a second, which all sources share: those of each wait in a queue of its own, and the longest queue loses what there is no room for. One source alone gets so many at once, and then a tenth of it |
+/// | `rate` | 10,000 | answers a second, which all sources share: those of each wait in a queue of its own, and the longest queue loses what there is no room for. One source alone gets a burst of one second's worth, and then a tenth of the rate |
 /// | `repeats` | 1,000 | of so many equal datagrams of one source, one is not answered: one that goes round between two servers ends there |
 /// | `quiet` | 200 ms | after a stop: how long datagrams are still read |
 /// | `drain` | 5 s | after a stop: how long answers may wait for the rate |

@@ -14,13 +14,13 @@ const LOOK: Duration = Duration::from_micros(100);
 const OVERHEAD: u64 = 1024;
 /// An answer may take this part of what is free.
 const SHARE: u64 = 8;
-/// Addresses that are suspended at one time. Each holds at least one datagram in the queue, so that a queue of the default
+/// Maximum number of suspended addresses. Each holds at least one datagram in the queue, so that a queue of the default
 /// size is full before.
 const MAX_SUSPENDED: usize = 1024;
 
 /// Suspends the addresses that do not read.
 ///
-/// The transport says how much is unread in all, and not by whom ([`SendQueue`]). So while less than half of the queue is
+/// The transport says how much is unread in all, and not for which address ([`SendQueue`]). So while less than half of the queue is
 /// taken, nothing is asked. From then on answers leave one at a time: the next one leaves when the one before it was read,
 /// which the total shows. An address that has not read within 10 ms is suspended, until less is unread than when it was: it
 /// adds one datagram to the queue, and no more, however often it asks. That bounds each address to half of the queue and one

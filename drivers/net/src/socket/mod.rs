@@ -90,7 +90,7 @@ impl Default for ConnectOptions {
 
 /// Listens on the first of the endpoint's addresses that can be bound.
 ///
-/// A Unix socket's file that nobody listens behind any more is replaced; a listener removes its own when it is dropped. The
+/// The stale file of a Unix socket is replaced; a listener removes its own when it is dropped. The
 /// file has its mode (`mode=`) exactly, whatever the umask, and from its first moment.
 /// `systemd:` is the one listener that the service manager passed: [`passed_listeners`] has all of them.
 ///

@@ -92,7 +92,7 @@ impl Place {
         Ok(rustix::fs::statat(&self.folder, &self.name, AtFlags::SYMLINK_NOFOLLOW)?)
     }
 
-    /// What is there, if it is a socket that nobody has any more.
+    /// What is there, if it is a stale socket.
     fn dead(&self) -> io::Result<Option<Identity>> {
         let about = match self.about() {
             // Another process is about to replace it.
@@ -203,7 +203,7 @@ struct Private<'a> {
 /// What is in a private folder: a socket that is not in its place yet, and one that was taken out of it.
 const NEW: &str = "new";
 const OLD: &str = "old";
-/// A private folder that comes and goes, because others are at the same place, is looked for so many times.
+/// A private folder that comes and goes, because others are at the same place, is looked for this many times.
 const TRIES: usize = 100;
 
 impl<'a> Private<'a> {
@@ -265,7 +265,7 @@ impl<'a> Private<'a> {
         Ok(false)
     }
 
-    /// Binds in here, where nobody else reaches the file, and moves it into its place once it has its mode.
+    /// Binds in here, where no other user reaches the file, and moves it into its place once it has its mode.
     fn bind_in(&self, socket: &Socket, place: &Place, mode: u32) -> io::Result<()> {
         let path = place.path.with_file_name(&self.name).join(NEW);
         socket.bind(&SockAddr::unix(within(&self.folder, NEW.as_ref(), &path))?)?;

@@ -56,7 +56,7 @@ struct Network<'a, C> {
 }
 
 impl<C: Told> Network<'_, C> {
-    /// Whether unread datagrams take all the room of whoever sends from there.
+    /// Whether unread datagrams fill the send queue of that address.
     fn is_crowded(&self, from: SocketAddr) -> bool {
         from == self.setup.server && self.setup.send_queue.is_some_and(|size| *self.unread >= size)
     }

@@ -26,7 +26,7 @@ const ROOM: usize = 1 << 20;
 /// A UDP port has one owner. But where the address is a group's (RFC 5771, RFC 4291 section 2.7), or the endpoint is
 /// `broadcast`, several may bind it, and each has every datagram; a group is joined on the interface `if=`, or on the
 /// system's choice. A socket of Windows then is bound to all addresses. An IPv6 socket never hears IPv4. A Unix socket's
-/// file that nobody has any more is replaced; a socket removes its own when it is dropped.
+/// file that no process has open is replaced; a socket removes its own when it is dropped.
 ///
 /// # Errors
 ///
