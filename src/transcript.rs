@@ -7,7 +7,7 @@ use std::time::Duration;
 use roundtrip_core::bytes::Bytes;
 use roundtrip_core::echo::EchoServer;
 use roundtrip_core::text::escaped;
-use roundtrip_core::{Action, Input, Machine, Misuse, Observe, Teardown, Time, Wait};
+use roundtrip_core::{Action, Input, Machine, Observe, Teardown, Time, Wait};
 use roundtrip_std::{Call, CallFailed, Ended, NetError, Stage};
 
 use crate::out;
@@ -135,9 +135,9 @@ impl Machine for TutorialClient {
     type Event = Infallible;
     type Outcome = Talked;
 
-    fn handle(&mut self, now: Time, input: Input) -> Result<(), Misuse> {
+    fn handle(&mut self, now: Time, input: Input) {
         if matches!(self.state, Talk::Over(_)) {
-            return Ok(());
+            return;
         }
         self.moved = now;
         match (input, &mut self.state) {
@@ -152,7 +152,6 @@ impl Machine for TutorialClient {
             (Input::Failed(_), _) => self.state = Talk::Over(Talked::Failed),
             (Input::Data(_) | Input::Wrote(_), _) => {}
         }
-        Ok(())
     }
 
     fn poll(&mut self, now: Time) -> Action<Infallible, Talked> {

@@ -332,9 +332,7 @@ impl<M: Machine> Driven<M> {
     #[expect(clippy::inline_always, reason = "on the message path, called in one place of a driver or two")]
     #[inline(always)]
     fn tell(&mut self, now: Time, input: Input<M::Command>) {
-        if let Err(misuse) = self.machine.handle(now, input) {
-            self.breach(now, misuse);
-        }
+        self.machine.handle(now, input);
     }
 
     #[cold]
@@ -343,8 +341,7 @@ impl<M: Machine> Driven<M> {
         self.misuse.get_or_insert(misuse);
         self.over = true;
         self.spend_all();
-        // `Abort` is legal at any moment; a machine that refuses even that has to close all the same.
-        let _ = self.machine.handle(now, Input::Abort);
+        self.machine.handle(now, Input::Abort);
     }
 
     /// Of actions that no input must follow, a machine can give any number.

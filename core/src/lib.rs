@@ -46,11 +46,11 @@
 //! # A machine of one's own
 //!
 //! This one counts what its peer sends, and tells it the sum at the end. What a machine owes is listed on
-//! [`Machine`]; driven through [`Driven`], it need not check for misuse.
+//! [`Machine`]; what a driver may do wrong is not its business: [`Driven`] sees to that.
 //!
 //! ```
 //! use roundtrip_core::bytes::Bytes;
-//! use roundtrip_core::{Action, Input, Machine, Misuse, Teardown, Time, Wait};
+//! use roundtrip_core::{Action, Input, Machine, Teardown, Time, Wait};
 //! use std::convert::Infallible;
 //!
 //! enum Count {
@@ -65,7 +65,7 @@
 //!     type Event = Infallible; // nothing leaves, but
 //!     type Outcome = Option<u64>; // the sum, if the peer was told
 //!
-//!     fn handle(&mut self, _now: Time, input: Input) -> Result<(), Misuse> {
+//!     fn handle(&mut self, _now: Time, input: Input) {
 //!         match (&mut *self, input) {
 //!             (Self::Counting(sum), Input::Data(bytes)) => *sum += bytes.len() as u64,
 //!             (Self::Counting(sum), Input::Eof | Input::Stop) => *self = Self::Telling(*sum),
@@ -73,7 +73,6 @@
 //!             (_, Input::Abort | Input::Failed(_)) => *self = Self::Over(None),
 //!             _ => {} // nothing else matters to it
 //!         }
-//!         Ok(())
 //!     }
 //!
 //!     fn poll(&mut self, now: Time) -> Action<Infallible, Option<u64>> {
@@ -145,7 +144,6 @@ mod driven;
 pub mod echo;
 pub mod hub;
 pub mod layer;
-mod ledger;
 mod machine;
 pub mod protocol;
 pub mod text;

@@ -86,53 +86,29 @@ pub enum Teardown {
     Reset,
 }
 
-/// The driver broke the contract; the machine did not change.
+/// The driver broke the contract: a bug in the driver, never the fault of a peer (what a peer can do is an outcome).
 ///
-/// It is a bug in the driver, never the fault of a peer: what a peer can do is an outcome.
+/// [`Driven`](crate::Driven) alone judges it, and the machine never hears of it (I8). Its methods make every other misuse
+/// impossible: data beyond the credit is handed back, and an empty read, a second end and a command without credit are
+/// not passed on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum Misuse {
-    /// [`Input::Data`] without a byte in it.
-    EmptyData,
-    /// [`Input::Data`] after [`Input::Eof`].
-    DataAfterEof,
-    /// A second [`Input::Eof`].
-    SecondEof,
-    /// More bytes than were asked for.
-    OverCredit {
-        /// Bytes delivered.
-        delivered: usize,
-        /// Bytes of read credit that were left.
-        credit: usize,
-    },
-    /// [`Input::Wrote`] of nothing.
-    ZeroWrote,
-    /// More bytes written than were outstanding.
+    /// More bytes reported written than were outstanding.
     OverWrote {
         /// Bytes reported.
         wrote: usize,
         /// Bytes of the outstanding write that were left.
         outstanding: usize,
     },
-    /// A command without command credit.
-    OverCommand,
 }
 
 impl fmt::Display for Misuse {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("driver misuse: ")?;
         match self {
-            Self::EmptyData => f.write_str("data without a byte in it"),
-            Self::DataAfterEof => f.write_str("data after the end"),
-            Self::SecondEof => f.write_str("a second end"),
-            Self::OverCredit { delivered, credit } => {
-                write!(f, "{delivered} bytes delivered under a credit of {credit}")
-            }
-            Self::ZeroWrote => f.write_str("a write of no bytes reported"),
             Self::OverWrote { wrote, outstanding } => {
-                write!(f, "{wrote} bytes reported written, {outstanding} outstanding")
+                write!(f, "driver misuse: {wrote} bytes reported written, {outstanding} outstanding")
             }
-            Self::OverCommand => f.write_str("a command without credit"),
         }
     }
 }
@@ -147,8 +123,7 @@ impl Error for Misuse {}
 /// # What a machine owes
 ///
 /// The invariants are named in tests and in panics by these numbers. [`Driven`](crate::Driven) upholds the
-/// driver's side of I6 and I8 and checks I3, I4, I5 and I7 as it goes; a machine that is only ever driven through
-/// it may leave out checks for misuse.
+/// driver's side of I6 and I8 and checks I3, I4, I5 and I7 as it goes: a machine has no code for a driver's mistakes.
 ///
 /// - **I1 conservation**: nothing is lost or made up; for the echo, what is written is a prefix of what was
 ///   received, and all of it when the end is clean.
@@ -162,7 +137,7 @@ impl Error for Misuse {}
 /// - **I6** each `Wait` replaces the credit of the one before. Credit falls by data only, by no more than its
 ///   bytes, or to 0 on the end, abort, failure and close: a read that is under way stays within it.
 /// - **I7** at most one write is outstanding; half-close comes at most once, and no write after it.
-/// - **I8** a [`Misuse`] changes nothing.
+/// - **I8** a [`Misuse`] never reaches the machine: [`Driven`](crate::Driven) passes on legal inputs only.
 /// - **I9 chunking**: how the streams are sliced changes neither bytes nor outcome.
 /// - **I10 bounded work**: a poll takes constant time, and a message in the steady state allocates nothing.
 ///
@@ -181,10 +156,8 @@ pub trait Machine {
     /// Takes one input. Legal at any moment; after the machine *returned* [`Action::Close`], inputs are
     /// accepted and ignored, because a completion driver may still have operations in flight.
     ///
-    /// # Errors
-    ///
-    /// [`Misuse`] if the input breaks the contract. The machine is then unchanged.
-    fn handle(&mut self, now: Time, input: Input<Self::Command>) -> Result<(), Misuse>;
+    /// The caller keeps the contract of [`Input`]; [`Driven`](crate::Driven) does so for it.
+    fn handle(&mut self, now: Time, input: Input<Self::Command>);
 
     /// What to do next. Deadlines that have passed by `now` take effect here.
     fn poll(&mut self, now: Time) -> Action<Self::Event, Self::Outcome>;
@@ -204,8 +177,8 @@ impl<M: Machine + ?Sized> Machine for &mut M {
     type Event = M::Event;
     type Outcome = M::Outcome;
 
-    fn handle(&mut self, now: Time, input: Input<Self::Command>) -> Result<(), Misuse> {
-        (**self).handle(now, input)
+    fn handle(&mut self, now: Time, input: Input<Self::Command>) {
+        (**self).handle(now, input);
     }
 
     fn poll(&mut self, now: Time) -> Action<Self::Event, Self::Outcome> {
@@ -222,8 +195,8 @@ impl<M: Machine + ?Sized> Machine for Box<M> {
     type Event = M::Event;
     type Outcome = M::Outcome;
 
-    fn handle(&mut self, now: Time, input: Input<Self::Command>) -> Result<(), Misuse> {
-        (**self).handle(now, input)
+    fn handle(&mut self, now: Time, input: Input<Self::Command>) {
+        (**self).handle(now, input);
     }
 
     fn poll(&mut self, now: Time) -> Action<Self::Event, Self::Outcome> {

@@ -8,7 +8,7 @@ use std::collections::VecDeque;
 use std::rc::Rc;
 
 use bytes::Bytes;
-use roundtrip_core::{Action, Driven, Failure, Input, Machine, Misuse, Step, Teardown, Time, Wait};
+use roundtrip_core::{Action, Driven, Failure, Input, Machine, Step, Teardown, Time, Wait};
 
 const NOW: Time = Time::from_nanos(50);
 
@@ -17,7 +17,6 @@ const NOW: Time = Time::from_nanos(50);
 struct Script {
     actions: VecDeque<Action<&'static str, u32>>,
     heard: Rc<RefCell<Vec<Input<u8>>>>,
-    refuses: Option<Misuse>,
 }
 
 impl Machine for Script {
@@ -25,9 +24,8 @@ impl Machine for Script {
     type Event = &'static str;
     type Outcome = u32;
 
-    fn handle(&mut self, _: Time, input: Input<u8>) -> Result<(), Misuse> {
+    fn handle(&mut self, _: Time, input: Input<u8>) {
         self.heard.borrow_mut().push(input);
-        self.refuses.map_or(Ok(()), Err)
     }
 
     fn poll(&mut self, _: Time) -> Action<&'static str, u32> {
@@ -218,14 +216,6 @@ mod debug_builds_panic {
     }
 
     #[test]
-    #[should_panic(expected = "driver misuse: a second end")]
-    fn at_a_misuse_that_the_machine_finds() {
-        let mut driven = driven([]);
-        driven = Driven::new(Script { refuses: Some(Misuse::SecondEof), ..driven.into_machine() });
-        driven.eof(NOW);
-    }
-
-    #[test]
     #[should_panic(expected = "the clock went back")]
     fn at_a_clock_that_goes_back() {
         let mut driven = driven([wait(1, 0), wait(1, 0)]);
@@ -293,6 +283,7 @@ fn a_wait_needs_one_thing_that_ends_it() {
 #[cfg(not(debug_assertions))]
 mod release_builds_reset {
     use super::*;
+    use roundtrip_core::Misuse;
 
     #[test]
     fn after_more_written_than_was_pending() {
@@ -304,17 +295,6 @@ mod release_builds_reset {
         assert_eq!(driven.misuse(), Some(misuse));
         assert_eq!((driven.credit(), driven.command_credit()), (0, 0));
         assert_eq!(heard(&driven), [Input::Abort]);
-        assert_eq!(driven.step(NOW), Step::Close { how: Teardown::Reset, outcome: 7 });
-    }
-
-    #[test]
-    fn after_a_misuse_that_the_machine_finds_and_the_first_one_is_told() {
-        let script = Script { refuses: Some(Misuse::SecondEof), ..Script::default() };
-        let mut driven = Driven::new(script);
-        driven.eof(NOW);
-        driven.stop(NOW);
-        assert_eq!(driven.misuse(), Some(Misuse::SecondEof));
-        assert_eq!(heard(&driven), [Input::Eof, Input::Abort, Input::Stop, Input::Abort]);
         assert_eq!(driven.step(NOW), Step::Close { how: Teardown::Reset, outcome: 7 });
     }
 }
@@ -372,4 +352,103 @@ fn what_is_written_and_waited_for_does_not_count_as_never_waiting() {
 
 fn driven_of_writes() -> Driven<Script> {
     driven([write(b"a"), write(b"a"), write(b"a"), write(b"a"), write(b"a")]).max_actions(2)
+}
+
+/// Asserts that every input is legal, and asks for what it is told to.
+#[derive(Clone, Debug)]
+struct Strict {
+    next: Wait,
+    write: usize,
+    read: usize,
+    commands: usize,
+    outstanding: usize,
+    eof: bool,
+    closed: bool,
+    ending: bool,
+}
+
+impl Machine for Strict {
+    type Command = u8;
+    type Event = u8;
+    type Outcome = ();
+
+    fn handle(&mut self, _: Time, input: Input<u8>) {
+        match input {
+            _ if self.closed => {}
+            Input::Data(bytes) => {
+                assert!((1..=self.read).contains(&bytes.len()), "I6: {} under {}", bytes.len(), self.read);
+                assert!(!self.eof, "data after the end");
+                self.read -= bytes.len();
+            }
+            Input::Eof => assert!(!std::mem::replace(&mut self.eof, true), "a second end"),
+            Input::Wrote(wrote) => {
+                assert!((1..=self.outstanding).contains(&wrote), "{wrote} of {}", self.outstanding);
+                self.outstanding -= wrote;
+            }
+            Input::Command(_) => {
+                assert!(self.commands > 0, "a command without credit");
+                self.commands -= 1;
+            }
+            Input::Stop => {}
+            Input::Abort | Input::Failed(_) => (self.read, self.commands, self.ending) = (0, 0, true),
+        }
+    }
+
+    fn poll(&mut self, _: Time) -> Action<u8, ()> {
+        if self.ending {
+            self.closed = true;
+            return Action::Close { how: Teardown::Reset, outcome: () };
+        }
+        if self.write > 0 && self.outstanding == 0 {
+            self.outstanding = std::mem::take(&mut self.write);
+            return Action::Write(vec![0; self.outstanding].into());
+        }
+        (self.read, self.commands) = (self.next.read, self.next.commands);
+        Action::Wait(self.next)
+    }
+}
+
+quickcheck::quickcheck! {
+    /// I8: whatever a driver calls in whatever order, the machine is told what it asked for, and nothing else.
+    fn a_machine_hears_legal_inputs_only(calls: Vec<(u8, u8)>) -> bool {
+        let strict = Strict {
+            next: Wait { read: 5, commands: 2, deadline: Some(Time::MAX) },
+            write: 0,
+            read: 0,
+            commands: 0,
+            outstanding: 0,
+            eof: false,
+            closed: false,
+            ending: false,
+        };
+        let mut driven = Driven::new(strict);
+        for (call, n) in calls {
+            let n = usize::from(n % 12);
+            let bytes = || Bytes::from(vec![0; n]);
+            match call % 16 {
+                0..4 => drop(driven.step(NOW)),
+                4 | 5 => drop(driven.data(NOW, bytes())),
+                6 => drop(driven.data_within_credit(NOW, bytes())),
+                7 => driven.wrote(NOW, n.min(driven.pending().len())),
+                8 => drop(driven.take(NOW, n)),
+                9 => drop(driven.command(NOW, 0)),
+                10 => drop(driven.step_taking(NOW, n)),
+                11 if n == 0 => driven.eof(NOW),
+                12 => driven.stop(NOW),
+                13 if n == 0 => driven.abort(NOW),
+                14 if n == 0 => driven.failed(NOW, Failure::Io),
+                _ => {}
+            }
+            if n == 3 {
+                // What it asks for next differs.
+                let mut machine = driven.clone().into_machine();
+                machine.write = usize::from(call % 7);
+                machine.next = Wait { read: usize::from(call % 9), ..machine.next };
+                if machine.outstanding == 0 && !machine.closed && !machine.eof && !machine.ending {
+                    driven = Driven::new(Strict { read: 0, commands: 0, ..machine });
+                }
+            }
+        }
+        true
+    }
 }

@@ -89,6 +89,8 @@ pub(crate) enum Name {
     Soak,
     /// Clients that send message after message, each timed
     Load,
+    /// Clients that send and receive a stream at once, through buffers of a few bytes
+    Duplex,
     /// The echo over datagrams, lost, repeated, damaged and out of order
     Datagrams,
 }

@@ -10,7 +10,7 @@ pub(crate) use args::{EXAMPLES, SimVerb};
 use std::fs;
 
 use roundtrip_core::text::escaped;
-use roundtrip_sim::scenarios::{Datagrams, Echo, Load, Server, Soak};
+use roundtrip_sim::scenarios::{Datagrams, Duplex, Echo, Load, Server, Soak};
 use roundtrip_sim::{OverDatagrams, Simulation, Trace};
 
 use crate::file::{Access, Output};
@@ -45,6 +45,7 @@ fn with(name: Name, task: impl Task) -> Result<Exit, Problem> {
         Name::Server => task.with(&Server),
         Name::Soak => task.with(&Soak),
         Name::Load => task.with(&Load),
+        Name::Duplex => task.with(&Duplex),
         Name::Datagrams => task.with(&OverDatagrams(Datagrams)),
     }
 }

@@ -8,7 +8,7 @@ use super::config::ClientConfig;
 use super::payload::Payload;
 use super::session::{ClientOutcome, Next, Pace, Session};
 use super::verifier::Verifier;
-use crate::{Action, Input, Machine, Misuse, Time};
+use crate::{Action, Input, Machine, Time};
 
 /// One echo session of a client, with at most `window` bytes sent and not yet echoed.
 ///
@@ -39,8 +39,8 @@ impl Machine for EchoClient {
     type Event = Infallible;
     type Outcome = ClientOutcome;
 
-    fn handle(&mut self, now: Time, input: Input) -> Result<(), Misuse> {
-        self.0.handle(now, input)
+    fn handle(&mut self, now: Time, input: Input) {
+        self.0.handle(now, input);
     }
 
     fn poll(&mut self, now: Time) -> Action<Infallible, ClientOutcome> {

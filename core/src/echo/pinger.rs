@@ -9,7 +9,7 @@ use super::config::PingerConfig;
 use super::payload::Payload;
 use super::session::{ClientOutcome, Next, Pace, Session};
 use super::verifier::Verifier;
-use crate::{Action, Input, Machine, Misuse, Time};
+use crate::{Action, Input, Machine, Time};
 
 /// The largest write of more than one message, bytes.
 const BATCH: usize = 64 << 10;
@@ -125,8 +125,8 @@ impl Machine for Pinger {
     type Event = RoundTrip;
     type Outcome = ClientOutcome;
 
-    fn handle(&mut self, now: Time, input: Input) -> Result<(), Misuse> {
-        self.0.handle(now, input)
+    fn handle(&mut self, now: Time, input: Input) {
+        self.0.handle(now, input);
     }
 
     fn poll(&mut self, now: Time) -> Action<RoundTrip, ClientOutcome> {

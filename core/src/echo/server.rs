@@ -30,7 +30,7 @@ use bytes::Bytes;
 
 use super::config::ServerConfig;
 use super::queue::Queue;
-use crate::{Action, Failure, Input, Machine, Misuse, Teardown, Time, Wait};
+use crate::{Action, Failure, Input, Machine, Teardown, Time, Wait};
 
 /// One echo session of a server: what it receives it sends back, in order, within bounded memory.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -41,8 +41,6 @@ pub struct EchoServer {
     queue: Queue,
     /// Bytes of the outstanding write that the transport has not taken.
     outstanding: usize,
-    /// What is left of the last wait's read credit.
-    credit: usize,
     received: u64,
     echoed: u64,
     refused: u64,
@@ -213,7 +211,6 @@ impl EchoServer {
             send: Send::Open,
             queue: Queue::default(),
             outstanding: 0,
-            credit: 0,
             received: 0,
             echoed: 0,
             refused: 0,
@@ -322,7 +319,6 @@ impl EchoServer {
     fn end(&mut self, end: End) {
         self.end = Some(end);
         self.watched = true;
-        self.credit = 0;
     }
 
     /// The peer has finished and all that will be written is written.
@@ -332,57 +328,34 @@ impl EchoServer {
 
     #[expect(clippy::inline_always, reason = "on the message path, called in one place of a driver or two")]
     #[inline(always)]
-    fn data(&mut self, now: Time, bytes: Bytes) -> Result<(), Misuse> {
-        let delivered = bytes.len();
-        if delivered == 0 {
-            return Err(Misuse::EmptyData);
-        }
-        if self.recv == Recv::Eof {
-            return Err(Misuse::DataAfterEof);
-        }
-        if delivered > self.credit {
-            return Err(Misuse::OverCredit { delivered, credit: self.credit });
-        }
-        self.credit -= delivered;
-        self.received += delivered as u64;
+    fn data(&mut self, now: Time, bytes: Bytes) {
+        let delivered = bytes.len() as u64;
+        self.received += delivered;
         self.moved = now;
         if self.recv == Recv::Open {
             self.queue.push(bytes, self.config.max_chunks);
         } else {
-            self.refused += delivered as u64;
+            self.refused += delivered;
         }
-        Ok(())
     }
 
-    fn eof(&mut self, now: Time) -> Result<(), Misuse> {
-        if self.recv == Recv::Eof {
-            return Err(Misuse::SecondEof);
-        }
+    fn eof(&mut self, now: Time) {
         self.recv = Recv::Eof;
         self.watched = true;
-        self.credit = 0;
         self.moved = now;
         self.progress = now;
         if self.send == Send::Shut {
             self.finish();
         }
-        Ok(())
     }
 
     #[expect(clippy::inline_always, reason = "on the message path, called in one place of a driver or two")]
     #[inline(always)]
-    fn wrote(&mut self, now: Time, wrote: usize) -> Result<(), Misuse> {
-        if wrote == 0 {
-            return Err(Misuse::ZeroWrote);
-        }
-        if wrote > self.outstanding {
-            return Err(Misuse::OverWrote { wrote, outstanding: self.outstanding });
-        }
+    const fn wrote(&mut self, now: Time, wrote: usize) {
         self.outstanding -= wrote;
         self.echoed += wrote as u64;
         self.moved = now;
         self.progress = now;
-        Ok(())
     }
 
     /// All that will be written is written.
@@ -418,14 +391,14 @@ impl Machine for EchoServer {
         reason = "a driver knows which input it brings: one method is left of this"
     )]
     #[inline(always)]
-    fn handle(&mut self, now: Time, input: Input) -> Result<(), Misuse> {
+    fn handle(&mut self, now: Time, input: Input) {
         if self.end.is_some() {
-            return Ok(());
+            return;
         }
         match input {
-            Input::Data(bytes) => return self.data(now, bytes),
-            Input::Eof => return self.eof(now),
-            Input::Wrote(wrote) => return self.wrote(now, wrote),
+            Input::Data(bytes) => self.data(now, bytes),
+            Input::Eof => self.eof(now),
+            Input::Wrote(wrote) => self.wrote(now, wrote),
             Input::Command(never) => match never {},
             Input::Stop => {
                 self.stopped.get_or_insert(now);
@@ -434,7 +407,6 @@ impl Machine for EchoServer {
             Input::Abort => self.end(End::Aborted),
             Input::Failed(failure) => self.end(End::Failed(failure)),
         }
-        Ok(())
     }
 
     #[expect(clippy::inline_always, reason = "on the message path; what is rare is not in it")]
@@ -456,12 +428,12 @@ impl Machine for EchoServer {
                 return self.shut();
             }
         }
-        self.credit = match self.recv {
+        let read = match self.recv {
             Recv::Open => self.config.chunk.min(self.config.buffer - self.held()),
             Recv::Discard => self.config.chunk,
             Recv::Eof => 0,
         };
-        Action::Wait(Wait { read: self.credit, commands: 0, deadline })
+        Action::Wait(Wait { read, commands: 0, deadline })
     }
 
     fn discards_input(&self) -> bool {

@@ -5,7 +5,7 @@ use core::time::Duration;
 use super::diagnosis::{Fault, FaultKind, PeerEnd};
 use super::payload::Payload;
 use super::verifier::{Heard, Verifier};
-use crate::{Action, Failure, Input, Misuse, Teardown, Time, Wait};
+use crate::{Action, Failure, Input, Teardown, Time, Wait};
 
 /// Whether the path carried the bytes faithfully, both ways, to the end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -95,8 +95,6 @@ pub(super) struct Session<P> {
     verifier: Verifier,
     /// Bytes of the outstanding write that the transport has not taken.
     outstanding: usize,
-    /// What is left of the last wait's read credit.
-    credit: usize,
     /// Nothing more is to be sent, for `Stop` or for a fault.
     cut: bool,
     /// When sending was over.
@@ -115,7 +113,6 @@ impl<P: Pace> Session<P> {
             pace,
             verifier: Verifier::new(payload),
             outstanding: 0,
-            credit: 0,
             cut: false,
             shut: None,
             moved: now,
@@ -139,20 +136,12 @@ impl<P: Pace> Session<P> {
         &self.pace
     }
 
-    pub(super) fn handle(&mut self, now: Time, input: Input) -> Result<(), Misuse> {
+    pub(super) fn handle(&mut self, now: Time, input: Input) {
         if self.verdict.is_some() {
-            return Ok(());
+            return;
         }
         match input {
             Input::Data(bytes) => {
-                let delivered = bytes.len();
-                if delivered == 0 {
-                    return Err(Misuse::EmptyData);
-                }
-                if delivered > self.credit {
-                    return Err(Misuse::OverCredit { delivered, credit: self.credit });
-                }
-                self.credit -= delivered;
                 self.moved = now;
                 match self.verifier.receive(&bytes) {
                     Heard::Right => {}
@@ -166,12 +155,6 @@ impl<P: Pace> Session<P> {
             }
             Input::Eof => self.ended(now, PeerEnd::Fin),
             Input::Wrote(wrote) => {
-                if wrote == 0 {
-                    return Err(Misuse::ZeroWrote);
-                }
-                if wrote > self.outstanding {
-                    return Err(Misuse::OverWrote { wrote, outstanding: self.outstanding });
-                }
                 self.outstanding -= wrote;
                 self.moved = now;
             }
@@ -187,7 +170,6 @@ impl<P: Pace> Session<P> {
             Input::Failed(Failure::Truncated) => self.ended(now, PeerEnd::Truncated),
             Input::Failed(Failure::Io) => self.ended(now, PeerEnd::Error),
         }
-        Ok(())
     }
 
     pub(super) fn poll(&mut self, now: Time) -> Action<P::Event, ClientOutcome> {
@@ -223,9 +205,9 @@ impl<P: Pace> Session<P> {
             return Action::Close { how, outcome: self.outcome(verdict, ended) };
         }
         let stalled = self.stall().filter(|until| *until > now);
-        self.credit = if stalled.is_some() { 0 } else { self.pace.chunk() };
+        let read = if stalled.is_some() { 0 } else { self.pace.chunk() };
         let deadline = [self.deadline(), wake, stalled].into_iter().flatten().min();
-        Action::Wait(Wait { read: self.credit, commands: 0, deadline })
+        Action::Wait(Wait { read, commands: 0, deadline })
     }
 
     /// The stream is over, for the reason `kind` unless a fault is being diagnosed.

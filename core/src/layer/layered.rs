@@ -4,8 +4,8 @@ use core::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 
-use crate::ledger::Ledger;
-use crate::{Action, Driven, Failure, Input, Machine, Misuse, Step, Teardown, Time};
+use super::credit::CreditTracker;
+use crate::{Action, Driven, Failure, Input, Machine, Step, Teardown, Time};
 
 /// What the bytes of a machine look like on the wire: encryption, compression, framing.
 ///
@@ -133,7 +133,7 @@ pub struct Layered<C: Codec, M: Machine> {
     codec: C,
     inner: Driven<M>,
     config: LayerConfig,
-    ledger: Ledger,
+    credit: CreditTracker,
     /// What came and was not decoded.
     received: BytesMut,
     /// What is to be said; empty between polls.
@@ -175,7 +175,7 @@ impl<C: Codec, M: Machine> Layered<C, M> {
             codec,
             inner: Driven::new(machine),
             config,
-            ledger: Ledger::default(),
+            credit: CreditTracker::default(),
             received: BytesMut::new(),
             out: BytesMut::new(),
             carried: 0,
@@ -205,7 +205,7 @@ impl<C: Codec, M: Machine> Layered<C, M> {
     /// Bytes held: not decoded, or handed out in a write that is not covered yet. What the codec and the machine hold
     /// comes on top.
     pub fn held(&self) -> usize {
-        self.received.len() + self.ledger.outstanding()
+        self.received.len() + self.credit.outstanding()
     }
 
     fn inbox(&self) -> usize {
@@ -275,7 +275,7 @@ impl<C: Codec, M: Machine> Layered<C, M> {
                 self.inner.eof(now);
             }
             Ok(Decoded::More) if !was_open && self.codec.is_open() => {}
-            Ok(Decoded::More) if self.ledger.eof() => self.give_up(now, LayerFault::Truncated),
+            Ok(Decoded::More) if self.credit.eof() => self.give_up(now, LayerFault::Truncated),
             Ok(Decoded::More) if self.received.len() >= self.inbox() => {
                 self.give_up(now, LayerFault::TooLarge);
             }
@@ -310,7 +310,7 @@ impl<C: Codec, M: Machine> Layered<C, M> {
         if self.out.is_empty() {
             return None;
         }
-        self.ledger.write(self.out.len());
+        self.credit.write(self.out.len());
         Some(self.out.split().freeze())
     }
 
@@ -339,7 +339,7 @@ impl<C: Codec, M: Machine> Layered<C, M> {
         match (&self.fault, how) {
             _ if self.over => Some(if shut { *how } else { Teardown::Reset }),
             // What the codec thinks of it is on its way until the peer has ended.
-            (Some(LayerFault::Codec(_)), _) if shut && self.ledger.eof() => Some(Teardown::Graceful),
+            (Some(LayerFault::Codec(_)), _) if shut && self.credit.eof() => Some(Teardown::Graceful),
             (None, Teardown::Graceful) if shut || !self.codec.is_open() => Some(Teardown::Graceful),
             (Some(LayerFault::Codec(_)), _) | (None, Teardown::Graceful) if !late => None,
             _ => Some(Teardown::Reset),
@@ -370,11 +370,11 @@ impl<C: Codec, M: Machine> Machine for Layered<C, M> {
     type Event = M::Event;
     type Outcome = LayerOutcome<C::Fault, M::Outcome>;
 
-    fn handle(&mut self, now: Time, input: Input<M::Command>) -> Result<(), Misuse> {
+    fn handle(&mut self, now: Time, input: Input<M::Command>) {
         if self.ended.is_some() || self.over {
-            return Ok(());
+            return;
         }
-        self.ledger.enter(&input)?;
+        self.credit.spend(&input);
         if let Input::Data(bytes) = &input
             && self.discards_input()
         {
@@ -384,7 +384,7 @@ impl<C: Codec, M: Machine> Machine for Layered<C, M> {
             Input::Data(bytes) if !self.is_deaf() => self.received.extend_from_slice(&bytes),
             Input::Data(bytes) if !self.peer_finished => self.unread += bytes.len() as u64,
             Input::Wrote(_) => {
-                let whole = self.ledger.outstanding() == 0;
+                let whole = self.credit.outstanding() == 0;
                 self.carry(now, if whole { self.carried } else { usize::from(self.carried > 1) });
             }
             // What came before it is decoded first.
@@ -403,7 +403,6 @@ impl<C: Codec, M: Machine> Machine for Layered<C, M> {
                 self.inner.failed(now, failure);
             }
         }
-        Ok(())
     }
 
     fn poll(&mut self, now: Time) -> Action<M::Event, Self::Outcome> {
@@ -414,7 +413,7 @@ impl<C: Codec, M: Machine> Machine for Layered<C, M> {
         if let Some(event) = self.step(now) {
             return Action::Event(event);
         }
-        if self.ended.is_none() && !self.over && self.ledger.outstanding() == 0 {
+        if self.ended.is_none() && !self.over && self.credit.outstanding() == 0 {
             if let Some(bytes) = self.compose(now) {
                 return Action::Write(bytes);
             }
@@ -453,7 +452,7 @@ impl<C: Codec, M: Machine> Machine for Layered<C, M> {
         };
         let read = if wanted { self.inbox() - self.received.len() } else { 0 };
         let commands = if self.closing.is_some() { 0 } else { self.inner.command_credit() };
-        Action::Wait(self.ledger.wait(read, commands, self.deadline()))
+        Action::Wait(self.credit.wait(read, commands, self.deadline()))
     }
 
     fn discards_input(&self) -> bool {

@@ -4,6 +4,7 @@
 //! transport encoded, and what comes is decoded before it is told. Any machine runs in a layer, and a layer is a
 //! machine: it runs on any driver, in the simulator, and in another layer.
 
+mod credit;
 mod frames;
 mod layered;
 mod tap;

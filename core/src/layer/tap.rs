@@ -1,6 +1,6 @@
 //! A machine with an observer on its line.
 
-use crate::{Action, Input, Machine, Misuse, Time};
+use crate::{Action, Input, Machine, Time};
 
 /// Sees what passes between a machine and its driver, and changes none of it.
 ///
@@ -9,11 +9,6 @@ pub trait Observe<M: Machine> {
     /// `input` is about to be handled.
     fn input(&mut self, now: Time, input: &Input<M::Command>) {
         let _ = (now, input);
-    }
-
-    /// The input just seen was refused.
-    fn misuse(&mut self, now: Time, misuse: Misuse) {
-        let _ = (now, misuse);
     }
 
     /// `action` is about to be returned.
@@ -54,13 +49,9 @@ impl<M: Machine, O: Observe<M>> Machine for Tap<M, O> {
     type Event = M::Event;
     type Outcome = M::Outcome;
 
-    fn handle(&mut self, now: Time, input: Input<Self::Command>) -> Result<(), Misuse> {
+    fn handle(&mut self, now: Time, input: Input<Self::Command>) {
         self.observer.input(now, &input);
-        let handled = self.machine.handle(now, input);
-        if let Err(misuse) = handled {
-            self.observer.misuse(now, misuse);
-        }
-        handled
+        self.machine.handle(now, input);
     }
 
     fn poll(&mut self, now: Time) -> Action<Self::Event, Self::Outcome> {

@@ -58,11 +58,11 @@ fn raw_server() {
     counted("server, raw", || {
         now += 1000;
         let now = Time::from_nanos(now);
-        server.handle(now, Input::Data(block.message(|bytes| bytes.fill(7)))).unwrap();
+        server.handle(now, Input::Data(block.message(|bytes| bytes.fill(7))));
         let Action::Write(bytes) = server.poll(now) else { panic!("nothing to write") };
         let Action::Wait(_) = server.poll(now) else { panic!("not at rest") };
-        server.handle(now, Input::Wrote(bytes.len() / 2)).unwrap();
-        server.handle(now, Input::Wrote(bytes.len() - bytes.len() / 2)).unwrap();
+        server.handle(now, Input::Wrote(bytes.len() / 2));
+        server.handle(now, Input::Wrote(bytes.len() - bytes.len() / 2));
         let Action::Wait(_) = server.poll(now) else { panic!("not at rest") };
     });
 }
@@ -88,10 +88,10 @@ fn queueing_server() {
     let _ = server.poll(now);
     counted("server, queueing", || {
         for _ in 0..8 {
-            server.handle(now, Input::Data(message.clone())).unwrap();
+            server.handle(now, Input::Data(message.clone()));
         }
         while let Action::Write(bytes) = server.poll(now) {
-            server.handle(now, Input::Wrote(bytes.len())).unwrap();
+            server.handle(now, Input::Wrote(bytes.len()));
         }
     });
 }
@@ -103,7 +103,7 @@ fn coalescing_server() {
     let byte = Bytes::from_static(b"b");
     let grown = allocations(|| {
         for _ in 0..60_000 {
-            server.handle(now, Input::Data(byte.clone())).unwrap();
+            server.handle(now, Input::Data(byte.clone()));
         }
     });
     assert!(grown <= 40, "{grown} allocations for 60,000 reads of a byte");

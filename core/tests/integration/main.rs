@@ -15,6 +15,7 @@ mod properties;
 mod protocol;
 mod reach;
 mod stop;
+mod streaming;
 mod transitions;
 mod verdicts;
 mod wire;

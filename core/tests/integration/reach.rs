@@ -11,7 +11,7 @@ use roundtrip_testkit::model::op::{Served, ServerSetup};
 use roundtrip_testkit::model::twin::Twin;
 
 /// What can be said of a history, and in how many of 2000 it has to hold.
-const STATES: [&str; 16] = [
+const STATES: [&str; 15] = [
     "full",
     "coalescing",
     "stop while full",
@@ -21,7 +21,6 @@ const STATES: [&str; 16] = [
     "flushing after the end",
     "draining",
     "lingering",
-    "misuse",
     "clean",
     "stopped, bytes dropped",
     "stopped, nothing dropped",
@@ -35,8 +34,8 @@ fn states(setup: &ServerSetup, bench: &Bench<EchoServer>) -> BTreeSet<&'static s
     let mut seen = BTreeSet::new();
     for (entry, server) in bench.record.iter().zip(&bench.before) {
         let told = match &entry.happened {
-            Happened::Told(input, Ok(())) => Some(input),
-            Happened::Told(_, Err(_)) | Happened::Polled(_) => None,
+            Happened::Told(input) => Some(input),
+            Happened::Polled(_) => None,
         };
         let stop = told == Some(&Input::Stop) && server.phase() == Phase::Open;
         let cut = !entry.ended && matches!(server.phase(), Phase::Flushing | Phase::Lingering);
@@ -53,7 +52,6 @@ fn states(setup: &ServerSetup, bench: &Bench<EchoServer>) -> BTreeSet<&'static s
             (flushing && entry.ended, "flushing after the end"),
             (server.phase() == Phase::Draining, "draining"),
             (server.phase() == Phase::Lingering, "lingering"),
-            (matches!(entry.happened, Happened::Told(_, Err(_))), "misuse"),
         ] {
             seen.extend(holds.then_some(name));
         }

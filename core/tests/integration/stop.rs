@@ -19,7 +19,7 @@ fn outlast(mut server: EchoServer, mut end_after: Option<usize>) -> (Time, Teard
         match server.poll(now) {
             Action::Wait(wait) => {
                 if end_after == Some(0) {
-                    server.handle(now, Input::Eof).unwrap();
+                    server.handle(now, Input::Eof);
                     end_after = None;
                     continue;
                 }
@@ -41,12 +41,12 @@ fn every_silent_peer_is_outlasted_within_drain_and_linger() {
             let mut server = EchoServer::new(ServerConfig::default().into(), Time::ZERO);
             let Action::Wait(_) = server.poll(Time::ZERO) else { unreachable!() };
             if did != Did::Nothing {
-                server.handle(Time::ZERO, Input::Data(Bytes::from_static(b"unread"))).unwrap();
+                server.handle(Time::ZERO, Input::Data(Bytes::from_static(b"unread")));
             }
             if did == Did::SentAndEnded {
-                server.handle(Time::ZERO, Input::Eof).unwrap();
+                server.handle(Time::ZERO, Input::Eof);
             }
-            server.handle(Time::ZERO, Input::Stop).unwrap();
+            server.handle(Time::ZERO, Input::Stop);
             let end_after = end_after.filter(|_| did != Did::SentAndEnded);
             let (now, how, outcome) = outlast(server, end_after);
             assert!(now.as_nanos() <= 7_000_000_000, "{did:?}: {now:?}");

@@ -368,7 +368,7 @@ mod tests {
     use super::*;
     use crate::options::UringOptions;
     use crate::ring::{Prepared, Sleep};
-    use roundtrip_core::{Action, Input, Misuse, Wait};
+    use roundtrip_core::{Action, Input, Wait};
     use roundtrip_net::Control;
     use roundtrip_net::event_loop::WayIn;
     use std::io::Write;
@@ -399,7 +399,7 @@ mod tests {
         type Event = ();
         type Outcome = Vec<u8>;
 
-        fn handle(&mut self, _now: Time, input: Input<Order>) -> Result<(), Misuse> {
+        fn handle(&mut self, _now: Time, input: Input<Order>) {
             match input {
                 Input::Command(Order::Read(most)) => self.read = most,
                 Input::Command(Order::Close) | Input::Failed(_) => self.closes = true,
@@ -408,7 +408,6 @@ mod tests {
                 Input::Eof => self.ended = true,
                 Input::Stop | Input::Abort => {}
             }
-            Ok(())
         }
 
         fn poll(&mut self, _now: Time) -> Action<(), Vec<u8>> {

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::BytesMut;
 use roundtrip_core::Time;
-use roundtrip_core::protocol::{Io, Protocol, SessionConfig};
+use roundtrip_core::protocol::{Io, Need, Protocol, SessionConfig};
 
 use crate::keys::{Keys, NoCount};
 use crate::parse::{array, bulk, error, integer, parse, simple};
@@ -41,26 +41,29 @@ impl Protocol for Resp {
     type Command = Infallible;
     type Event = Infallible;
 
-    fn receive(&mut self, _now: Time, io: &mut Io<'_, Infallible>) {
+    fn receive(&mut self, _now: Time, io: &mut Io<'_, Infallible>) -> Need {
         // Locked once for all that came at once: nothing in here waits.
         let mut keys = self.keys.lock().unwrap_or_else(PoisonError::into_inner);
         while io.room() > 0 {
             match parse(io.inbox(), MAX_WORD) {
                 Ok(Some(words)) => {
                     if !answer(&mut keys, &words, io.outbox()) {
-                        return io.finish();
+                        io.finish();
+                        return Need::Bytes;
                     }
                 }
-                Ok(None) => return,
+                Ok(None) => return Need::Bytes,
                 Err(malformed) => {
                     io.outbox().extend_from_slice(malformed.reply().as_bytes());
-                    return io.finish();
+                    io.finish();
+                    return Need::Bytes;
                 }
             }
         }
+        Need::Room
     }
 
-    fn too_large(&mut self, _now: Time, io: &mut Io<'_, Infallible>) {
+    fn on_message_too_large(&mut self, _now: Time, io: &mut Io<'_, Infallible>) {
         error(io.outbox(), "ERR Protocol error: command too large");
     }
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use bytes::{Buf, Bytes, BytesMut};
 use roundtrip_core::Time;
 use roundtrip_core::hub::MAILBOX;
-use roundtrip_core::protocol::{Io, Protocol};
+use roundtrip_core::protocol::{Io, Need, Protocol};
 
 use crate::room::RoomConfig;
 
@@ -56,25 +56,24 @@ impl Protocol for Member {
     /// A line that was said.
     type Event = Bytes;
 
-    fn receive(&mut self, now: Time, io: &mut Io<'_, Bytes>) {
+    fn receive(&mut self, now: Time, io: &mut Io<'_, Bytes>) -> Need {
         while self.may_speak()
             && let Some(line) = take_line(io.inbox())
         {
             if line.len() > self.config.line {
-                self.too_large(now, io);
-                return io.finish();
+                self.on_message_too_large(now, io);
+                io.finish();
+                return Need::Bytes;
             }
             self.said += 1;
             self.since = 0;
             io.event(line);
         }
         // Who speaks faster than they listen waits, and who has said all hears all of it before the end.
-        if !self.may_speak() || (io.peer_ended() && self.ahead() > 0) {
-            io.hold();
-        }
+        if !self.may_speak() || (io.peer_ended() && self.ahead() > 0) { Need::Command } else { Need::Bytes }
     }
 
-    fn welcome(&self) -> usize {
+    fn command_capacity(&self) -> usize {
         // So what is queued exceeds its bound by no more than one line.
         1
     }
@@ -92,7 +91,7 @@ impl Protocol for Member {
         io.outbox().extend_from_slice(b"\n");
     }
 
-    fn too_large(&mut self, _now: Time, io: &mut Io<'_, Bytes>) {
+    fn on_message_too_large(&mut self, _now: Time, io: &mut Io<'_, Bytes>) {
         let _ = writeln!(io.outbox(), "error: a line has {} bytes at the most", self.config.line);
     }
 }

@@ -73,7 +73,6 @@
 //! | --- | --- |
 //! | `open` | the machine is about to be made |
 //! | `in data HEX`, `in eof`, `in wrote N`, `in command HEX`, `in stop`, `in abort`, `in failed reset` (`truncated`, `io`) | an input is about to be handled |
-//! | `misuse WHAT` | it was refused |
 //! | `out write LENGTH HASH`, `out shutdown`, `out wait READ COMMANDS DEADLINE` (or `-`), `out event HASH TEXT`, `out close graceful HASH TEXT` (`reset`) | what a poll returned; of events and outcomes, the beginning of their `Debug` and the hash of all of it |
 //! | `gone` | the machine was dropped; the time is that of what came before |
 //!
@@ -82,9 +81,8 @@
 //!
 //! Each line ends with a checksum, 16 digits, of the line and of the checksum before it: no byte of a record is changed,
 //! and no line lost, moved or doubled, without the first such line being [told](ReplayErrorCause::Damaged). It guards
-//! against accidents and not against forgers: who replays a record that a stranger made trusts the machine to refuse
-//! misuse, as [`Machine::handle`](roundtrip_core::Machine::handle) does, even if it is only ever driven through
-//! [`Driven`](roundtrip_core::Driven) otherwise.
+//! against accidents and not against forgers. An input that the machine had not asked for is [refused](ReplayErrorCause::Misuse):
+//! a machine need not expect one.
 //!
 //! # Limits
 //!
@@ -94,6 +92,7 @@
 #![forbid(unsafe_code)]
 
 mod command;
+mod credit;
 #[doc(hidden)]
 pub mod hash;
 mod line;

@@ -5,7 +5,7 @@ use std::io::{self, BufWriter, Write};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use roundtrip_core::hub::ConnectionId;
-use roundtrip_core::{Action, Input, Machine, Misuse, Observe, Time};
+use roundtrip_core::{Action, Input, Machine, Observe, Time};
 
 use crate::hash::mix;
 use crate::lines::{MAGIC, MAX_HEADER, VERSION};
@@ -217,11 +217,6 @@ where
     fn input(&mut self, now: Time, input: &Input<M::Command>) {
         self.latest = now;
         Self::input(self, input, M::Command::to_bytes);
-    }
-
-    fn misuse(&mut self, now: Time, misuse: Misuse) {
-        self.latest = now;
-        self.write(|line| drop(write!(line, "misuse {misuse:?}")));
     }
 
     fn action(&mut self, now: Time, action: &Action<M::Event, M::Outcome>) {

@@ -7,9 +7,10 @@ use std::io::{self, Read};
 
 use roundtrip_core::hub::ConnectionId;
 use roundtrip_core::text::escaped;
-use roundtrip_core::{Input, Machine, Misuse, Time};
+use roundtrip_core::{Input, Machine, Time};
 
 use crate::CommandBytes;
+use crate::credit::Credit;
 use crate::line;
 use crate::lines::{Header, Lines, Next, VERSION};
 
@@ -81,6 +82,9 @@ pub enum ReplayErrorCause {
     TooLong,
     /// The line is as it was written, and says nothing that this release or these machines know.
     Malformed,
+    /// The machine had not asked for the input: data or a command beyond its credit, a second end, more written than was
+    /// outstanding.
+    Misuse,
     /// The record has ended before this.
     Trailing,
     /// The machine does something else.
@@ -104,8 +108,7 @@ pub struct Divergence {
 struct Live<M> {
     machine: M,
     latest: Time,
-    /// The input before was refused, and the record did not say so yet.
-    misuse: Option<Misuse>,
+    credit: Credit,
 }
 
 impl<R: Read> Record<R> {
@@ -175,7 +178,8 @@ where
     let connection = ConnectionId::new(number);
     if what == "open" {
         replayed.sessions += 1;
-        let session = Live { machine: make(&Opened { connection, at }), latest: at, misuse: None };
+        let session =
+            Live { machine: make(&Opened { connection, at }), latest: at, credit: Credit::default() };
         return live.insert(number, session).map_or(Ok(()), |_| Err(malformed()));
     }
     let session = live.get_mut(&number).filter(|session| session.latest <= at).ok_or_else(malformed)?;
@@ -187,23 +191,21 @@ where
         let recorded = recorded.strip_prefix("out ").unwrap_or(recorded).to_owned();
         Err(ReplayErrorCause::Diverged(Divergence { connection, at, recorded, replayed }))
     };
-    if let Some(misuse) = session.misuse.take() {
-        return same(what, format!("misuse {misuse:?}"));
-    }
     if what == "gone" {
         live.remove(&number);
     } else if let Some(recorded) = what.strip_prefix("out ") {
-        same(recorded, line::action(&session.machine.poll(at)))?;
+        let action = session.machine.poll(at);
+        session.credit.note(&action);
+        same(recorded, line::action(&action))?;
         replayed.actions += 1;
-    } else if what.starts_with("misuse ") {
-        return same(what, "taken".to_owned());
     } else {
         let input = what.strip_prefix("in ").and_then(line::read_input).ok_or_else(malformed)?;
         replayed.inputs += 1;
         if let Input::Data(bytes) = &input {
             replayed.bytes += bytes.len() as u64;
         }
-        session.misuse = session.machine.handle(at, input).err();
+        session.credit.spend(&input).ok_or(ReplayErrorCause::Misuse)?;
+        session.machine.handle(at, input);
     }
     Ok(())
 }
@@ -226,6 +228,7 @@ impl fmt::Display for ReplayError {
             ReplayErrorCause::Torn => f.write_str("the record breaks off in its first line"),
             ReplayErrorCause::Damaged => f.write_str("it is not what was written there"),
             ReplayErrorCause::TooLong => f.write_str("no line is so long"),
+            ReplayErrorCause::Misuse => f.write_str("the machine did not ask for this input"),
             ReplayErrorCause::Malformed => f.write_str("it says nothing that is known"),
             ReplayErrorCause::Trailing => f.write_str("the record has ended before this"),
             ReplayErrorCause::Diverged(divergence) => write!(f, "{divergence}"),

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use roundtrip_core::echo::Payload;
-use roundtrip_core::{Action, Failure, Input, Machine, Misuse, Teardown, Time, Wait};
+use roundtrip_core::{Action, Failure, Input, Machine, Teardown, Time, Wait};
 
 use crate::observed::{ClientSeen, Ending, Found};
 use crate::pace::Waiting;
@@ -21,7 +21,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// A client that does what a script says, and sees what comes of it.
 ///
 /// It gives read credit only in steps that read, and sends in the background. It is strict about the contract: what
-/// a driver may not do is a [`Misuse`], or fails the step.
+/// a driver may not do fails the step.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Scripted {
     steps: Arc<[Step]>,
@@ -289,27 +289,18 @@ impl Machine for Scripted {
     type Event = Event;
     type Outcome = ClientSeen;
 
-    fn handle(&mut self, now: Time, input: Input<Go>) -> Result<(), Misuse> {
+    fn handle(&mut self, now: Time, input: Input<Go>) {
         if self.over.is_some() {
-            return Ok(());
+            return;
         }
         match input {
+            Input::Data(bytes) if bytes.is_empty() || bytes.len() > self.credit => self.fail(Found::Misuse),
             Input::Data(bytes) => {
-                let delivered = bytes.len();
-                if delivered == 0 {
-                    return Err(Misuse::EmptyData);
-                }
-                if self.ended {
-                    return Err(Misuse::DataAfterEof);
-                }
-                if delivered > self.credit {
-                    return Err(Misuse::OverCredit { delivered, credit: self.credit });
-                }
-                self.credit -= delivered;
+                self.credit -= bytes.len();
                 self.moved = now;
                 self.read(&bytes);
             }
-            Input::Eof if self.ended => return Err(Misuse::SecondEof),
+            Input::Eof if self.ended => self.fail(Found::Misuse),
             Input::Eof => {
                 self.ended = true;
                 self.moved = now;
@@ -319,16 +310,13 @@ impl Machine for Scripted {
                     self.fail(Found::End);
                 }
             }
-            Input::Wrote(0) => return Err(Misuse::ZeroWrote),
-            Input::Wrote(wrote) if wrote > self.outstanding => {
-                return Err(Misuse::OverWrote { wrote, outstanding: self.outstanding });
-            }
+            Input::Wrote(wrote) if wrote == 0 || wrote > self.outstanding => self.fail(Found::Misuse),
             Input::Wrote(wrote) => {
                 self.outstanding -= wrote;
                 self.sent += wrote as u64;
                 self.moved = now;
             }
-            Input::Command(Go) if self.commands == 0 => return Err(Misuse::OverCommand),
+            Input::Command(Go) if self.commands == 0 => self.fail(Found::Misuse),
             Input::Command(Go) => {
                 self.commands = 0;
                 self.begun = Begun::Met;
@@ -337,7 +325,6 @@ impl Machine for Scripted {
             Input::Abort => self.fail(Found::Aborted),
             Input::Failed(failure) => self.failed(failure),
         }
-        Ok(())
     }
 
     fn poll(&mut self, now: Time) -> Action<Event, ClientSeen> {

@@ -74,6 +74,9 @@ pub enum Found {
     Stopped,
     /// The driver said abort.
     Aborted,
+    /// The driver told what was not asked for: data or a command without credit, a second end, more written than was
+    /// outstanding.
+    Misuse,
 }
 
 /// What was observed is not what the script says.
@@ -196,6 +199,7 @@ impl fmt::Display for Found {
             Self::TimedOut => "nothing, for too long",
             Self::Stopped => "the driver said stop",
             Self::Aborted => "the driver said abort",
+            Self::Misuse => "an input that was not asked for",
         })
     }
 }

@@ -56,16 +56,7 @@ fn rounds(ops: &[Op]) -> Vec<Round> {
             Op::Eof => round.fin = true,
             Op::Advance(nanos) => round.pause = nanos,
             Op::AdvanceToDeadline => round.pause = WHILE,
-            Op::Poll
-            | Op::Settle
-            | Op::Abort
-            | Op::Failed(_)
-            | Op::EmptyData
-            | Op::OverCredit(_)
-            | Op::DataAfterEof
-            | Op::SecondEof
-            | Op::ZeroWrote
-            | Op::OverWrote(_) => {}
+            Op::Poll | Op::Settle | Op::Abort | Op::Failed(_) => {}
         }
         if matches!(op, Op::Advance(_) | Op::AdvanceToDeadline) && rounds.len() < ROUNDS {
             rounds.push(Round::default());

@@ -25,7 +25,6 @@ pub(crate) const LINES: &str = "1 5 open
 1 8 in wrote 2
 1 8 in wrote 1
 1 8 in data
-1 8 misuse EmptyData
 1 9 in eof
 1 9 out shutdown
 2 9 in stop
@@ -98,12 +97,7 @@ pub(crate) fn recorded(served: &Served) -> Vec<u8> {
     let mut observer = recorder.open(ConnectionId::new(0), START);
     for entry in &bench.record {
         match &entry.happened {
-            Happened::Told(input, told) => {
-                Observe::<EchoServer>::input(&mut observer, entry.now, input);
-                if let Err(misuse) = told {
-                    Observe::<EchoServer>::misuse(&mut observer, entry.now, *misuse);
-                }
-            }
+            Happened::Told(input) => Observe::<EchoServer>::input(&mut observer, entry.now, input),
             Happened::Polled(action) => Observe::<EchoServer>::action(&mut observer, entry.now, action),
         }
     }

@@ -73,13 +73,7 @@ impl Arbitrary for Op {
             70 => Self::Failed([Failure::Reset, Failure::Truncated, Failure::Io][usize::arbitrary(g) % 3]),
             71..82 => Self::Advance(below(g, 6)),
             82..90 => Self::AdvanceToDeadline,
-            90..92 => Self::Poll,
-            92 | 93 => Self::OverCredit(length(g, 4)),
-            94 | 95 => Self::OverWrote(length(g, 4)),
-            96 => Self::EmptyData,
-            97 => Self::DataAfterEof,
-            98 => Self::SecondEof,
-            _ => Self::ZeroWrote,
+            _ => Self::Poll,
         }
     }
 
@@ -90,8 +84,6 @@ impl Arbitrary for Op {
         match *self {
             Self::Data(n) => smaller(n, Self::Data),
             Self::Wrote(n) => smaller(n, Self::Wrote),
-            Self::OverCredit(n) => smaller(n, Self::OverCredit),
-            Self::OverWrote(n) => smaller(n, Self::OverWrote),
             Self::Advance(nanos) => Box::new(nanos.shrink().map(Self::Advance)),
             Self::Poll
             | Self::Settle
@@ -100,11 +92,7 @@ impl Arbitrary for Op {
             | Self::Stop
             | Self::Abort
             | Self::Failed(_)
-            | Self::AdvanceToDeadline
-            | Self::EmptyData
-            | Self::DataAfterEof
-            | Self::SecondEof
-            | Self::ZeroWrote => quickcheck::empty_shrinker(),
+            | Self::AdvanceToDeadline => quickcheck::empty_shrinker(),
         }
     }
 }

@@ -133,7 +133,7 @@ impl<M: Subject> State<M> {
             | Letter::Stop
             | Letter::Abort
             | Letter::Failed => match next.input(letter) {
-                Some(input) => rules::tell(&mut next, &input)?,
+                Some(input) => rules::tell(&mut next, &input),
                 None => return Ok(None),
             },
         }

@@ -14,7 +14,7 @@ use roundtrip_core::admission::Limits;
 use roundtrip_core::echo::{
     ClientConfig, EchoClient, EchoServer, End, Limit, Payload, ServerConfig, ServerOutcome, Verdict,
 };
-use roundtrip_core::{Action, Failure, Input, Machine, Misuse, Teardown, Time, Wait};
+use roundtrip_core::{Action, Failure, Input, Machine, Teardown, Time, Wait};
 use roundtrip_pipe::{
     BindOptions, Caller, Clock, ConnectOptions, Control, Driver, Ended, Endpoint, Listener, Peer, PostError,
     Served, ServerHandle, Service, Stage, Stream, SystemClock, bind, connect, drive,
@@ -158,7 +158,7 @@ impl Machine for Talk {
     type Event = ();
     type Outcome = Heard;
 
-    fn handle(&mut self, _now: Time, input: Input<u8>) -> Result<(), Misuse> {
+    fn handle(&mut self, _now: Time, input: Input<u8>) {
         match input {
             Input::Data(bytes) => self.came.extend_from_slice(&bytes),
             Input::Wrote(wrote) => self.outstanding -= wrote,
@@ -167,7 +167,6 @@ impl Machine for Talk {
             Input::Failed(failure) => self.end = Some(Err(Some(failure))),
             Input::Stop | Input::Abort => self.end = Some(Err(None)),
         }
-        Ok(())
     }
 
     fn poll(&mut self, _now: Time) -> Action<(), Heard> {

@@ -15,7 +15,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use roundtrip_core::admission::Limits;
 use roundtrip_core::echo::{EchoServer, ServerConfig};
-use roundtrip_core::{Action, Input, Machine, Misuse, Teardown, Time, Wait};
+use roundtrip_core::{Action, Input, Machine, Teardown, Time, Wait};
 use roundtrip_reactor::{
     BindOptions, Driver, Peer, ReactorOptions, ServerHandle, Service, SystemClock, bind, drive_all, serve_on,
 };
@@ -46,14 +46,13 @@ impl Machine for Patient {
     type Event = ();
     type Outcome = Vec<u8>;
 
-    fn handle(&mut self, _now: Time, input: Input<()>) -> Result<(), Misuse> {
+    fn handle(&mut self, _now: Time, input: Input<()>) {
         match input {
             Input::Command(()) => self.reads = true,
             Input::Data(bytes) => self.came.extend_from_slice(&bytes),
             Input::Eof | Input::Stop | Input::Abort | Input::Failed(_) => self.ended = true,
             Input::Wrote(_) => {}
         }
-        Ok(())
     }
 
     fn poll(&mut self, _now: Time) -> Action<(), Vec<u8>> {
@@ -112,14 +111,13 @@ impl Machine for Nibbler {
     type Event = Infallible;
     type Outcome = ();
 
-    fn handle(&mut self, _now: Time, input: Input) -> Result<(), Misuse> {
+    fn handle(&mut self, _now: Time, input: Input) {
         match input {
             Input::Data(byte) => self.outstanding = Some(byte).filter(|_| self.answers),
             Input::Wrote(_) => {}
             Input::Command(never) => match never {},
             Input::Eof | Input::Stop | Input::Abort | Input::Failed(_) => self.over = true,
         }
-        Ok(())
     }
 
     fn poll(&mut self, _now: Time) -> Action<Infallible, ()> {

@@ -11,7 +11,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use roundtrip_core::echo::{EchoServer, ServerConfig};
 use roundtrip_core::hub::{ConnectionId, Hub, Mail};
-use roundtrip_core::{Action, Input, Machine, Misuse, Teardown, Time, Wait};
+use roundtrip_core::{Action, Input, Machine, Teardown, Time, Wait};
 use roundtrip_sim::{Draw, Scenario, Setup};
 
 /// Bytes of a message.
@@ -53,7 +53,7 @@ impl Machine for Pinger {
     type Outcome = u32;
 
     #[inline(always)]
-    fn handle(&mut self, _now: Time, input: Input) -> Result<(), Misuse> {
+    fn handle(&mut self, _now: Time, input: Input) {
         match input {
             Input::Data(bytes) => {
                 let from = self.from + MESSAGE - self.due;
@@ -70,7 +70,6 @@ impl Machine for Pinger {
             Input::Abort | Input::Failed(_) => self.over = Some(0),
             Input::Command(never) => match never {},
         }
-        Ok(())
     }
 
     #[inline(always)]

@@ -4,7 +4,7 @@ use std::convert::Infallible;
 use std::time::Duration;
 
 use roundtrip_core::echo::{EchoServer, End, Limit, Phase, ServerOutcome};
-use roundtrip_core::{Action, Failure, Input, Machine, Misuse, Teardown, Time};
+use roundtrip_core::{Action, Failure, Input, Machine, Teardown, Time};
 
 use super::oracle::Subject;
 use super::workload::{TimeLimits, Workload};
@@ -125,7 +125,7 @@ impl Faulty {
             Some((Teardown::Graceful, ServerOutcome { end, received, echoed, dropped, refused: 0 }));
     }
 
-    fn wrote(&mut self, now: Time, n: usize) -> Result<(), Misuse> {
+    fn wrote(&mut self, now: Time, n: usize) {
         let is_partial = n < self.outstanding;
         self.outstanding = self.outstanding.saturating_sub(n);
         self.was_partial |= is_partial;
@@ -133,10 +133,8 @@ impl Faulty {
         if !planted(8) {
             self.moved = now;
         }
-        if planted(3) && n > 1 && self.server.held() == self.buffer {
-            return self.server.handle(now, Input::Wrote(n - 1));
-        }
-        self.server.handle(now, Input::Wrote(n))
+        let is_miscounted = planted(3) && n > 1 && self.server.held() == self.buffer;
+        self.server.handle(now, Input::Wrote(if is_miscounted { n - 1 } else { n }));
     }
 
     /// The idle limit, as a careless author would have it.
@@ -170,15 +168,15 @@ impl Machine for Faulty {
     type Event = Infallible;
     type Outcome = ServerOutcome;
 
-    fn handle(&mut self, now: Time, input: Input) -> Result<(), Misuse> {
+    fn handle(&mut self, now: Time, input: Input) {
         let phase = self.server.phase();
         match input {
             Input::Wrote(n) => return self.wrote(now, n),
             Input::Data(bytes) => {
                 self.moved = now;
-                self.server.handle(now, Input::Data(bytes))?;
+                self.server.handle(now, Input::Data(bytes));
                 self.was_full |= self.server.held() >= self.buffer;
-                return Ok(());
+                return;
             }
             Input::Eof => {
                 self.moved = now;
@@ -199,7 +197,7 @@ impl Machine for Faulty {
             }
             Input::Stop | Input::Abort | Input::Failed(_) | Input::Command(_) => {}
         }
-        self.server.handle(now, input)
+        self.server.handle(now, input);
     }
 
     fn poll(&mut self, now: Time) -> Action<Infallible, ServerOutcome> {
@@ -214,7 +212,7 @@ impl Machine for Faulty {
             Action::Write(bytes) => {
                 if planted(13) && std::mem::take(&mut self.was_partial) {
                     // Skipped, and taken for written.
-                    let _ = self.server.handle(now, Input::Wrote(bytes.len()));
+                    self.server.handle(now, Input::Wrote(bytes.len()));
                     return self.poll(now);
                 }
                 self.outstanding = bytes.len();

@@ -1,7 +1,8 @@
-//! The scenarios that come with the simulator: the echo sessions, the load and the admission policy of the core, and the echo over
-//! datagrams.
+//! The scenarios that come with the simulator: the echo sessions, the load and the admission policy of the core, sessions of
+//! a protocol, and the echo over datagrams.
 
 mod datagrams;
+mod duplex;
 mod echo;
 #[cfg(roundtrip_planted)]
 mod faulty;
@@ -12,6 +13,7 @@ mod soak;
 mod workload;
 
 pub use datagrams::Datagrams;
+pub use duplex::{Duplex, Reflector, Reflectors, Streamer, Streamers};
 pub use echo::{Echo, EchoClients, EchoServers};
 #[cfg(roundtrip_planted)]
 pub use faulty::{Faulty, PLANTED, PlantedBug};

@@ -5,7 +5,7 @@ use std::convert::Infallible;
 
 use roundtrip_core::bytes::Bytes;
 use roundtrip_core::hub::{ConnectionId, Each, Hub, Mail, Undelivered};
-use roundtrip_core::{Action, Input, Machine, Misuse, Teardown, Time, Wait};
+use roundtrip_core::{Action, Input, Machine, Teardown, Time, Wait};
 use roundtrip_sim::choose::{Faults, Seeded};
 use roundtrip_sim::{Draw, Moment, Reached, Runner, Scenario, Setup, Violation, check};
 
@@ -28,7 +28,7 @@ impl Machine for Member {
     /// The last thing that was heard.
     type Outcome = Option<u32>;
 
-    fn handle(&mut self, _now: Time, input: Input<Said>) -> Result<(), Misuse> {
+    fn handle(&mut self, _now: Time, input: Input<Said>) {
         match input {
             Input::Data(bytes) => self.heard.extend(bytes),
             Input::Wrote(n) => self.writing -= n,
@@ -40,7 +40,6 @@ impl Machine for Member {
             Input::Eof | Input::Stop => self.ended = true,
             Input::Abort | Input::Failed(_) => self.over = true,
         }
-        Ok(())
     }
 
     fn poll(&mut self, _now: Time) -> Action<u8, Option<u32>> {
@@ -116,7 +115,7 @@ impl Machine for Guest {
     type Event = Infallible;
     type Outcome = ();
 
-    fn handle(&mut self, _now: Time, input: Input) -> Result<(), Misuse> {
+    fn handle(&mut self, _now: Time, input: Input) {
         match input {
             Input::Wrote(n) => self.writing -= n,
             Input::Eof | Input::Abort | Input::Failed(_) => self.over = true,
@@ -124,7 +123,6 @@ impl Machine for Guest {
             Input::Data(_) => {}
             Input::Command(never) => match never {},
         }
-        Ok(())
     }
 
     fn poll(&mut self, _now: Time) -> Action<Infallible, ()> {

@@ -3,7 +3,7 @@
 use std::convert::Infallible;
 
 use roundtrip_core::bytes::Bytes;
-use roundtrip_core::{Action, Input, Machine, Misuse, Teardown, Time, Wait};
+use roundtrip_core::{Action, Input, Machine, Teardown, Time, Wait};
 
 #[derive(Default)]
 struct Shout {
@@ -21,7 +21,7 @@ impl Machine for Shout {
     /// Whether it came to its own end.
     type Outcome = bool;
 
-    fn handle(&mut self, _now: Time, input: Input) -> Result<(), Misuse> {
+    fn handle(&mut self, _now: Time, input: Input) {
         match input {
             Input::Data(bytes) => self.queue.extend(bytes.to_ascii_uppercase()),
             Input::Wrote(n) => self.writing -= n,
@@ -29,7 +29,6 @@ impl Machine for Shout {
             Input::Abort | Input::Failed(_) => self.failed = true,
             Input::Command(never) => match never {},
         }
-        Ok(())
     }
 
     fn poll(&mut self, _now: Time) -> Action<Infallible, bool> {
@@ -64,14 +63,13 @@ impl Machine for Caller {
     type Event = Infallible;
     type Outcome = Vec<u8>; // what came back
 
-    fn handle(&mut self, _now: Time, input: Input) -> Result<(), Misuse> {
+    fn handle(&mut self, _now: Time, input: Input) {
         match input {
             Input::Data(bytes) => self.heard.extend(bytes),
             Input::Wrote(n) => self.writing -= n,
             Input::Eof | Input::Stop | Input::Abort | Input::Failed(_) => self.over = true,
             Input::Command(never) => match never {},
         }
-        Ok(())
     }
 
     fn poll(&mut self, _now: Time) -> Action<Infallible, Vec<u8>> {

@@ -2,9 +2,8 @@
 
 use std::convert::Infallible;
 
-use roundtrip_core::bytes::Bytes;
 use roundtrip_core::hub::{ConnectionId, Each};
-use roundtrip_core::{Action, Input, Machine, Misuse, Teardown, Time, Wait};
+use roundtrip_core::{Action, Input, Machine, Teardown, Time, Wait};
 use roundtrip_sim::choose::{Faults, Seeded};
 use roundtrip_sim::{ConnectionOf, Draw, Moment, Reached, Run, Runner, Scenario, Setup, Violation};
 
@@ -17,7 +16,6 @@ enum Fault {
     TicksForEver,
     Panics,
     WaitsForNothing,
-    AcknowledgesLess,
 }
 
 /// Reads until the peer's end, then closes; a client half-closes at once and reads to the end.
@@ -33,15 +31,13 @@ impl Machine for Party {
     type Event = u32;
     type Outcome = ();
 
-    fn handle(&mut self, _now: Time, input: Input) -> Result<(), Misuse> {
+    fn handle(&mut self, _now: Time, input: Input) {
         match (self.fault, input) {
             (Fault::NeverEnds | Fault::TicksForEver, Input::Eof) => {}
             (Fault::Panics, Input::Eof) => panic!("a machine that panics"),
-            (Fault::AcknowledgesLess, Input::Wrote(_)) => return Err(Misuse::ZeroWrote),
             (_, Input::Eof | Input::Failed(_) | Input::Abort | Input::Stop) => self.over = true,
             _ => {}
         }
-        Ok(())
     }
 
     fn poll(&mut self, now: Time) -> Action<u32, ()> {
@@ -51,10 +47,6 @@ impl Machine for Party {
         if self.is_client && !self.shut {
             self.shut = true;
             return Action::ShutdownWrite;
-        }
-        if self.fault == Fault::AcknowledgesLess && !self.shut {
-            self.shut = true;
-            return Action::Write(Bytes::from_static(b"x"));
         }
         match self.fault {
             Fault::Spins => Action::Event(1),
@@ -67,9 +59,7 @@ impl Machine for Party {
                 Action::Wait(Wait { read: 1, commands: 0, deadline })
             }
             Fault::WaitsForNothing => Action::Wait(Wait { read: 0, commands: 0, deadline: None }),
-            Fault::Nothing | Fault::Panics | Fault::AcknowledgesLess => {
-                Action::Wait(Wait { read: 1, commands: 0, deadline: None })
-            }
+            Fault::Nothing | Fault::Panics => Action::Wait(Wait { read: 1, commands: 0, deadline: None }),
         }
     }
 }
@@ -149,5 +139,4 @@ fn a_panic_is_a_verdict_and_the_next_run_is_as_ever() {
 fn a_breach_of_the_contract_has_its_number() {
     let verdict = run(Fault::WaitsForNothing).verdict;
     assert_eq!((verdict.id(), verdict.found()), ("I4", "a wait that nothing can end, at server.0"));
-    assert_eq!(run(Fault::AcknowledgesLess).verdict.id(), "misuse");
 }

@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll, Waker};
 
 use roundtrip_core::echo::{EchoServer, ServerConfig};
-use roundtrip_core::{Action, Input, Machine, Misuse, Time, Wait};
+use roundtrip_core::{Action, Input, Machine, Time, Wait};
 use roundtrip_smol::{Driver, SystemClock};
 
 fn pair() -> (TcpStream, TcpStream) {
@@ -35,11 +35,10 @@ impl Machine for Nibbler {
     type Event = Infallible;
     type Outcome = ();
 
-    fn handle(&mut self, _now: Time, input: Input) -> Result<(), Misuse> {
+    fn handle(&mut self, _now: Time, input: Input) {
         if let Input::Data(bytes) = input {
             self.0.fetch_add(bytes.len(), Ordering::Relaxed);
         }
-        Ok(())
     }
 
     fn poll(&mut self, _now: Time) -> Action<Infallible, ()> {

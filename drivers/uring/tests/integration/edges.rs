@@ -15,7 +15,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use roundtrip_core::admission::Limits;
 use roundtrip_core::echo::{EchoServer, End, Payload, ServerConfig};
-use roundtrip_core::{Action, Failure, Input, Machine, Misuse, Teardown, Time, Wait};
+use roundtrip_core::{Action, Failure, Input, Machine, Teardown, Time, Wait};
 use roundtrip_uring::{
     BindOptions, Clock, Driver, Peer, ServerHandle, Service, SystemClock, UringOptions, bind, drive_all,
     serve_on,
@@ -77,11 +77,10 @@ impl Machine for Torrent {
     type Event = Infallible;
     type Outcome = Option<Failure>;
 
-    fn handle(&mut self, _now: Time, input: Input) -> Result<(), Misuse> {
+    fn handle(&mut self, _now: Time, input: Input) {
         if let Input::Failed(failure) = input {
             self.1 = Some(failure);
         }
-        Ok(())
     }
 
     fn poll(&mut self, _now: Time) -> Action<Infallible, Option<Failure>> {
@@ -184,14 +183,13 @@ impl Machine for Nibbler {
     type Event = Infallible;
     type Outcome = ();
 
-    fn handle(&mut self, _now: Time, input: Input) -> Result<(), Misuse> {
+    fn handle(&mut self, _now: Time, input: Input) {
         match input {
             Input::Data(byte) => self.outstanding = Some(byte).filter(|_| self.answers),
             Input::Wrote(_) => {}
             Input::Command(never) => match never {},
             Input::Eof | Input::Stop | Input::Abort | Input::Failed(_) => self.over = true,
         }
-        Ok(())
     }
 
     fn poll(&mut self, _now: Time) -> Action<Infallible, ()> {
@@ -274,10 +272,10 @@ impl Machine for Fuse {
     type Event = <EchoServer as Machine>::Event;
     type Outcome = <EchoServer as Machine>::Outcome;
 
-    fn handle(&mut self, now: Time, input: Input<Self::Command>) -> Result<(), Misuse> {
+    fn handle(&mut self, now: Time, input: Input<Self::Command>) {
         // Then a receive is in flight.
         assert!(!(self.blows && matches!(input, Input::Wrote(_))), "planted");
-        self.echo.handle(now, input)
+        self.echo.handle(now, input);
     }
 
     fn poll(&mut self, now: Time) -> Action<Self::Event, Self::Outcome> {

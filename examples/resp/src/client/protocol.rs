@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use roundtrip_core::Time;
-use roundtrip_core::protocol::{Io, Protocol, SessionConfig, SessionEnd};
+use roundtrip_core::protocol::{Io, Need, Protocol, SessionConfig, SessionEnd};
 
 use super::reply::{BadReply, Reply, parse_reply};
 use crate::parse::{array, bulk};
@@ -130,16 +130,17 @@ impl<T> Protocol for Client<T> {
     type Command = Call<T>;
     type Event = Done<T>;
 
-    fn receive(&mut self, _now: Time, io: &mut Io<'_, Done<T>>) {
+    fn receive(&mut self, _now: Time, io: &mut Io<'_, Done<T>>) -> Need {
         let taken = self.take(io);
         let ended = if io.peer_ended() { Err(Lost::Closed) } else { Ok(()) };
         if let Err(lost) = taken.and(ended) {
             self.lose_all(lost, io);
             io.finish();
         }
+        Need::Bytes
     }
 
-    fn welcome(&self) -> usize {
+    fn command_capacity(&self) -> usize {
         IN_FLIGHT - self.in_flight.len()
     }
 
@@ -153,7 +154,7 @@ impl<T> Protocol for Client<T> {
         self.in_flight.push_back(token);
     }
 
-    fn too_large(&mut self, _now: Time, io: &mut Io<'_, Done<T>>) {
+    fn on_message_too_large(&mut self, _now: Time, io: &mut Io<'_, Done<T>>) {
         self.lose_all(Lost::TooLarge, io);
     }
 
@@ -184,14 +185,14 @@ mod tests {
         let mut session = Session::new(Client::new(), Arc::new(config), now);
         assert!(matches!(session.poll(now), Action::Wait(wait) if wait.commands == IN_FLIGHT));
         for token in 0..calls {
-            session.handle(now, Input::Command(Call::new(&["PING"], token))).unwrap();
+            session.handle(now, Input::Command(Call::new(&["PING"], token)));
         }
-        session.handle(now, Input::Data(Bytes::from_static(reply))).unwrap();
+        session.handle(now, Input::Data(Bytes::from_static(reply)));
         let mut told = Vec::new();
         loop {
             match session.poll(now) {
                 Action::Event(Done { token, result }) => told.push((token, result)),
-                Action::Write(bytes) => session.handle(now, Input::Wrote(bytes.len())).unwrap(),
+                Action::Write(bytes) => session.handle(now, Input::Wrote(bytes.len())),
                 Action::ShutdownWrite => return told,
                 Action::Wait(_) | Action::Close { .. } => panic!("it goes on: {told:?}"),
             }

@@ -10,7 +10,7 @@ use std::thread;
 use std::time::Duration;
 
 use roundtrip_core::admission::Limits;
-use roundtrip_core::protocol::{Io, Protocol, Session};
+use roundtrip_core::protocol::{Io, Need, Protocol, Session};
 use roundtrip_core::{Machine, Tap, Time};
 use roundtrip_record::{Observer, Record, Recorder, ReplayError, ReplayErrorCause, Replayed};
 use roundtrip_resp::{Keys, Resp, SharedKeys, config};
@@ -105,11 +105,12 @@ impl Protocol for Absent {
     type Command = Infallible;
     type Event = Infallible;
 
-    fn receive(&mut self, now: Time, io: &mut Io<'_, Infallible>) {
+    fn receive(&mut self, now: Time, io: &mut Io<'_, Infallible>) -> Need {
         *self.shared.lock().unwrap_or_else(PoisonError::into_inner) = self.copy.clone();
         let copy = SharedKeys::new(std::mem::take(&mut self.copy).into());
-        Resp::new(Arc::clone(&copy)).receive(now, io);
+        let need = Resp::new(Arc::clone(&copy)).receive(now, io);
         self.copy = copy.lock().unwrap().clone();
+        need
     }
 }
 

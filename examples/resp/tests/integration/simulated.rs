@@ -11,7 +11,7 @@ use std::sync::Arc;
 use linearizable::{Answer, Ask, History};
 use roundtrip_core::Time;
 use roundtrip_core::hub::{ConnectionId, Hub, Mail};
-use roundtrip_core::protocol::{Io, Protocol, Session, SessionConfig, SessionEnd};
+use roundtrip_core::protocol::{Io, Need, Protocol, Session, SessionConfig, SessionEnd};
 use roundtrip_resp::client::{Reply, parse_reply};
 use roundtrip_resp::{Resp, SharedKeys, config};
 use roundtrip_sim::choose::{Faults, Seeded};
@@ -97,21 +97,23 @@ impl Protocol for Client {
         self.ask(io);
     }
 
-    fn receive(&mut self, _now: Time, io: &mut Io<'_, Said>) {
+    fn receive(&mut self, _now: Time, io: &mut Io<'_, Said>) -> Need {
         while !io.inbox().is_empty() {
             let inbox = io.inbox().to_vec();
             let said = match parse_reply(io.inbox(), MAX_REPLY) {
-                Ok(None) => return,
+                Ok(None) => break,
                 Ok(Some(reply)) => self.read(&reply).map_or(Said::Nonsense(inbox), Said::Hears),
                 Err(_) => Said::Nonsense(inbox),
             };
             let is_nonsense = matches!(said, Said::Nonsense(_));
             io.event(said);
             if is_nonsense {
-                return io.finish();
+                io.finish();
+                break;
             }
             self.ask(io);
         }
+        Need::Bytes
     }
 }
 
@@ -250,9 +252,9 @@ impl Protocol for Absent {
     type Command = Infallible;
     type Event = Infallible;
 
-    fn receive(&mut self, now: Time, io: &mut Io<'_, Infallible>) {
+    fn receive(&mut self, now: Time, io: &mut Io<'_, Infallible>) -> Need {
         self.put_back();
-        Resp::new(Arc::clone(&self.copy)).receive(now, io);
+        Resp::new(Arc::clone(&self.copy)).receive(now, io)
     }
 
     fn ended(&mut self, _now: Time, _end: SessionEnd, _io: &mut Io<'_, Infallible>) {

@@ -8,7 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use roundtrip_core::Time;
 use roundtrip_core::hub::{ConnectionId, Hub, Mail, Undelivered};
-use roundtrip_core::protocol::{Io, Protocol, Session, SessionConfig, SessionEnd};
+use roundtrip_core::protocol::{Io, Need, Protocol, Session, SessionConfig, SessionEnd};
 use roundtrip_resp::client::{self, Call, Client, Done, Lost, Reply};
 use roundtrip_resp::{Resp, SharedKeys, config};
 use roundtrip_sim::{Draw, Moment, Reached, Scenario, Setup, Violation};
@@ -116,12 +116,12 @@ impl Protocol for Caller {
         }
     }
 
-    fn receive(&mut self, now: Time, io: &mut Io<'_, Done<Token>>) {
-        self.client.receive(now, io);
+    fn receive(&mut self, now: Time, io: &mut Io<'_, Done<Token>>) -> Need {
+        self.client.receive(now, io)
     }
 
-    fn welcome(&self) -> usize {
-        self.client.welcome()
+    fn command_capacity(&self) -> usize {
+        self.client.command_capacity()
     }
 
     fn command(&mut self, now: Time, call: Call<Token>, io: &mut Io<'_, Done<Token>>) {
@@ -129,8 +129,8 @@ impl Protocol for Caller {
         self.client.command(now, call, io);
     }
 
-    fn too_large(&mut self, now: Time, io: &mut Io<'_, Done<Token>>) {
-        self.client.too_large(now, io);
+    fn on_message_too_large(&mut self, now: Time, io: &mut Io<'_, Done<Token>>) {
+        self.client.on_message_too_large(now, io);
     }
 
     fn ended(&mut self, now: Time, end: SessionEnd, io: &mut Io<'_, Done<Token>>) {

@@ -213,7 +213,7 @@ quickcheck! {
                 7 => format!("in wrote {}", u64::MAX - u64::from(*n)),
                 8 => format!("in wrote {n}"),
                 9 => "in data ".to_owned(),
-                10 => "misuse EmptyData".to_owned(),
+                10 => format!("in command {n:02x}"),
                 11 => "out shutdown".to_owned(),
                 12 => "out wait 64 0 -".to_owned(),
                 _ => format!("in data {}", "00".repeat(usize::from(*n))),

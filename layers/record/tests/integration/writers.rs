@@ -6,9 +6,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::common::{File, Session, echo, recorded, replay_echo};
 use roundtrip_core::bytes::Bytes;
+use roundtrip_core::echo::{EchoServer, ServerConfig};
 use roundtrip_core::hub::ConnectionId;
 use roundtrip_core::{Input, Machine, Tap, Time};
-use roundtrip_record::{MAX_INPUT, Recorder};
+use roundtrip_record::{MAX_INPUT, Record, Recorder};
 
 /// Has room for so many bytes, and counts how often it is asked for more.
 struct Full {
@@ -75,17 +76,21 @@ fn an_error_at_the_end_is_told() {
 
 #[test]
 fn an_input_that_is_too_large_ends_the_record_and_is_told() {
+    let config = ServerConfig::builder().buffer(1 << 30).chunk(1 << 30).build().unwrap();
+    let config = Arc::new(config);
+    let echo = |now| EchoServer::new(Arc::clone(&config), now);
     for (len, fits) in [(MAX_INPUT, true), (MAX_INPUT + 1, false)] {
         let file = File::default();
         let recorder = Recorder::new(file.clone(), "test", "").unwrap();
         let observer = recorder.open(ConnectionId::new(1), Time::ZERO);
-        let mut tap = Tap::new(echo(1 << 30, Time::ZERO), observer);
-        // Refused or not is the machine's.
-        let _ = tap.handle(Time::ZERO, Input::Data(Bytes::from(vec![0xab; len])));
+        let mut tap = Tap::new(echo(Time::ZERO), observer);
+        let _ = tap.poll(Time::ZERO);
+        tap.handle(Time::ZERO, Input::Data(Bytes::from(vec![0xab; len])));
         drop(tap);
         let finished = recorder.finish();
         assert_eq!(finished.is_ok(), fits);
-        let replayed = replay_echo(&file.bytes(), 1 << 30).unwrap();
+        let record = file.bytes();
+        let replayed = Record::open(&record[..]).unwrap().replay(|opened| echo(opened.at)).unwrap();
         assert_eq!((replayed.bytes == len as u64, replayed.torn.is_none()), (fits, fits));
         if let Err(error) = finished {
             assert_eq!(error.to_string(), "an input of 16777217 bytes is more than a record takes");

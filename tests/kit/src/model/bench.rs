@@ -3,7 +3,7 @@
 use std::convert::Infallible;
 
 use bytes::Bytes;
-use roundtrip_core::{Action, Input, Machine, Misuse, Time};
+use roundtrip_core::{Action, Input, Machine, Time};
 
 use super::op::Op;
 
@@ -13,7 +13,7 @@ pub const BURST: usize = 8;
 /// What passed between a driver and its machine at one time.
 #[derive(Clone, Debug)]
 pub enum Happened<O> {
-    Told(Input, Result<(), Misuse>),
+    Told(Input),
     Polled(Action<Infallible, O>),
 }
 
@@ -71,24 +71,21 @@ where
         self.before.get(index + 1).unwrap_or(&self.machine)
     }
 
-    pub fn tell(&mut self, input: Input) -> Result<(), Misuse> {
+    pub fn tell(&mut self, input: Input) {
         self.before.push(self.machine.clone());
-        let told = self.machine.handle(self.now, input.clone());
-        if told.is_ok() {
-            match &input {
-                Input::Data(bytes) => self.credit = self.credit.saturating_sub(bytes.len()),
-                Input::Wrote(wrote) => self.outstanding = self.outstanding.saturating_sub(*wrote),
-                Input::Eof => {
-                    self.ended = true;
-                    self.credit = 0;
-                }
-                Input::Abort | Input::Failed(_) => self.credit = 0,
-                Input::Stop => {}
-                Input::Command(never) => match *never {},
+        self.machine.handle(self.now, input.clone());
+        match &input {
+            Input::Data(bytes) => self.credit -= bytes.len(),
+            Input::Wrote(wrote) => self.outstanding -= wrote,
+            Input::Eof => {
+                self.ended = true;
+                self.credit = 0;
             }
+            Input::Abort | Input::Failed(_) => self.credit = 0,
+            Input::Stop => {}
+            Input::Command(never) => match *never {},
         }
-        self.note(Happened::Told(input, told));
-        told
+        self.note(Happened::Told(input));
     }
 
     pub fn poll(&mut self) -> Action<Infallible, M::Outcome> {
@@ -141,12 +138,6 @@ where
             Op::Stop => Some(Input::Stop),
             Op::Abort => Some(Input::Abort),
             Op::Failed(failure) => Some(Input::Failed(failure)),
-            Op::EmptyData => Some(Input::Data(Bytes::new())),
-            Op::OverCredit(by) => Some(Input::Data(vec![0; self.credit + by].into())),
-            Op::DataAfterEof => self.ended.then(|| Input::Data(vec![0].into())),
-            Op::SecondEof => self.ended.then_some(Input::Eof),
-            Op::ZeroWrote => Some(Input::Wrote(0)),
-            Op::OverWrote(by) => Some(Input::Wrote(self.outstanding + by)),
         }
     }
 

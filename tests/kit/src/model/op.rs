@@ -7,8 +7,8 @@ use bytes::Bytes;
 use roundtrip_core::Failure;
 use roundtrip_core::echo::{ClientConfig, Payload, ServerConfig};
 
-/// One thing that a driver does, or should not do. Amounts are clipped to what is legal when it is carried out,
-/// so that every list of operations is a history of a driver that keeps the contract, but for its illegal ones.
+/// One thing that a driver does. Amounts are clipped to what is legal when it is carried out, so that every list of
+/// operations is a history of a driver that keeps the contract.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Op {
     /// Polls once.
@@ -30,18 +30,6 @@ pub enum Op {
     Advance(u64),
     /// Time passes until the deadline of the last `Wait`, if there is one.
     AdvanceToDeadline,
-    /// Illegal.
-    EmptyData,
-    /// Illegal: so many bytes more than the credit.
-    OverCredit(usize),
-    /// Illegal; nothing before the end.
-    DataAfterEof,
-    /// Illegal; nothing before the end.
-    SecondEof,
-    /// Illegal.
-    ZeroWrote,
-    /// Illegal: so many bytes more than are outstanding.
-    OverWrote(usize),
 }
 
 /// A server's configuration and its history.

@@ -79,7 +79,7 @@ where
             PeerOp::Driver(op) => {
                 self.bench.pass(op);
                 if let Some(input) = self.bench.input(op, |_| Bytes::new()) {
-                    let _ = self.bench.tell(input);
+                    self.bench.tell(input);
                 }
                 if op == Op::Poll {
                     let _ = self.bench.poll();
@@ -92,8 +92,7 @@ where
 
     fn deliver(&mut self, bytes: Bytes) {
         if !bytes.is_empty() && !self.bench.ended {
-            let delivered = self.bench.tell(Input::Data(bytes));
-            assert_eq!(delivered, Ok(()), "data within the credit");
+            self.bench.tell(Input::Data(bytes));
         }
     }
 }

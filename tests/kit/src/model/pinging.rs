@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use roundtrip_core::echo::{ClientOutcome, Payload, Pinger, PingerConfig, RoundTrip, Schedule, Verdict};
-use roundtrip_core::{Action, Input, Machine, Misuse, Time};
+use roundtrip_core::{Action, Input, Machine, Time};
 
 use super::bench::{Bench, Happened};
 use super::peer::{PeerOp, START, Session};
@@ -76,8 +76,8 @@ impl Machine for Heard {
     type Event = Infallible;
     type Outcome = ClientOutcome;
 
-    fn handle(&mut self, now: Time, input: Input) -> Result<(), Misuse> {
-        self.pinger.handle(now, input)
+    fn handle(&mut self, now: Time, input: Input) {
+        self.pinger.handle(now, input);
     }
 
     fn poll(&mut self, now: Time) -> Action<Infallible, ClientOutcome> {
@@ -120,7 +120,7 @@ pub fn assert_timed(setup: &PingSetup, bench: &Bench<Heard>) {
         let in_flight = machine.pinger.in_flight();
         assert!(in_flight <= setup.in_flight, "{in_flight} in flight");
         match &entry.happened {
-            Happened::Told(Input::Data(bytes), Ok(())) if hearing => {
+            Happened::Told(Input::Data(bytes)) if hearing => {
                 // A peer has nothing to send back but what was sent.
                 let expected = &sent[came.min(sent.len())..];
                 let good = expected.iter().zip(bytes).take_while(|(sent, came)| sent == came).count();
@@ -129,8 +129,8 @@ pub fn assert_timed(setup: &PingSetup, bench: &Bench<Heard>) {
                 hearing = right;
                 back.resize(came / setup.size, entry.now);
             }
-            Happened::Told(Input::Wrote(n), Ok(())) => outstanding = usize::saturating_sub(outstanding, *n),
-            Happened::Told(Input::Eof | Input::Abort | Input::Failed(_), Ok(())) => {
+            Happened::Told(Input::Wrote(n)) => outstanding = usize::saturating_sub(outstanding, *n),
+            Happened::Told(Input::Eof | Input::Abort | Input::Failed(_)) => {
                 (sending, hearing) = (false, false);
             }
             Happened::Polled(Action::Write(bytes)) => {
@@ -138,7 +138,7 @@ pub fn assert_timed(setup: &PingSetup, bench: &Bench<Heard>) {
                 outstanding = bytes.len();
                 written.resize(written.len() + bytes.len() / setup.size, entry.now);
             }
-            Happened::Told(Input::Stop, _) | Happened::Polled(Action::ShutdownWrite) => sending = false,
+            Happened::Told(Input::Stop) | Happened::Polled(Action::ShutdownWrite) => sending = false,
             Happened::Polled(Action::Close { outcome, .. }) => {
                 (sending, hearing) = (false, false);
                 let counts = (machine.pinger.sent(), machine.pinger.received());

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use std::ops::Range;
 
 use roundtrip_core::echo::{Cause, End, Limit, Phase};
-use roundtrip_core::{Failure, Input, Misuse};
+use roundtrip_core::{Failure, Input};
 
 use super::op::ServerSetup;
 
@@ -53,7 +53,6 @@ pub struct Reference {
     state: State,
     queued: VecDeque<Chunk>,
     outstanding: u64,
-    credit: usize,
     received: u64,
     echoed: u64,
     refused: u64,
@@ -74,7 +73,6 @@ impl Reference {
             state: State::Open,
             queued: VecDeque::new(),
             outstanding: 0,
-            credit: 0,
             received: 0,
             echoed: 0,
             refused: 0,
@@ -112,19 +110,12 @@ impl Reference {
         self.queued.len()
     }
 
-    pub fn handle(&mut self, now: u64, input: &Input) -> Result<(), Misuse> {
+    pub fn handle(&mut self, now: u64, input: &Input) {
         if matches!(self.state, State::Closed(_)) {
-            return Ok(());
+            return;
         }
-        let peer_ended = self.state == State::Flushing { peer_ended: true };
         match input {
-            Input::Data(bytes) if bytes.is_empty() => return Err(Misuse::EmptyData),
-            Input::Data(_) if peer_ended => return Err(Misuse::DataAfterEof),
-            Input::Data(bytes) if bytes.len() > self.credit => {
-                return Err(Misuse::OverCredit { delivered: bytes.len(), credit: self.credit });
-            }
             Input::Data(bytes) => {
-                self.credit -= bytes.len();
                 self.received += bytes.len() as u64;
                 self.last_byte = now;
                 if matches!(self.state, State::Open | State::Draining { .. }) {
@@ -133,9 +124,7 @@ impl Reference {
                     self.refused += bytes.len() as u64;
                 }
             }
-            Input::Eof if peer_ended => return Err(Misuse::SecondEof),
             Input::Eof => {
-                self.credit = 0;
                 // A FIN takes a sequence number: it counts as a byte that moved.
                 self.last_byte = now;
                 self.last_progress = now;
@@ -147,11 +136,6 @@ impl Reference {
                     State::Lingering => self.change(Cause::Eof, State::Closed(self.verdict())),
                     State::Closed(_) => unreachable!("it ignores inputs"),
                 }
-            }
-            Input::Wrote(0) => return Err(Misuse::ZeroWrote),
-            Input::Wrote(wrote) if *wrote as u64 > self.outstanding => {
-                let outstanding = usize::try_from(self.outstanding).expect("it fits a buffer");
-                return Err(Misuse::OverWrote { wrote: *wrote, outstanding });
             }
             Input::Wrote(wrote) => {
                 self.outstanding -= *wrote as u64;
@@ -171,7 +155,6 @@ impl Reference {
             }
             Input::Command(never) => match *never {},
         }
-        Ok(())
     }
 
     pub fn poll(&mut self, now: u64) -> Expected {
@@ -205,7 +188,7 @@ impl Reference {
                 return Expected::ShutdownWrite;
             }
         }
-        self.credit = match self.state {
+        let read = match self.state {
             State::Open | State::Draining { .. } => {
                 let room = self.setup.buffer as u64 - self.held();
                 usize::try_from(room).expect("it fits a buffer").min(self.setup.chunk)
@@ -213,7 +196,7 @@ impl Reference {
             State::Flushing { peer_ended: false } | State::Lingering => self.setup.chunk,
             State::Flushing { peer_ended: true } | State::Closed(_) => 0,
         };
-        Expected::Wait { read: self.credit, deadline: self.next_limit().map(|(at, _)| at) }
+        Expected::Wait { read, deadline: self.next_limit().map(|(at, _)| at) }
     }
 
     /// The limits of the state, the earliest first; of two at the same moment the one that `Limit` lists first.

@@ -156,12 +156,6 @@ fn op_of(tag: u8, number: u64) -> Option<Op> {
         9 => Op::Failed(FAILURES[below(number, 3)]),
         10 => Op::Advance(number % LONGEST),
         11 => Op::AdvanceToDeadline,
-        12 => Op::EmptyData,
-        13 => Op::OverCredit(size(number)),
-        14 => Op::DataAfterEof,
-        15 => Op::SecondEof,
-        16 => Op::ZeroWrote,
-        17 => Op::OverWrote(size(number)),
         _ => return None,
     })
 }
@@ -179,12 +173,6 @@ fn record_of(op: Op) -> (u8, u64) {
         Op::Failed(failure) => (9, FAILURES.iter().take_while(|known| **known != failure).count() as u64),
         Op::Advance(nanos) => (10, nanos),
         Op::AdvanceToDeadline => (11, 0),
-        Op::EmptyData => (12, 0),
-        Op::OverCredit(by) => (13, by as u64),
-        Op::DataAfterEof => (14, 0),
-        Op::SecondEof => (15, 0),
-        Op::ZeroWrote => (16, 0),
-        Op::OverWrote(by) => (17, by as u64),
     }
 }
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use roundtrip_core::echo::{EchoServer, End, Limit, ServerConfig};
-use roundtrip_core::{Action, Failure, Input, Machine, Misuse, Teardown, Time, Wait};
+use roundtrip_core::{Action, Failure, Input, Machine, Teardown, Time, Wait};
 use roundtrip_net::{Control, PostError, SystemClock};
 
 use super::common::{Script, assert_reset, pair, reset, resets_are_told, soon, spawn};
@@ -69,13 +69,12 @@ impl Machine for Watch {
     type Event = Infallible;
     type Outcome = Vec<Time>;
 
-    fn handle(&mut self, now: Time, input: Input) -> Result<(), Misuse> {
+    fn handle(&mut self, now: Time, input: Input) {
         match input {
             Input::Data(_) => self.0.push(now),
             Input::Wrote(_) | Input::Command(_) | Input::Stop => {}
             Input::Eof | Input::Abort | Input::Failed(_) => self.1 = true,
         }
-        Ok(())
     }
 
     fn poll(&mut self, _now: Time) -> Action<Infallible, Vec<Time>> {
@@ -138,12 +137,12 @@ impl Machine for Announcer {
     type Event = usize;
     type Outcome = usize;
 
-    fn handle(&mut self, _now: Time, input: Input<Bytes>) -> Result<(), Misuse> {
+    fn handle(&mut self, _now: Time, input: Input<Bytes>) {
         match input {
-            Input::Command(_) if self.next.is_some() || self.outstanding > 0 => {
-                return Err(Misuse::OverCommand);
+            Input::Command(bytes) => {
+                assert!(self.next.is_none() && self.outstanding == 0, "a command without credit");
+                self.next = Some(bytes);
             }
-            Input::Command(bytes) => self.next = Some(bytes),
             Input::Wrote(n) => {
                 self.outstanding -= n;
                 self.told = self.outstanding > 0;
@@ -152,7 +151,6 @@ impl Machine for Announcer {
             Input::Data(_) => {}
             Input::Eof | Input::Stop | Input::Abort | Input::Failed(_) => self.ended = true,
         }
-        Ok(())
     }
 
     fn poll(&mut self, _now: Time) -> Action<usize, usize> {
@@ -216,9 +214,7 @@ impl Machine for Deaf {
     type Event = Infallible;
     type Outcome = ();
 
-    fn handle(&mut self, _now: Time, _input: Input) -> Result<(), Misuse> {
-        Ok(())
-    }
+    fn handle(&mut self, _now: Time, _input: Input) {}
 
     fn poll(&mut self, _now: Time) -> Action<Infallible, ()> {
         Action::Close { how: Teardown::Graceful, outcome: () }
@@ -240,7 +236,7 @@ impl Machine for Brittle {
     type Event = Infallible;
     type Outcome = ();
 
-    fn handle(&mut self, _now: Time, _input: Input) -> Result<(), Misuse> {
+    fn handle(&mut self, _now: Time, _input: Input) {
         panic!("planted");
     }
 
@@ -268,14 +264,13 @@ impl Machine for Flooded {
     type Event = Infallible;
     type Outcome = ();
 
-    fn handle(&mut self, _now: Time, input: Input) -> Result<(), Misuse> {
+    fn handle(&mut self, _now: Time, input: Input) {
         match input {
             Input::Data(_) => self.control.stop(),
             Input::Stop => self.stopped = true,
             Input::Eof | Input::Wrote(_) | Input::Abort | Input::Failed(_) => unreachable!("{input:?}"),
             Input::Command(never) => match never {},
         }
-        Ok(())
     }
 
     fn poll(&mut self, _now: Time) -> Action<Infallible, ()> {
@@ -305,9 +300,7 @@ impl Machine for Stubborn {
     type Event = Infallible;
     type Outcome = ();
 
-    fn handle(&mut self, _now: Time, _input: Input) -> Result<(), Misuse> {
-        Ok(())
-    }
+    fn handle(&mut self, _now: Time, _input: Input) {}
 
     fn poll(&mut self, now: Time) -> Action<Infallible, ()> {
         Action::Wait(Wait { read: 1, commands: 0, deadline: Some(now.after(Duration::from_secs(3600))) })

@@ -9,7 +9,7 @@ use bytes::{Buf, Bytes};
 use roundtrip_core::Time;
 use roundtrip_core::admission::Limits;
 use roundtrip_core::hub::{ConnectionId, Hub, Mail, Undelivered};
-use roundtrip_core::protocol::{Io, Protocol, Session, SessionConfig, SessionOutcome};
+use roundtrip_core::protocol::{Io, Need, Protocol, Session, SessionConfig, SessionOutcome};
 use roundtrip_net::{BindOptions, ServerHandle, SystemClock};
 
 use super::common::{soon, spawn};
@@ -22,15 +22,16 @@ impl Protocol for Guest {
     type Command = Bytes;
     type Event = Bytes;
 
-    fn receive(&mut self, _now: Time, io: &mut Io<'_, Bytes>) {
+    fn receive(&mut self, _now: Time, io: &mut Io<'_, Bytes>) -> Need {
         while let Some(end) = io.inbox().iter().position(|byte| *byte == b'\n') {
             let line = io.inbox().split_to(end).freeze();
             io.inbox().advance(1);
             io.event(line);
         }
+        Need::Bytes
     }
 
-    fn welcome(&self) -> usize {
+    fn command_capacity(&self) -> usize {
         8
     }
 

@@ -10,7 +10,7 @@ use std::time::Duration;
 use std::{fmt, thread};
 
 use roundtrip_core::admission::Limits;
-use roundtrip_core::{Action, Input, Machine, Misuse, Teardown, Time, Wait};
+use roundtrip_core::{Action, Input, Machine, Teardown, Time, Wait};
 use roundtrip_net::{
     BindOptions, Caller, Clients, Control, Ended, Peer, ServerHandle, Service, SystemClock, bind,
 };
@@ -102,7 +102,7 @@ impl Machine for Faulty {
     type Event = ();
     type Outcome = Outcome;
 
-    fn handle(&mut self, _now: Time, input: Input) -> Result<(), Misuse> {
+    fn handle(&mut self, _now: Time, input: Input) {
         match input {
             Input::Data(bytes) => {
                 self.armed = bytes == "!";
@@ -113,7 +113,6 @@ impl Machine for Faulty {
             Input::Stop | Input::Abort => (self.stopped, self.back) = (true, None),
             Input::Wrote(_) | Input::Command(_) => {}
         }
-        Ok(())
     }
 
     fn poll(&mut self, now: Time) -> Action<(), Outcome> {
@@ -296,7 +295,7 @@ impl Machine for Bursty {
     type Event = ();
     type Outcome = u32;
 
-    fn handle(&mut self, _now: Time, input: Input<()>) -> Result<(), Misuse> {
+    fn handle(&mut self, _now: Time, input: Input<()>) {
         match input {
             Input::Data(_) => self.events = 100,
             Input::Command(()) => {
@@ -306,7 +305,6 @@ impl Machine for Bursty {
             Input::Eof => self.ended = true,
             Input::Wrote(_) | Input::Failed(_) | Input::Stop | Input::Abort => {}
         }
-        Ok(())
     }
 
     fn poll(&mut self, _now: Time) -> Action<(), u32> {

@@ -9,6 +9,7 @@ mod common;
 mod connection;
 mod datagrams;
 mod driver;
+mod duplex;
 mod hub;
 mod misbehaving;
 mod server;

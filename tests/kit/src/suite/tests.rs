@@ -32,6 +32,9 @@ macro_rules! socket_driver_tests {
                 #[cfg(not(windows))]
                 what_a_reset_destroys_is_counted
             }
+            duplex {
+                sessions_stream_64_mib_both_ways_at_once
+            }
             hub {
                 what_one_says_all_hear_in_the_same_order
                 a_hub_ends_sessions_and_mail_to_those_that_are_gone_says_so

@@ -21,7 +21,7 @@ use super::super::{EchoServer, End, Recv, Send, ServerOutcome};
 use super::Letter::{Abort, Data, Eof, Failed, Poll, Stop, Tick, WroteAll};
 use super::{Bounds, Counterexample, Letter, Subject, search};
 use crate::echo::queue::Queue;
-use crate::{Action, Input, Machine, Misuse, Teardown, Time, Wait};
+use crate::{Action, Input, Machine, Teardown, Time, Wait};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum Bug {
@@ -33,8 +33,6 @@ enum Bug {
     CreditBeyondTheBuffer,
     /// Writes the newest of two chunks first.
     LastInFirstOut,
-    /// Keeps part of an input that it refuses.
-    RefusedDataIsCounted,
     /// Forgets the deadline while nothing else can end the wait.
     NoDeadlineAfterEof,
     /// Gives a deadline that has just passed.
@@ -55,12 +53,11 @@ enum Bug {
     CloseChanges,
 }
 
-const BUGS: [Bug; 14] = [
+const BUGS: [Bug; 13] = [
     Bug::ClosesOnEof,
     Bug::WroteOffByOneAtFullBuffer,
     Bug::CreditBeyondTheBuffer,
     Bug::LastInFirstOut,
-    Bug::RefusedDataIsCounted,
     Bug::NoDeadlineAfterEof,
     Bug::DeadlineNow,
     Bug::WritesOverlap,
@@ -93,55 +90,44 @@ impl Machine for Planted {
     type Event = Infallible;
     type Outcome = ServerOutcome;
 
-    fn handle(&mut self, now: Time, input: Input) -> Result<(), Misuse> {
+    fn handle(&mut self, now: Time, input: Input) {
         let server = &mut self.server;
         match (self.bug, &input) {
             (Bug::ClosesOnEof, Input::Eof) if server.end.is_none() && server.recv == Recv::Open => {
                 server.recv = Recv::Eof;
                 server.end(End::Clean);
-                Ok(())
             }
             (Bug::WroteOffByOneAtFullBuffer, Input::Wrote(n @ 1..))
                 if server.held() == server.config.buffer && *n <= server.outstanding =>
             {
-                server.handle(now, input)?;
+                server.handle(now, input);
                 server.echoed -= 1;
-                Ok(())
             }
             (Bug::LastInFirstOut, Input::Data(bytes)) if server.queue.chunks() == 1 => {
                 let bytes = bytes.clone();
-                server.handle(now, input)?;
+                server.handle(now, input);
                 let mut swapped = Queue::default();
                 let oldest = server.queue.pop();
                 swapped.push(bytes, 9);
                 swapped.push(oldest.unwrap_or_default(), 9);
                 server.queue = swapped;
-                Ok(())
             }
-            (Bug::AbortIsOverlooked, Input::Abort) => Ok(()),
-            (Bug::RefusedDataIsCounted, Input::Data(bytes)) => {
-                let len = bytes.len() as u64;
-                server.handle(now, input).inspect_err(|_| server.received += len)
-            }
+            (Bug::AbortIsOverlooked, Input::Abort) => {}
             _ => server.handle(now, input),
         }
     }
 
     fn poll(&mut self, now: Time) -> Action<Infallible, ServerOutcome> {
         let server = &mut self.server;
-        let credit = server.credit;
         if self.bug == Bug::WritesOverlap && server.queue.bytes() > 0 {
             server.outstanding = 0;
         }
         let action = server.poll(now);
         match (self.bug, action) {
             (Bug::CreditBeyondTheBuffer, Action::Wait(wait)) if server.recv == Recv::Open => {
-                let wait = Wait { read: wait.read + server.outstanding, ..wait };
-                server.credit = wait.read;
-                Action::Wait(wait)
+                Action::Wait(Wait { read: wait.read + server.outstanding, ..wait })
             }
             (Bug::NoDeadlineAfterEof, Action::Wait(wait)) if server.recv != Recv::Open => {
-                server.credit = 0;
                 Action::Wait(Wait { read: 0, deadline: None, ..wait })
             }
             (Bug::DeadlineNow, Action::Wait(wait)) => {
@@ -149,11 +135,9 @@ impl Machine for Planted {
             }
             (Bug::HalfClosesTwice, Action::Wait(_)) if server.send == Send::Shut => Action::ShutdownWrite,
             (Bug::StopTakesCreditBack, Action::Wait(wait)) if server.stopped.is_some() => {
-                server.credit = wait.read.min(1);
-                Action::Wait(Wait { read: server.credit, ..wait })
+                Action::Wait(Wait { read: wait.read.min(1), ..wait })
             }
             (Bug::CutsAtOnce, Action::Wait(_)) if server.stopped.is_some() && server.send == Send::Open => {
-                server.credit = credit;
                 server.queue = Queue::default();
                 server.send = Send::Shut;
                 server.recv = Recv::Discard;
@@ -179,12 +163,11 @@ fn shortest(bug: Bug, bounds: &Bounds) -> Counterexample {
 #[test]
 fn every_planted_bug_is_found_by_a_shortest_history() {
     let bounds = &Bounds::WITHOUT_LIMITS;
-    let cases: [(Bug, &str, &[Letter]); 14] = [
+    let cases: [(Bug, &str, &[Letter]); 13] = [
         (Bug::ClosesOnEof, "I1", &[Eof, Poll]),
         (Bug::WroteOffByOneAtFullBuffer, "I1", &[Poll, Data(1), Poll, Poll, Data(2), WroteAll]),
         (Bug::CreditBeyondTheBuffer, "I2", &[Poll, Data(2), Poll, Poll, Data(2)]),
         (Bug::LastInFirstOut, "I1", &[Poll, Data(1), Data(1), Poll]),
-        (Bug::RefusedDataIsCounted, "I8", &[Poll]),
         (Bug::NoDeadlineAfterEof, "I4", &[Stop, Tick, Poll, Poll]),
         (Bug::DeadlineNow, "I5", &[Stop, Poll]),
         (Bug::WritesOverlap, "I7", &[Poll, Data(1), Poll, Data(1), Poll]),

@@ -4,7 +4,7 @@ use std::convert::Infallible;
 
 use roundtrip_core::bytes::{Bytes, BytesMut};
 use roundtrip_core::echo::{EchoServer, ServerOutcome};
-use roundtrip_core::{Action, Failure, Input, Machine, Misuse, Teardown, Time, Wait};
+use roundtrip_core::{Action, Failure, Input, Machine, Teardown, Time, Wait};
 
 /// A bug that a driver could have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,17 +52,17 @@ impl Machine for Falsified {
     type Event = Infallible;
     type Outcome = ServerOutcome;
 
-    fn handle(&mut self, now: Time, input: Input) -> Result<(), Misuse> {
+    fn handle(&mut self, now: Time, input: Input) {
         let input = match (self.bug, input) {
             (Bug::StopAsEnd, Input::Stop) => Input::Eof,
             (Bug::EndAsFailure, Input::Eof) => Input::Failed(Failure::Reset),
             (Bug::LosesTheLastByte, Input::Data(bytes)) => match self.keep_one(&bytes) {
-                bytes if bytes.is_empty() => return Ok(()),
+                bytes if bytes.is_empty() => return,
                 bytes => Input::Data(bytes),
             },
             (_, input) => input,
         };
-        self.session.handle(now, input)
+        self.session.handle(now, input);
     }
 
     fn poll(&mut self, now: Time) -> Action<Infallible, ServerOutcome> {
