@@ -212,9 +212,12 @@ where
             self.echo.warn(Kind::Tls, &caller.peer, || words(fault));
         }
         if layer.opened {
-            // As they came, encrypted: what they were is not known.
+            // What was decrypted after the cut is told apart exactly. The rest counts as it came, encrypted: what it was is
+            // not known.
+            ended.outcome.refused = ended.outcome.refused.saturating_sub(layer.lost);
             ended.outcome.dropped += layer.unread - layer.refused;
             ended.unread += layer.refused;
+            ended.unread_at_cut = ended.unread_at_cut.and(Some(layer.unread_at_cut));
         } else {
             // Bytes of a handshake are no data, however it ended, and what a client sends before it learns that it is
             // refused (RFC 8446 section 4.4.2) was never accepted.
@@ -289,14 +292,16 @@ pub(crate) struct TlsEnded {
     opened: bool,
     unread: u64,
     refused: u64,
+    lost: u64,
+    unread_at_cut: u64,
 }
 
 fn split<O>(ended: Ended<LayerOutcome<TlsFault, O>>) -> (TlsEnded, Ended<O>) {
-    let Ended { outcome, written, unread: left, unread_at_cut, destroyed, failure } = ended;
-    let LayerOutcome { fault, opened, unread, refused, inner } = outcome;
+    let Ended { outcome, written, unread: left, unread_at_cut: at_cut, destroyed, failure } = ended;
+    let LayerOutcome { fault, opened, unread, refused, lost, unread_at_cut, inner } = outcome;
     (
-        TlsEnded { fault, opened, unread, refused },
-        Ended { outcome: inner, written, unread: left, unread_at_cut, destroyed, failure },
+        TlsEnded { fault, opened, unread, refused, lost, unread_at_cut },
+        Ended { outcome: inner, written, unread: left, unread_at_cut: at_cut, destroyed, failure },
     )
 }
 

@@ -321,6 +321,11 @@ impl<M: Machine> Driven<M> {
         self.tell(now, Input::Abort);
     }
 
+    /// [`Machine::note_unread`].
+    pub fn note_unread(&mut self, bytes: u64) {
+        self.machine.note_unread(bytes);
+    }
+
     /// The transport failed.
     pub fn failed(&mut self, now: Time, failure: Failure) {
         self.at(now);

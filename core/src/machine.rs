@@ -170,6 +170,15 @@ pub trait Machine {
     fn discards_input(&self) -> bool {
         false
     }
+
+    /// The transport holds so many bytes that the peer sent before the machine [began to discard](Self::discards_input).
+    /// Drivers that can know it say so at that moment, before they read more; what several calls say adds up.
+    ///
+    /// It is not an input. What the outcome counts may depend on it, and nothing that the machine does. A machine whose bytes
+    /// are those of the transport need not know it: the driver tells the same in what came of the connection.
+    fn note_unread(&mut self, bytes: u64) {
+        let _ = bytes;
+    }
 }
 
 impl<M: Machine + ?Sized> Machine for &mut M {
@@ -188,6 +197,10 @@ impl<M: Machine + ?Sized> Machine for &mut M {
     fn discards_input(&self) -> bool {
         (**self).discards_input()
     }
+
+    fn note_unread(&mut self, bytes: u64) {
+        (**self).note_unread(bytes);
+    }
 }
 
 impl<M: Machine + ?Sized> Machine for Box<M> {
@@ -205,5 +218,9 @@ impl<M: Machine + ?Sized> Machine for Box<M> {
 
     fn discards_input(&self) -> bool {
         (**self).discards_input()
+    }
+
+    fn note_unread(&mut self, bytes: u64) {
+        (**self).note_unread(bytes);
     }
 }

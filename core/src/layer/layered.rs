@@ -5,6 +5,7 @@ use core::time::Duration;
 use bytes::{Bytes, BytesMut};
 
 use super::credit::CreditTracker;
+use super::cut::Cut;
 use crate::{Action, Driven, Failure, Input, Machine, Step, Teardown, Time};
 
 /// What the bytes of a machine look like on the wire: encryption, compression, framing.
@@ -111,8 +112,15 @@ pub struct LayerOutcome<F, O> {
     /// Bytes that came before the peer's end and that the machine was not told of: what was not whole, what it had no
     /// credit for, what came when it was done.
     pub unread: u64,
-    /// Of `unread`, the bytes, at most, that came after the machine in it [began to discard](Machine::discards_input).
+    /// Of `unread`, the bytes that came after the machine in it [began to discard](Machine::discards_input).
     pub refused: u64,
+    /// Bytes that the machine in it was told after that, and that had come before: decoded, so they are its own bytes. Of what
+    /// the codec takes as a whole and had come in part, these are as many as had come of it, at least: its overhead is
+    /// subtracted.
+    pub lost: u64,
+    /// Bytes that the transport [held](Machine::note_unread) at that moment and that never came to the layer. Not decoded, so
+    /// this counts what is on the wire.
+    pub unread_at_cut: u64,
     /// What came of the machine in it.
     pub inner: O,
 }
@@ -147,8 +155,9 @@ pub struct Layered<C: Codec, M: Machine> {
     fault: Option<LayerFault<C::Fault>>,
     opened: bool,
     unread: u64,
-    /// Bytes that came after the machine began to discard.
-    after_cut: u64,
+    refused: u64,
+    lost: u64,
+    cut: Cut,
     /// Aborted, or the transport failed.
     over: bool,
     /// The machine closed: since when the layer has its last words.
@@ -185,7 +194,9 @@ impl<C: Codec, M: Machine> Layered<C, M> {
             fault: None,
             opened: false,
             unread: 0,
-            after_cut: 0,
+            refused: 0,
+            lost: 0,
+            cut: Cut::default(),
             over: false,
             closing: None,
             ended: None,
@@ -227,10 +238,25 @@ impl<C: Codec, M: Machine> Layered<C, M> {
 
     /// What was not told will not be.
     fn drop_received(&mut self) {
-        if !self.peer_finished {
-            self.unread += (self.received.len() + self.codec.held()) as u64;
-        }
+        let held = self.codec.held();
+        self.leave_unread(held as u64, self.cut.decoded_before(held, held));
+        let received = self.received.len();
         self.received.clear();
+        self.leave_encoded(received);
+    }
+
+    /// So many bytes came that will not be decoded.
+    fn leave_encoded(&mut self, bytes: usize) {
+        let before = self.cut.pass(bytes);
+        self.leave_unread(bytes as u64, before);
+    }
+
+    /// So many bytes will not be told; of them, so many came before the cut.
+    fn leave_unread(&mut self, bytes: u64, before: u64) {
+        if !self.peer_finished {
+            self.unread += bytes;
+            self.refused += bytes - before;
+        }
     }
 
     /// Polls the machine until it waits or is done; an event, if there is one.
@@ -240,8 +266,14 @@ impl<C: Codec, M: Machine> Layered<C, M> {
                 Step::Event(event) => return Some(event),
                 Step::Write => {}
                 Step::ShutdownWrite => self.sending = self.sending.max(Sending::Ending),
-                Step::Wait(_) if self.decode(now) => {}
-                Step::Wait(_) => break,
+                Step::Wait(_) => {
+                    if self.inner.machine().discards_input() {
+                        self.cut.note(self.received.len());
+                    }
+                    if !self.decode(now) {
+                        break;
+                    }
+                }
                 Step::Close { how, outcome } => {
                     self.drop_received();
                     if how == Teardown::Graceful {
@@ -262,16 +294,21 @@ impl<C: Codec, M: Machine> Layered<C, M> {
             return false;
         }
         let max = if was_open { max } else { 0 };
+        let received = self.received.len();
         let decoded = self.codec.decode(&mut self.received, max);
+        self.cut.pass(received - self.received.len());
         self.opened |= self.codec.is_open();
         match decoded {
             Ok(Decoded::Data(bytes)) => {
+                if self.cut.is_noted() {
+                    self.lost += self.cut.decoded_before(bytes.len(), bytes.len() + self.codec.held());
+                }
                 let rest = self.inner.data(now, bytes);
                 debug_assert!(rest.is_empty(), "a codec gives no more than it is asked for");
             }
             Ok(Decoded::End) => {
                 self.peer_finished = true;
-                self.received.clear();
+                self.drop_received();
                 self.inner.eof(now);
             }
             Ok(Decoded::More) if !was_open && self.codec.is_open() => {}
@@ -375,20 +412,15 @@ impl<C: Codec, M: Machine> Machine for Layered<C, M> {
             return;
         }
         self.credit.spend(&input);
-        if let Input::Data(bytes) = &input
-            && self.discards_input()
-        {
-            self.after_cut += bytes.len() as u64;
-        }
         match input {
             Input::Data(bytes) if !self.is_deaf() => self.received.extend_from_slice(&bytes),
-            Input::Data(bytes) if !self.peer_finished => self.unread += bytes.len() as u64,
+            Input::Data(bytes) => self.leave_encoded(bytes.len()),
             Input::Wrote(_) => {
                 let whole = self.credit.outstanding() == 0;
                 self.carry(now, if whole { self.carried } else { usize::from(self.carried > 1) });
             }
             // What came before it is decoded first.
-            Input::Data(_) | Input::Eof => {}
+            Input::Eof => {}
             Input::Command(command) => {
                 let refused = self.inner.command(now, command);
                 debug_assert!(refused.is_ok(), "the layer welcomes what its machine does");
@@ -440,8 +472,9 @@ impl<C: Codec, M: Machine> Machine for Layered<C, M> {
         }
         if let (Some(how), Some((_, _, inner))) = (self.ended, &self.closing) {
             let (fault, inner) = (self.fault.clone(), inner.clone());
-            let refused = self.unread.min(self.after_cut);
-            let outcome = LayerOutcome { fault, opened: self.opened, unread: self.unread, refused, inner };
+            let Self { opened, unread, refused, lost, ref cut, .. } = *self;
+            let unread_at_cut = cut.left_before();
+            let outcome = LayerOutcome { fault, opened, unread, refused, lost, unread_at_cut, inner };
             return Action::Close { how, outcome };
         }
         let wanted = if self.closing.is_some() {
@@ -457,5 +490,10 @@ impl<C: Codec, M: Machine> Machine for Layered<C, M> {
 
     fn discards_input(&self) -> bool {
         self.inner.machine().discards_input()
+    }
+
+    fn note_unread(&mut self, bytes: u64) {
+        self.cut.note(self.received.len());
+        self.cut.extend(bytes);
     }
 }

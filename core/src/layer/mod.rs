@@ -5,6 +5,7 @@
 //! machine: it runs on any driver, in the simulator, and in another layer.
 
 mod credit;
+mod cut;
 mod frames;
 mod layered;
 mod tap;

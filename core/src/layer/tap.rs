@@ -63,4 +63,7 @@ impl<M: Machine, O: Observe<M>> Machine for Tap<M, O> {
     fn discards_input(&self) -> bool {
         self.machine.discards_input()
     }
+
+    // `note_unread` is not passed on: it is no input, so observers do not see it, and a replay of what they saw would come to
+    // another outcome.
 }

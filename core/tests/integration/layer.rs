@@ -273,6 +273,44 @@ fn a_stop_ends_with_the_codecs_end() {
     assert_eq!(line.closes(Teardown::Graceful).1.end, End::Clean);
 }
 
+/// What is held when a drain cuts the conversation came before that, and so did what the transport holds then.
+#[test]
+fn what_had_come_at_the_cut_is_told_apart_from_what_came_later() {
+    let limits = Duration::from_nanos(10);
+    let config = || ServerConfig::builder().buffer(2).chunk(2).drain(limits).linger(limits).build().unwrap();
+    // What the transport holds and what comes; then lost and refused of what is decoded, unread and refused of what is not,
+    // and what never came.
+    for (unread, comes, expected) in [
+        (0, &[][..], (2, 0, 1, 0, 0)),
+        (0, &["?fg"], (2, 3, 0, 0, 0)),
+        (1, &["?fg"], (3, 2, 0, 0, 0)),
+        (2, &["?fg"], (4, 1, 0, 0, 0)),
+        (2, &["?", "f", "g", "h"], (4, 2, 0, 0, 0)),
+        (5, &["?f"], (4, 0, 0, 0, 3)),
+        (3, &["?fwg"], (4, 1, 0, 0, 0)),
+        (3, &["?fghw"], (5, 1, 1, 1, 0)),
+        (3, &[], (2, 0, 1, 0, 3)),
+    ] {
+        let mut line = Line::new(config());
+        line.writes("h").tell(Input::Wrote(1)).waits(8).data("habcdw").writes("ab").tell(Input::Stop);
+        // Two bytes are held that there is no credit for, and half of what is decoded as a whole.
+        line.waits(2).now = at(10);
+        line.waits(7).layered.note_unread(unread);
+        for bytes in comes {
+            line.data(bytes);
+            assert!(matches!(line.poll(), Action::Wait(_)));
+        }
+        line.tell(Input::Wrote(2)).writes("e").tell(Input::Wrote(1)).half_closes();
+        assert!(matches!(line.poll(), Action::Wait(_)));
+        line.now = at(20);
+        let came = outcome(&mut line);
+        let refused = came.inner.refused - came.lost;
+        let told = (came.lost, refused, came.unread, came.refused, came.unread_at_cut);
+        assert_eq!(told, expected, "{unread} and {comes:?}");
+        assert_eq!(came.inner.echoed, 2);
+    }
+}
+
 #[test]
 fn after_its_half_close_nothing_is_said_of_a_fault() {
     let mut line = Line::open();
@@ -305,7 +343,8 @@ fn last_words_that_nobody_takes_do_not_last() {
     assert_eq!(patient.poll(at(6)), Action::ShutdownWrite);
     assert!(matches!(patient.poll(at(6)), Action::Close { how: Teardown::Graceful, .. }));
     let fault = Some(LayerFault::Unfinished);
-    let unfinished = LayerOutcome { fault, opened: true, unread: 0, refused: 0, inner: () };
+    let unfinished =
+        LayerOutcome { fault, opened: true, unread: 0, refused: 0, lost: 0, unread_at_cut: 0, inner: () };
     let mut aborted = layered.clone();
     aborted.handle(at(6), Input::Abort);
     for mut layered in [layered, aborted] {

@@ -170,7 +170,22 @@ impl<M: Machine, S: AsRef<Guarded>> Connection<M, S> {
     fn note_cut(&mut self) {
         if self.unread_at_cut.is_none() && self.session.machine().discards_input() {
             let unread = if self.finished { 0 } else { self.stream().unread() };
-            self.unread_at_cut = Some(unread + self.held as u64);
+            self.unread_at_cut = Some(0);
+            self.came_before_cut(unread + self.held as u64);
+        }
+    }
+
+    /// Whether the machine was seen to have begun to discard what it reads.
+    pub const fn is_cut(&self) -> bool {
+        self.unread_at_cut.is_some()
+    }
+
+    /// So many bytes had come when the machine [began to discard](Self::is_cut), and are told later: for a driver that
+    /// learns only then that it had them.
+    pub fn came_before_cut(&mut self, bytes: u64) {
+        if let Some(at_cut) = &mut self.unread_at_cut {
+            *at_cut += bytes;
+            self.session.note_unread(bytes);
         }
     }
 
