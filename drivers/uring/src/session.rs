@@ -37,6 +37,9 @@ pub(crate) struct Session<M: Machine> {
     broken: Option<io::Error>,
     /// A deadline has passed, and a receive is tried when the ring is entered more often than that: what has come, comes.
     looks: Option<u64>,
+    /// How often the ring had been entered when the machine began to discard: what is reaped before it is entered again was
+    /// complete by then.
+    cut: Option<u64>,
     closed: Option<(Teardown, M::Outcome)>,
 }
 
@@ -114,6 +117,7 @@ impl<M: Machine> Session<M> {
             send: Send::default(),
             broken: None,
             looks: None,
+            cut: None,
             closed: None,
         }
     }
@@ -175,13 +179,16 @@ impl<M: Machine> Session<M> {
                 self.ask_to_receive(uring);
                 return Turn::Again;
             }
-            self.tell_what_came();
+            self.tell_what_came(uring.entered());
             self.tell_what_was_sent(uring, block);
         }
         let mut turns = 0..TURNS;
         loop {
             self.connection.holds(self.receive.surplus.len());
             self.closed = self.connection.advance_to_write(&mut events);
+            if self.connection.is_cut() && self.cut.is_none() {
+                self.cut = Some(uring.entered());
+            }
             if self.closed.is_some() {
                 return self.wind_up(uring);
             }
@@ -216,7 +223,14 @@ impl<M: Machine> Session<M> {
         self.looks.is_some()
     }
 
-    fn tell_what_came(&mut self) {
+    /// What was received before the cut, and was reaped after it, is no less accepted.
+    fn note_cut(&mut self, bytes: usize, entered: u64) {
+        if self.cut == Some(entered) {
+            self.connection.came_before_cut(bytes as u64);
+        }
+    }
+
+    fn tell_what_came(&mut self, entered: u64) {
         match self.receive.came.take() {
             None => {}
             Some(Ok(Received { bytes, .. })) if bytes.is_empty() => {
@@ -225,6 +239,7 @@ impl<M: Machine> Session<M> {
             }
             Some(Ok(Received { bytes, more, .. })) => {
                 self.receive.empty = !more;
+                self.note_cut(bytes.len(), entered);
                 // What is told while a write is outstanding is kept for a while.
                 let keep = self.connection.session().pending_bytes().is_some();
                 let bytes = if keep { Bytes::copy_from_slice(&bytes) } else { bytes };
@@ -329,6 +344,7 @@ impl<M: Machine> Session<M> {
         }
         if let Some(Ok(Received { bytes, .. })) = self.receive.came.take() {
             self.receive.late += bytes.len() as u64;
+            self.note_cut(bytes.len(), uring.entered());
         }
         if !uring.is_idle(self.line) {
             uring.cancel(self.line);
@@ -380,15 +396,19 @@ mod tests {
     #[derive(Clone, Copy, Debug, PartialEq, Eq)]
     enum Order {
         Read(usize),
+        /// Reads and drops.
+        Discard,
         Close,
     }
 
     /// Does it, writes a few bytes first, and says what came.
+    #[expect(clippy::struct_excessive_bools, reason = "each tells one thing")]
     #[derive(Default)]
     struct Obedient {
         read: usize,
         wrote: bool,
         closes: bool,
+        discards: bool,
         ended: bool,
         came: Vec<u8>,
         writes: usize,
@@ -402,6 +422,7 @@ mod tests {
         fn handle(&mut self, _now: Time, input: Input<Order>) {
             match input {
                 Input::Command(Order::Read(most)) => self.read = most,
+                Input::Command(Order::Discard) => self.discards = true,
                 Input::Command(Order::Close) | Input::Failed(_) => self.closes = true,
                 Input::Data(bytes) => self.came.extend_from_slice(&bytes),
                 Input::Wrote(_) => self.wrote = true,
@@ -418,6 +439,10 @@ mod tests {
                 0 => Action::Wait(Wait { read: self.read, commands: 1, deadline: None }),
                 bytes => Action::Write(vec![7; bytes].into()),
             }
+        }
+
+        fn discards_input(&self) -> bool {
+            self.discards
         }
     }
 
@@ -515,6 +540,34 @@ mod tests {
         let turn = bench.run();
         let ended = bench.end(turn);
         assert_eq!((ended.outcome, ended.unread, ended.written), (Vec::new(), 4, 10));
+    }
+
+    /// The socket does not hold them any more, and the machine was not told of them yet.
+    #[test]
+    fn what_was_complete_and_not_reaped_at_the_cut_came_before_it() {
+        for is_over in [false, true] {
+            let mut bench = Bench::new(100, 0);
+            let receive = |bench: &mut Bench| {
+                (&bench.peer).write_all(b".").unwrap();
+                bench.settle();
+            };
+            let turn = if is_over {
+                bench.order(Order::Discard);
+                bench.order(Order::Close);
+                bench.received(b"before");
+                bench.run()
+            } else {
+                receive(&mut bench);
+                bench.order(Order::Discard);
+                bench.received(b"before");
+                bench.run();
+                receive(&mut bench);
+                bench.received(b"later");
+                bench.run();
+                bench.order(Order::Close)
+            };
+            assert_eq!(bench.end(turn).unread_at_cut, Some(6));
+        }
     }
 
     /// A machine that takes its credit back is in the wrong, but it is not the peer's bytes that should suffer.
