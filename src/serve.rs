@@ -82,6 +82,11 @@ pub(crate) fn run(args: &ServeArgs) -> Result<Exit, Problem> {
         let begin = |output: Output| Recording::begin(output, args.record_limit, SERVER, &Served::of(config));
         record.map(begin).transpose()
     };
+    let options = BindOptions {
+        family: args.family(),
+        socket_buffer: args.socket_buffer,
+        keepalive: KeepaliveArg::or_default(args.keepalive),
+    };
     if endpoints.contains(&Endpoint::Stdio) {
         if acceptor.is_some() {
             return Err(Problem::usage(
@@ -90,24 +95,20 @@ pub(crate) fn run(args: &ServeArgs) -> Result<Exit, Problem> {
             ));
         }
         return match recording(&config)? {
-            None => stdio::serve(&echo(config, unwatched)?, args.drain),
+            None => stdio::serve(&echo(config, unwatched)?, &options, args.drain),
             Some(recording) => {
-                let exit = stdio::serve(&echo(config, recording.watch())?, args.drain);
+                let exit = stdio::serve(&echo(config, recording.watch())?, &options, args.drain);
                 recording.finish(exit)
             }
         };
     }
-    let options = BindOptions {
-        family: args.family(),
-        socket_buffer: args.socket_buffer,
-        keepalive: KeepaliveArg::or_default(args.keepalive),
-    };
     let named: Vec<_> = args.endpoints.iter().map(String::as_str).zip(endpoints.iter().cloned()).collect();
     let datagrams = datagrams::Sockets::bind(args, &named)?;
     let mut listeners = Vec::new();
     for (name, endpoint) in named.iter().filter(|(_, endpoint)| !endpoint.is_datagram()) {
         let found = if *endpoint == Endpoint::Systemd {
-            platform::passed_listeners().map(|found| found.into_iter().map(Listener::Socket).collect())
+            platform::passed_listeners(&options)
+                .map(|found| found.into_iter().map(Listener::Socket).collect())
         } else {
             transport::bind(endpoint, &options).map(|listener| vec![listener])
         };

@@ -7,7 +7,7 @@ use std::time::Duration;
 use roundtrip_core::echo::EchoServer;
 use roundtrip_core::hub::ConnectionId;
 use roundtrip_core::{Observe, Time};
-use roundtrip_std::{Driver, Stream, SystemClock, plain};
+use roundtrip_std::{BindOptions, Driver, Stream, SystemClock, plain};
 
 use crate::problem::{Exit, Problem};
 use crate::service::Echo;
@@ -16,13 +16,17 @@ use crate::{platform, signals};
 /// The one connection.
 const CONNECTION: ConnectionId = ConnectionId::new(0);
 
-pub(crate) fn serve<W, O>(echo: &Arc<Echo<W>>, drain: Duration) -> Result<Exit, Problem>
+pub(crate) fn serve<W, O>(
+    echo: &Arc<Echo<W>>,
+    options: &BindOptions,
+    drain: Duration,
+) -> Result<Exit, Problem>
 where
     W: Fn(ConnectionId, Time) -> O + Send + Sync + 'static,
     O: Observe<EchoServer>,
 {
     let unusable = |error| Problem::system("cannot use standard input", &error);
-    match platform::stdin_stream().map_err(unusable)? {
+    match platform::stdin_stream(options).map_err(unusable)? {
         Some(stream) => over_socket(echo, stream, drain)?,
         None => over_pipes(echo).map_err(unusable)?,
     }

@@ -7,7 +7,7 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 use std::thread;
 
-use roundtrip_std::{Listener, NetError, Stream};
+use roundtrip_std::{BindOptions, Listener, NetError, Stream};
 use sd_notify::NotifyState;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1};
 use signal_hook::iterator::Signals;
@@ -134,16 +134,16 @@ pub(crate) fn tell_stopping() {
 }
 
 /// The listeners that the service manager passed.
-pub(crate) fn passed_listeners() -> Result<Vec<Listener>, NetError> {
-    roundtrip_std::passed_listeners()
+pub(crate) fn passed_listeners(options: &BindOptions) -> Result<Vec<Listener>, NetError> {
+    roundtrip_std::passed_listeners(options)
 }
 
 /// The connection that a super-server passed as standard input; none if that is no socket.
 ///
 /// Its child may have the connection for its standard error as well: what it complains of there would be taken for an
 /// echo, and goes nowhere from here on.
-pub(crate) fn stdin_stream() -> io::Result<Option<Stream>> {
-    let stream = Stream::of_stdin()?;
+pub(crate) fn stdin_stream(options: &BindOptions) -> io::Result<Option<Stream>> {
+    let stream = Stream::of_stdin(options)?;
     if stream.is_some() && rustix::net::sockopt::socket_type(io::stderr().as_fd()).is_ok() {
         rustix::stdio::dup2_stderr(File::options().write(true).open("/dev/null")?)?;
     }

@@ -80,13 +80,13 @@ pub(crate) const fn tell_ready() {}
 pub(crate) const fn tell_stopping() {}
 
 /// Nobody passes listeners: what says so is the refusal.
-pub(crate) fn passed_listeners() -> Result<Vec<Listener>, NetError> {
-    bind(&Endpoint::Systemd, &BindOptions::default()).map(|listener| vec![listener])
+pub(crate) fn passed_listeners(options: &BindOptions) -> Result<Vec<Listener>, NetError> {
+    bind(&Endpoint::Systemd, options).map(|listener| vec![listener])
 }
 
 /// Standard input is a pipe, a file or a console.
 #[expect(clippy::unnecessary_wraps, reason = "on Unix it may fail")]
-pub(crate) const fn stdin_stream() -> io::Result<Option<Stream>> {
+pub(crate) const fn stdin_stream(_options: &BindOptions) -> io::Result<Option<Stream>> {
     Ok(None)
 }
 

@@ -58,6 +58,7 @@ with_every_driver! {
     packets_are_served_and_checked_like_a_stream
     users_are_sources
     a_listener_that_was_passed_on_is_served
+    #[cfg(target_os = "linux")] connections_of_a_listener_that_was_passed_on_are_probed_as_asked
 }
 
 #[track_caller]
@@ -216,8 +217,8 @@ fn a_super_servers_child_drains_on_a_signal() {
 }
 
 /// `roundtrip serve systemd:` with standard input passed on as `LISTEN_FDS` says.
-fn with_passed(driver: &str, socket: impl Into<OwnedFd>) -> Command {
-    let args = ["serve", "--driver", driver, "systemd:"];
+fn with_passed(driver: &str, socket: impl Into<OwnedFd>, options: &[&str]) -> Command {
+    let args = [&["serve", "--driver", driver, "systemd:"], options].concat();
     let mut command = after("export LISTEN_PID=$$ LISTEN_FDS=1;", &args, "3<&0 </dev/null");
     command.stdin(Stdio::from(socket.into()));
     command
@@ -226,12 +227,68 @@ fn with_passed(driver: &str, socket: impl Into<OwnedFd>) -> Command {
 fn a_listener_that_was_passed_on_is_served(driver: &str) {
     let path = SocketPath::new(&format!("{driver}-{}", "passed"));
     let listener = UnixListener::bind(&path.0).unwrap();
-    let mut running = Running::start_with_input(&mut with_passed(driver, listener));
+    let mut running = Running::start_with_input(&mut with_passed(driver, listener, &[]));
     assert_eq!(running.line(), format!("listening unix {}", path.0.display()));
     assert_verified(&path.endpoint());
     assert_drained(running);
     // It is not ours to remove.
     assert!(path.0.exists());
+}
+
+/// The timer that a connection's server has, as ss(8) shows it.
+#[cfg(target_os = "linux")]
+fn timer(client: &std::net::TcpStream) -> String {
+    let (server, client) = (client.peer_addr().unwrap().port(), client.local_addr().unwrap().port());
+    let mut ss = Command::new("ss");
+    ss.args(["-tnoH", "state", "established", "sport", "=", &format!(":{server}"), "and"]);
+    ss.args(["dport", "=", &format!(":{client}")]);
+    let output = ss.output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+#[cfg(target_os = "linux")]
+fn connections_of_a_listener_that_was_passed_on_are_probed_as_asked(driver: &str) {
+    if !have(&["ss"]) {
+        return;
+    }
+    for (options, is_probed) in
+        [(&[][..], true), (&["--keepalive", "9h"], true), (&["--keepalive", "off"], false)]
+    {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let running = Running::start_with_input(&mut with_passed(driver, listener, options));
+        let mut client = crate::common::connect(address);
+        crate::common::ping(&mut client).unwrap();
+        let told = timer(&client);
+        assert!(told.contains(&format!(":{} ", address.port())), "{told}");
+        assert_eq!(told.contains("timer:(keepalive,"), is_probed, "{options:?}: {told}");
+        drop(client);
+        assert_drained(running);
+    }
+}
+
+/// inetd(8) passes a connection.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_connection_that_was_passed_on_is_probed_as_asked() {
+    if !have(&["ss"]) {
+        return;
+    }
+    for (options, is_probed) in [(&[][..], true), (&["--keepalive", "off"], false)] {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let mut client = crate::common::connect(listener.local_addr().unwrap());
+        let (server, _) = listener.accept().unwrap();
+        let end = || Stdio::from(OwnedFd::from(server.try_clone().unwrap()));
+        let mut command = roundtrip(["serve", "stdio:"].iter().chain(options));
+        let running = Running::of(command.stdin(end()).stdout(end()).spawn().unwrap());
+        drop((command, server));
+        crate::common::ping(&mut client).unwrap();
+        let told = timer(&client);
+        assert_eq!(told.contains("timer:(keepalive,"), is_probed, "{options:?}: {told}");
+        drop(client);
+        assert_eq!(running.wait().code, Some(0));
+    }
 }
 
 #[test]
@@ -240,7 +297,8 @@ fn what_was_passed_on_and_is_no_listener_is_refused() {
     let datagrams = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
     let file = fs::File::open("/dev/null").unwrap();
     for fd in [OwnedFd::from(connected), OwnedFd::from(datagrams), OwnedFd::from(file)] {
-        let Finished { code, stderr, .. } = Running::start_with_input(&mut with_passed("std", fd)).wait();
+        let Finished { code, stderr, .. } =
+            Running::start_with_input(&mut with_passed("std", fd, &[])).wait();
         assert_eq!(code, Some(4), "{stderr}");
         assert!(stderr.contains("descriptor 3 is no listening stream socket"), "{stderr}");
     }

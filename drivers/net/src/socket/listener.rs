@@ -12,6 +12,8 @@ use rustix::net::SocketFlags;
 use socket2::{SockAddr, Socket};
 
 use super::keepalive::Keepalive;
+#[cfg(unix)]
+use crate::BindOptions;
 use crate::{Endpoint, NetError, Peer, Stage, Stream, classify};
 
 /// A listening socket: non-blocking, with the longest backlog that the system gives.
@@ -20,6 +22,10 @@ pub struct Listener {
     socket: Socket,
     /// Of what it accepts, where that does not inherit it.
     keepalive: Option<Keepalive>,
+    /// It listened before it had these options, and what connected until then inherits none: the first client of a service that
+    /// is started for it.
+    #[cfg(unix)]
+    late: Option<BindOptions>,
     /// It is one of packets: `SOCK_SEQPACKET`.
     #[cfg(unix)]
     packets: bool,
@@ -30,10 +36,23 @@ pub struct Listener {
 impl Listener {
     /// Listens on a socket that is bound, with these probes on what it accepts.
     pub(super) fn listen_with(socket: Socket, keepalive: Option<Keepalive>) -> Result<Self, NetError> {
-        if Stream::INHERITS {
-            super::set_keepalive(&socket, keepalive).map_err(NetError::at(Stage::Socket))?;
+        Self::listen(socket)?.with_keepalive(keepalive).map_err(NetError::at(Stage::Socket))
+    }
+
+    /// With these probes on the TCP connections that it accepts.
+    fn with_keepalive(self, keepalive: Option<Keepalive>) -> io::Result<Self> {
+        if Stream::INHERITS && self.socket.local_addr()?.as_socket().is_some() {
+            super::set_keepalive(&self.socket, keepalive)?;
         }
-        Ok(Self { keepalive, ..Self::listen(socket)? })
+        Ok(Self { keepalive, ..self })
+    }
+
+    /// One that listens already, on behalf of somebody who knew nothing of these options.
+    #[cfg(unix)]
+    fn inherit(socket: Socket, options: &BindOptions) -> io::Result<Self> {
+        super::set_buffers(&socket, options.socket_buffer)?;
+        let listener = Self::of(socket)?.with_keepalive(options.keepalive)?;
+        Ok(Self { late: Some(*options), ..listener })
     }
 
     /// Listens on a socket that is bound.
@@ -53,6 +72,8 @@ impl Listener {
             #[cfg(unix)]
             packets: socket.r#type()? == socket2::Type::SEQPACKET,
             keepalive: None,
+            #[cfg(unix)]
+            late: None,
             socket,
             #[cfg(unix)]
             file: None,
@@ -125,6 +146,10 @@ impl Listener {
             }
             return Ok((Stream::accepted_unix(socket)?, peer));
         }
+        #[cfg(unix)]
+        if let Some(options) = &self.late {
+            return Ok((Stream::inherited_tcp(socket, options)?, peer));
+        }
         if !Stream::INHERITS {
             // A connection that was reset already says so when it is read.
             let _ = super::set_keepalive(&socket, self.keepalive);
@@ -173,6 +198,8 @@ impl From<std::net::TcpListener> for Listener {
             socket,
             keepalive: None,
             #[cfg(unix)]
+            late: None,
+            #[cfg(unix)]
             packets: false,
             #[cfg(unix)]
             file: None,
@@ -188,14 +215,14 @@ impl AsFd for Listener {
 }
 
 /// The listeners that the service manager passed to this process, in its order (`sd_listen_fds(3)`). They are handed out
-/// once.
+/// once. Of `options`, all but the family apply to what they accept.
 ///
 /// # Errors
 ///
 /// [`NetError`] at [`Stage::Passed`] if there are none, if there are fewer than `LISTEN_FDS` says, or if one of them is no
 /// listening stream socket.
 #[cfg(unix)]
-pub fn passed_listeners() -> Result<Vec<Listener>, NetError> {
+pub fn passed_listeners(options: &BindOptions) -> Result<Vec<Listener>, NetError> {
     let fail =
         |words: String| NetError::at(Stage::Passed)(io::Error::new(io::ErrorKind::InvalidInput, words));
     check_count().map_err(fail)?;
@@ -215,10 +242,7 @@ pub fn passed_listeners() -> Result<Vec<Listener>, NetError> {
                 usize::from(FIRST_PASSED) + index
             )));
         };
-        if socket.local_addr().is_ok_and(|address| address.as_socket().is_some()) {
-            let _ = Keepalive::default().apply(&socket);
-        }
-        listeners.push(Listener::of(socket).map_err(NetError::at(Stage::Passed))?);
+        listeners.push(Listener::inherit(socket, options).map_err(NetError::at(Stage::Passed))?);
     }
     Ok(listeners)
 }
@@ -267,3 +291,42 @@ fn listens(socket: &Socket) -> bool {
 /// The first descriptor that is passed: `SD_LISTEN_FDS_START`.
 #[cfg(unix)]
 const FIRST_PASSED: u8 = 3;
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    /// The service manager may have set probes and sizes, too.
+    #[test]
+    fn a_listener_that_is_inherited_has_the_options_that_are_asked_for() {
+        let probes = Keepalive { idle: Duration::from_secs(7), interval: Duration::from_secs(2), probes: 3 };
+        for (before, keepalive) in [(None, Some(probes)), (Some(probes), None)] {
+            let inherited = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+            let address = inherited.local_addr().unwrap();
+            let inherited = Socket::from(inherited);
+            super::super::set_keepalive(&inherited, before).unwrap();
+            let options = BindOptions { keepalive, socket_buffer: Some(10_000), ..BindOptions::default() };
+            let connect = || std::net::TcpStream::connect(address).unwrap();
+            let first = connect();
+            let listener = Listener::inherit(inherited, &options).unwrap();
+            for _client in [first, connect()] {
+                let Stream { socket, .. } = listener.accept().unwrap().0;
+                assert!(socket.tcp_nodelay().unwrap() && socket.nonblocking().unwrap());
+                assert_eq!(socket.keepalive().unwrap(), keepalive.is_some());
+                if keepalive.is_some() {
+                    assert_eq!(socket.tcp_keepalive_time().unwrap(), probes.idle);
+                    assert_eq!(socket.tcp_keepalive_interval().unwrap(), probes.interval);
+                    assert_eq!(socket.tcp_keepalive_retries().unwrap(), probes.probes);
+                }
+                // Linux doubles it.
+                assert_eq!(socket.send_buffer_size().unwrap(), 20_000);
+            }
+        }
+        let folder = std::env::temp_dir().join(format!("roundtrip-inherit-{}", std::process::id()));
+        let unix = std::os::unix::net::UnixListener::bind(&folder).unwrap();
+        std::fs::remove_file(&folder).unwrap();
+        Listener::inherit(Socket::from(OwnedFd::from(unix)), &BindOptions::default()).unwrap();
+    }
+}

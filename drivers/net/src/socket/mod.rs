@@ -118,7 +118,7 @@ pub fn bind(endpoint: &Endpoint, options: &BindOptions) -> Result<Listener, NetE
         }
         #[cfg(unix)]
         Endpoint::Systemd => {
-            let mut passed = passed_listeners()?;
+            let mut passed = passed_listeners(options)?;
             match (passed.pop(), passed.is_empty()) {
                 (Some(listener), true) => Ok(listener),
                 _ => Err(NetError::at(Stage::Passed)(io::Error::other("not exactly one socket was passed"))),
@@ -231,7 +231,8 @@ fn set_buffers(socket: &Socket, buffer: Option<usize>) -> io::Result<()> {
 }
 
 fn set_keepalive(socket: &Socket, keepalive: Option<Keepalive>) -> io::Result<()> {
-    keepalive.map_or(Ok(()), |keepalive| keepalive.apply(socket))
+    // Probes may have been set on a socket that was inherited.
+    keepalive.map_or_else(|| socket.set_keepalive(false), |keepalive| keepalive.apply(socket))
 }
 
 fn prepare_to_bind(socket: &Socket, address: &SocketAddr, dual_stack: bool) -> io::Result<()> {

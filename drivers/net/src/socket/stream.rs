@@ -12,6 +12,8 @@ use socket2::Socket;
 
 #[cfg(any(target_os = "linux", target_os = "android"))]
 use super::packets::Packets;
+#[cfg(unix)]
+use crate::BindOptions;
 use crate::{Peer, classify};
 
 /// A connected stream socket: non-blocking, and over TCP without Nagle's delay (RFC 896), which holds back the second
@@ -49,6 +51,15 @@ impl Stream {
         if Self::INHERITS { Ok(Self::new(socket, Kind::Tcp)) } else { Self::of_tcp(socket) }
     }
 
+    /// A connection that was made before anybody knew of these options.
+    #[cfg(unix)]
+    pub(super) fn inherited_tcp(socket: Socket, options: &BindOptions) -> io::Result<Self> {
+        // One that was reset already says so when it is read.
+        let _ = super::set_buffers(&socket, options.socket_buffer);
+        let _ = super::set_keepalive(&socket, options.keepalive);
+        Self::of_tcp(socket)
+    }
+
     #[cfg(unix)]
     pub(super) fn accepted_unix(socket: Socket) -> io::Result<Self> {
         if Self::INHERITS { Ok(Self::new(socket, Kind::Unix)) } else { Self::of_unix(socket) }
@@ -79,21 +90,23 @@ impl Stream {
         Ok(stream)
     }
 
-    /// The connection that a super-server passed as standard input (inetd(8)); none if that is no socket.
+    /// The connection that a super-server passed as standard input (inetd(8)); none if that is no socket. Of `options`, all
+    /// but the family apply to it.
     ///
     /// # Errors
     ///
     /// If it is a socket, but no stream socket of a kind that is known.
     #[cfg(unix)]
-    pub fn of_stdin() -> io::Result<Option<Self>> {
+    pub fn of_stdin(options: &BindOptions) -> io::Result<Option<Self>> {
         let fd = io::stdin().as_fd().try_clone_to_owned()?;
         let Ok(kind) = rustix::net::sockopt::socket_type(&fd) else { return Ok(None) };
         let socket = Socket::from(fd);
         match (kind, socket.local_addr()?) {
             (rustix::net::SocketType::STREAM, address) if address.as_socket().is_some() => {
-                Self::of_tcp(socket).map(Some)
+                Self::inherited_tcp(socket, options).map(Some)
             }
             (rustix::net::SocketType::STREAM, address) if address.is_unix() => {
+                super::set_buffers(&socket, options.socket_buffer)?;
                 Self::of_unix(socket).map(Some)
             }
             _ => Err(io::Error::new(io::ErrorKind::Unsupported, "standard input is no stream socket")),
