@@ -3,7 +3,8 @@
 use std::io;
 use std::thread;
 
-use roundtrip_net::{Clients, Clock};
+use roundtrip_net::event_loop::{App, Numbered};
+use roundtrip_net::{Clients, Clock, catch};
 
 use crate::driver::Driver;
 use crate::server::STACK;
@@ -27,17 +28,22 @@ pub fn drive_all<C: Clients>(
     streams: impl IntoIterator<Item = Stream>,
     clients: &C,
 ) -> io::Result<()> {
-    thread::scope(|scope| {
+    let app = Numbered::new(clients);
+    let driven = thread::scope(|scope| {
         for (index, stream) in streams.into_iter().enumerate() {
             let driver = Driver::new(clock)?;
             let thread = thread::Builder::new().name("roundtrip".into()).stack_size(STACK);
+            let app = &app;
             thread.spawn_scoped(scope, move || {
                 let control = driver.control();
                 let machine = |now| clients.open(now, index, &control);
-                let ended = driver.drive(stream, machine, |event| clients.event(index, event));
-                clients.ended(index, ended);
+                let driven = catch(|| driver.try_drive(stream, machine, |event| clients.event(index, event)));
+                let told = driven.flatten().and_then(|ended| catch(|| clients.ended(index, ended)));
+                app.over(&index, told);
             })?;
         }
         Ok(())
-    })
+    });
+    app.finish();
+    driven
 }

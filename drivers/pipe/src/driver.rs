@@ -4,7 +4,7 @@ use std::io;
 use std::sync::Arc;
 
 use roundtrip_core::{Machine, Time};
-use roundtrip_net::{Clock, Control, Ended, MAILBOX, Mailbox, SystemClock};
+use roundtrip_net::{Clock, Control, Ended, MAILBOX, Mailbox, Panic, SystemClock, catch, drop_driven};
 
 use crate::session::Session;
 use crate::stream::Stream;
@@ -53,14 +53,27 @@ impl<C, T: Clock> Driver<C, T> {
         self,
         stream: Stream,
         machine: impl FnOnce(Time) -> M,
-        mut events: impl FnMut(M::Event),
+        events: impl FnMut(M::Event),
     ) -> Ended<M::Outcome> {
+        self.try_drive(stream, machine, events).unwrap_or_else(|panic| panic.resume())
+    }
+
+    /// What came of it; the panic of a machine that panicked, of which nothing is left.
+    pub(crate) fn try_drive<M: Machine<Command = C>>(
+        self,
+        stream: Stream,
+        machine: impl FnOnce(Time) -> M,
+        mut events: impl FnMut(M::Event),
+    ) -> Result<Ended<M::Outcome>, Panic> {
         let mut session = Session::new(stream, self.clock.now(), machine);
-        loop {
-            if let Some((how, outcome)) = session.advance(&mut events) {
-                return session.close(how, outcome, &self.bell, &self.mailbox);
+        let ended = catch(|| {
+            loop {
+                if let Some((how, outcome)) = session.advance(&mut events) {
+                    return session.close(how, outcome, &self.bell, &self.mailbox);
+                }
+                session.wait(&self.bell, &self.mailbox, &self.clock);
             }
-            session.wait(&self.bell, &self.mailbox, &self.clock);
-        }
+        });
+        drop_driven(session, ended)
     }
 }

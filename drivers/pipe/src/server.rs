@@ -195,14 +195,14 @@ impl<'a, S: Service, T: Clock> Server<'a, S, T> {
     fn serve_one(&self, admitted: Admitted<Command<S>, &'a T>) {
         let Admitted { caller, stream, driver } = admitted;
         let control = driver.control();
-        let served = catch(|| {
-            let ended = driver.drive(
+        let driven = catch(|| {
+            driver.try_drive(
                 stream,
                 |now| self.service.open(now, &caller, &control),
                 |event| self.service.event(&caller, event),
-            );
-            self.service.ended(&caller, ended);
+            )
         });
+        let served = driven.flatten().and_then(|ended| catch(|| self.service.ended(&caller, ended)));
         let mut door = self.door();
         if served.is_err() {
             door.panicked();

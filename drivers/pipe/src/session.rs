@@ -292,7 +292,7 @@ impl<M: Machine> Session<M> {
 
     /// Tears the pipe down as told; what came of it.
     pub(crate) fn close(
-        mut self,
+        &mut self,
         how: Teardown,
         outcome: M::Outcome,
         bell: &Event,

@@ -16,8 +16,8 @@ use roundtrip_core::echo::{
 };
 use roundtrip_core::{Action, Failure, Input, Machine, Teardown, Time, Wait};
 use roundtrip_pipe::{
-    BindOptions, Caller, Clock, ConnectOptions, Control, Driver, Ended, Endpoint, Listener, Peer, PostError,
-    Served, ServerHandle, Service, Stage, Stream, SystemClock, bind, connect, drive,
+    BindOptions, Caller, Clients, Clock, ConnectOptions, Control, Driver, Ended, Endpoint, Listener, Peer,
+    PostError, Served, ServerHandle, Service, Stage, Stream, SystemClock, bind, connect, drive,
 };
 
 /// A name of a test's own, of bytes and of messages.
@@ -415,6 +415,64 @@ fn a_machine_that_panics_looks_like_no_orderly_end() {
         let (_, end) = talk(&endpoint, Talk::new(&[])).outcome;
         assert_eq!(end, Some(Err(Some(Failure::Reset))), "{endpoint}");
         assert_eq!(soon(&served).unwrap().panicked, 1);
+    }
+}
+
+/// Panics, and again when it is dropped: while the first panic unwinds, that would end the process.
+struct PanicsTwice;
+
+impl Machine for PanicsTwice {
+    type Command = Infallible;
+    type Event = Infallible;
+    type Outcome = ();
+
+    fn handle(&mut self, _now: Time, _input: Input) -> Result<(), Misuse> {
+        Ok(())
+    }
+
+    fn poll(&mut self, _now: Time) -> Action<Infallible, ()> {
+        panic!("planted")
+    }
+}
+
+impl Drop for PanicsTwice {
+    fn drop(&mut self) {
+        panic!("planted, too")
+    }
+}
+
+struct PanickingClients;
+
+impl Clients for PanickingClients {
+    type Machine = PanicsTwice;
+
+    fn open(&self, _now: Time, _index: usize, _control: &Control<Infallible>) -> PanicsTwice {
+        PanicsTwice
+    }
+}
+
+#[test]
+fn a_machine_that_panics_again_in_its_drop_ends_its_own_connection_only() {
+    for endpoint in names() {
+        let (listener, handle) = (listen(&endpoint), ServerHandle::new());
+        let served = spawn(move || {
+            let service = |_now, _peer: &Peer| PanicsTwice;
+            let limits = Limits { total: Some(2), ..Limits::default() };
+            roundtrip_pipe::serve(vec![listener], limits, &handle, &service)
+        });
+        for _ in 0..2 {
+            let (_, end) = talk(&endpoint, Talk::new(&[])).outcome;
+            assert_eq!(end, Some(Err(Some(Failure::Reset))), "{endpoint}");
+        }
+        assert_eq!(soon(&served).unwrap().panicked, 2);
+
+        let server = echo(&endpoint, ServerConfig::default(), Limits::default());
+        let streams = [reach(&endpoint), reach(&endpoint)];
+        let driven = thread::spawn(move || {
+            roundtrip_pipe::drive_all(&SystemClock::new(), streams, &PanickingClients).unwrap();
+        });
+        assert!(driven.join().is_err(), "the panic reaches the caller");
+        server.stop();
     }
 }
 
