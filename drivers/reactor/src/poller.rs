@@ -13,8 +13,8 @@ use crate::timer::Timer;
 /// Events that one look may bring; what is more comes with the next.
 const EVENTS: usize = 1024;
 
-/// The time is up, which says nothing: deadlines are looked at after each wait. No slot has such a token.
-#[cfg(target_os = "linux")]
+/// The time is up, which says nothing: deadlines are looked at after each wait. No slot has such a token. Only Linux has a timer
+/// that tells.
 pub(crate) const TIMER: Token = Token(usize::MAX - 4);
 
 /// A thread's poller, and the way to wake it.
@@ -52,9 +52,9 @@ impl Poller {
         }
     }
 
-    /// Whether the last wait brought anything.
+    /// Whether the last wait brought anything but the news that the time is up.
     pub(crate) fn found(&self) -> bool {
-        !self.events.is_empty()
+        self.events().any(|event| token(event) != TIMER)
     }
 
     /// What the last wait brought.
@@ -95,6 +95,10 @@ impl Rouse for Rouser {
 #[cfg(all(test, target_os = "linux"))]
 mod tests {
     use super::*;
+    use mio::unix::SourceFd;
+    use std::io::Write;
+    use std::os::fd::AsRawFd;
+    use std::os::unix::net::UnixStream;
 
     /// The poller's own timer would let it sleep for a whole millisecond, and bring no event.
     #[test]
@@ -103,8 +107,15 @@ mod tests {
         for _ in 0..3 {
             poller.wait(Some(Duration::from_micros(50))).unwrap();
             assert_eq!(poller.events().map(token).collect::<Vec<_>>(), [TIMER]);
+            assert!(!poller.found(), "a thread that spins has found nothing");
         }
         poller.wait(Some(Duration::ZERO)).unwrap();
         assert!(!poller.found());
+        let (read, mut write) = UnixStream::pair().unwrap();
+        let interest = mio::Interest::READABLE;
+        poller.registry().register(&mut SourceFd(&read.as_raw_fd()), mio(Token(0)), interest).unwrap();
+        write.write_all(b"x").unwrap();
+        poller.wait(Some(Duration::ZERO)).unwrap();
+        assert!(poller.found());
     }
 }

@@ -158,7 +158,10 @@ impl<'a, A: App, T: Clock> Thread<'a, A, T> {
         }
         let slept = self.clock.now();
         self.sleep_at_once(deadline)?;
-        self.spin.slept(self.clock.now().since(slept));
+        // Where only the time was up, there was nothing that a spin could have found.
+        if self.poller.found() {
+            self.spin.slept(self.clock.now().since(slept));
+        }
         Ok(())
     }
 
