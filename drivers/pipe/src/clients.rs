@@ -3,7 +3,7 @@
 use std::io;
 use std::thread;
 
-use roundtrip_net::event_loop::{App, Numbered};
+use roundtrip_net::event_loop::{Numbered, finish};
 use roundtrip_net::{Clients, Clock, catch};
 
 use crate::driver::Driver;
@@ -38,8 +38,7 @@ pub fn drive_all<C: Clients>(
                 let control = driver.control();
                 let machine = |now| clients.open(now, index, &control);
                 let driven = catch(|| driver.try_drive(stream, machine, |event| clients.event(index, event)));
-                let told = driven.flatten().and_then(|ended| catch(|| clients.ended(index, ended)));
-                app.over(&index, told);
+                finish(app, &index, (), driven.flatten());
             })?;
         }
         Ok(())

@@ -4,15 +4,16 @@
 //! served.
 
 use std::io;
+use std::sync::Arc;
 use std::sync::mpsc::{SyncSender, sync_channel};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
 use roundtrip_core::admission::{Accept, Limits};
 use roundtrip_core::hub::Hub;
 use roundtrip_core::{Machine, Time};
+use roundtrip_net::event_loop::{App, Serving, finish};
 use roundtrip_net::{
-    Bell, Caller, Clock, Door, Peer, Served, ServerHandle, Service, SharedHub, SystemClock, catch, until,
+    Caller, Clock, Peer, Served, ServerHandle, Service, SharedHub, SystemClock, catch, until,
 };
 
 use crate::driver::Driver;
@@ -55,11 +56,9 @@ pub fn serve_by<S: Service>(
     if listeners.len() >= MOST {
         return Err(io::Error::new(io::ErrorKind::InvalidInput, "more than 63 pipes cannot be waited for"));
     }
-    let bell = Arc::new(Event::new()?);
-    handle.ring_with(bell.clone());
-    let server = Server { service, bell, clock, door: Mutex::new(Door::new(limits, handle)) };
+    let server = Server { app: Serving::new(service, clock, Arc::new(Event::new()?), limits, handle) };
     thread::scope(|scope| server.run(scope, listeners));
-    Ok(server.door().served())
+    Ok(server.app.served())
 }
 
 /// Serves a hub: what its connections share is called by one of them at a time, and reaches the others by mail. Gives
@@ -86,11 +85,8 @@ where
 type Command<S> = <<S as Service>::Machine as Machine>::Command;
 
 struct Server<'a, S: Service, T> {
-    service: &'a S,
-    /// Wakes the thread that accepts.
-    bell: Arc<Event>,
-    clock: &'a T,
-    door: Mutex<Door<Command<S>>>,
+    /// Its bell wakes the thread that accepts.
+    app: Serving<'a, S, T, Event>,
 }
 
 /// A connection that was let in.
@@ -110,10 +106,10 @@ struct Accepted<C, T> {
 impl<'a, S: Service, T: Clock> Server<'a, S, T> {
     /// Obeys the policy until the server is drained.
     fn run<'scope>(&'scope self, scope: &'scope thread::Scope<'scope, '_>, mut listeners: Vec<Listener>) {
-        let mut now = self.clock.now();
+        let mut now = self.app.now();
         loop {
-            self.bell.clear();
-            let Some((accept, deadline)) = self.door().obey(now) else { return };
+            self.app.bell().clear();
+            let Some((accept, deadline)) = self.app.door().obey(now) else { return };
             let accepted = match accept {
                 Accept::Open | Accept::Sweep => {
                     let waits = (accept == Accept::Open).then_some((now, deadline));
@@ -125,12 +121,12 @@ impl<'a, S: Service, T: Clock> Server<'a, S, T> {
                     self.sleep(&[], now, deadline).map(|()| None)
                 }
             };
-            now = self.clock.now();
+            now = self.app.now();
             match accepted {
                 Ok(Some(accepted)) => self.decide(now, accepted),
-                Ok(None) if accept == Accept::Sweep => self.door().swept(now),
+                Ok(None) if accept == Accept::Sweep => self.app.door().swept(now),
                 Ok(None) => {}
-                Err(error) => self.accept_failed(now, &error),
+                Err(error) => self.app.accept_failed(now, &error),
             }
         }
     }
@@ -157,7 +153,7 @@ impl<'a, S: Service, T: Clock> Server<'a, S, T> {
                 self.serve_one(admitted);
             }
         })?;
-        let driver = Driver::new(self.clock)?;
+        let driver = Driver::new(self.app.clock())?;
         let stream = listeners[ready].accept()?;
         // The next look begins behind it: a busy listener must not starve the others.
         listeners.rotate_left(ready + 1);
@@ -165,31 +161,20 @@ impl<'a, S: Service, T: Clock> Server<'a, S, T> {
     }
 
     fn sleep(&self, waiting: &[&Operation], now: Time, deadline: Option<Time>) -> io::Result<()> {
-        system::wait(&self.bell, waiting, until(now, deadline)).map(drop)
+        system::wait(self.app.bell(), waiting, until(now, deadline)).map(drop)
     }
 
     /// Asks the policy about a connection; one that is refused is ended.
     fn decide(&self, now: Time, accepted: Accepted<Command<S>, &'a T>) {
         let Accepted { stream, driver, thread } = accepted;
-        let caller = self.door().admit(now, Peer::local(), &driver.control());
+        let caller = self.app.door().admit(now, Peer::local(), &driver.control());
         if let Some(caller) = caller {
             // The thread waits for nothing else.
             drop(thread.send(Admitted { caller, stream, driver }));
         } else {
             stream.end();
-            if catch(|| self.service.refused(&Peer::local())).is_err() {
-                self.door().panicked();
-            }
+            self.app.refused(&Peer::local());
         }
-    }
-
-    fn accept_failed(&self, now: Time, error: &io::Error) {
-        let told = catch(|| self.service.accept_failed(error));
-        let mut door = self.door();
-        if told.is_err() {
-            door.panicked();
-        }
-        door.accept_failed(now, error);
     }
 
     fn serve_one(&self, admitted: Admitted<Command<S>, &'a T>) {
@@ -198,22 +183,10 @@ impl<'a, S: Service, T: Clock> Server<'a, S, T> {
         let driven = catch(|| {
             driver.try_drive(
                 stream,
-                |now| self.service.open(now, &caller, &control),
-                |event| self.service.event(&caller, event),
+                |now| self.app.open(now, &caller, &control),
+                |event| self.app.event(&caller, event),
             )
         });
-        let served = driven.flatten().and_then(|ended| catch(|| self.service.ended(&caller, ended)));
-        let mut door = self.door();
-        if served.is_err() {
-            door.panicked();
-        }
-        if door.ended(self.clock.now(), &caller) {
-            self.bell.ring();
-        }
-    }
-
-    fn door(&self) -> MutexGuard<'_, Door<Command<S>>> {
-        // No service and no machine runs under this lock, so all is whole even if a holder panicked.
-        self.door.lock().unwrap_or_else(PoisonError::into_inner)
+        finish(&self.app, &caller, (), driven.flatten());
     }
 }

@@ -7,7 +7,7 @@ use std::future::poll_fn;
 use std::io;
 use std::num::NonZeroUsize;
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::task::Poll;
 use std::thread;
 
@@ -16,9 +16,9 @@ use async_io::{Async, block_on};
 use roundtrip_core::admission::{Accept, Limits};
 use roundtrip_core::hub::Hub;
 use roundtrip_core::{Machine, Time};
+use roundtrip_net::event_loop::{App, Serving, finish};
 use roundtrip_net::{
-    Bell, Caller, Clock, Door, Guarded, Listener, Peer, Served, ServerHandle, Service, SharedHub,
-    SystemClock, catch,
+    Caller, Clock, Guarded, Listener, Peer, Served, ServerHandle, Service, SharedHub, SystemClock,
 };
 
 use crate::alarm::Alarm;
@@ -100,9 +100,7 @@ pub fn serve_on<S: Service<Machine: Send>>(
     service: &S,
 ) -> io::Result<Served> {
     let listeners = listeners.into_iter().map(Async::new_nonblocking).collect::<io::Result<_>>()?;
-    let ring = Arc::new(Ring::default());
-    handle.ring_with(ring.clone());
-    let server = Server { service, ring, clock, door: Mutex::new(Door::new(limits, handle)) };
+    let server = Server { app: Serving::new(service, clock, Arc::default(), limits, handle) };
     // Tasks spawn tasks, so they hold it.
     let executor = Arc::new(Executor::new());
     let accepting = executor.spawn(server.accept(Arc::clone(&executor), listeners));
@@ -111,17 +109,14 @@ pub fn serve_on<S: Service<Machine: Send>>(
         block_on(executor.run(accepting));
         Ok::<_, io::Error>(())
     })?;
-    Ok(server.door().served())
+    Ok(server.app.served())
 }
 
 type Command<S> = <<S as Service>::Machine as Machine>::Command;
 
 struct Server<'a, S: Service, T> {
-    service: &'a S,
-    /// Wakes the task that accepts.
-    ring: Arc<Ring>,
-    clock: &'a T,
-    door: Mutex<Door<Command<S>>>,
+    /// Its bell wakes the task that accepts.
+    app: Serving<'a, S, T, Ring>,
 }
 
 /// A connection that was let in.
@@ -137,9 +132,9 @@ impl<S: Service<Machine: Send>, T: Clock> Server<'_, S, T> {
         let mut alarm = Alarm::new();
         let mut accepted = 0;
         loop {
-            self.ring.hear();
-            let now = self.clock.now();
-            let Some((accept, deadline)) = self.door().obey(now) else { return };
+            self.app.bell().hear();
+            let now = self.app.now();
+            let Some((accept, deadline)) = self.app.door().obey(now) else { return };
             let found = match accept {
                 Accept::Open | Accept::Sweep => next(&mut listeners),
                 Accept::Paused => Ok(None),
@@ -162,12 +157,12 @@ impl<S: Service<Machine: Send>, T: Clock> Server<'_, S, T> {
                         pause().await;
                     }
                 }
-                Ok(None) if accept == Accept::Sweep => self.door().swept(now),
+                Ok(None) if accept == Accept::Sweep => self.app.door().swept(now),
                 Ok(None) => {
                     let open = if accept == Accept::Open { &*listeners } else { &[] };
                     self.sleep(open, &mut alarm, now, deadline).await;
                 }
-                Err(error) => self.failed(now, &error),
+                Err(error) => self.app.accept_failed(now, &error),
             }
         }
     }
@@ -188,7 +183,7 @@ impl<S: Service<Machine: Send>, T: Clock> Server<'_, S, T> {
                 connection |= listener.poll_readable(cx).is_ready();
             }
             // Whatever it was woken for: looking again is cheap, and the policy knows what the time means.
-            if self.ring.poll(cx) || connection || std::mem::replace(&mut slept, true) {
+            if self.app.bell().poll(cx) || connection || std::mem::replace(&mut slept, true) {
                 return Poll::Ready(());
             }
             if let Some(deadline) = deadline {
@@ -201,44 +196,21 @@ impl<S: Service<Machine: Send>, T: Clock> Server<'_, S, T> {
 
     /// Asks the policy about a connection; none if it is refused, and closed.
     fn decide(&self, now: Time, stream: Async<Guarded>, peer: Peer) -> Option<Admitted<Command<S>, &T>> {
-        let driver = Driver::on(self.clock);
-        let Some(caller) = self.door().admit(now, peer, &driver.control()) else {
+        let driver = Driver::on(self.app.clock());
+        let Some(caller) = self.app.door().admit(now, peer, &driver.control()) else {
             stream.get_ref().disarm();
-            if catch(|| self.service.refused(&peer)).is_err() {
-                self.door().panicked();
-            }
+            self.app.refused(&peer);
             return None;
         };
         Some(Admitted { caller, stream, driver })
     }
 
-    fn failed(&self, now: Time, error: &io::Error) {
-        let told = catch(|| self.service.accept_failed(error));
-        let mut door = self.door();
-        if told.is_err() {
-            door.panicked();
-        }
-        door.accept_failed(now, error);
-    }
-
     async fn serve_one(&self, admitted: Admitted<Command<S>, &T>) {
         let Admitted { caller, stream, driver } = admitted;
         let control = driver.control();
-        let machine = |now| self.service.open(now, &caller, &control);
-        let driven = driver.drive_on(stream, machine, |event| self.service.event(&caller, event)).await;
-        let served = driven.and_then(|ended| catch(|| self.service.ended(&caller, ended)));
-        let mut door = self.door();
-        if served.is_err() {
-            door.panicked();
-        }
-        if door.ended(self.clock.now(), &caller) {
-            self.ring.ring();
-        }
-    }
-
-    fn door(&self) -> MutexGuard<'_, Door<Command<S>>> {
-        // No service and no machine runs under this lock, so the door is whole even if a holder panicked.
-        self.door.lock().unwrap_or_else(PoisonError::into_inner)
+        let machine = |now| self.app.open(now, &caller, &control);
+        let driven = driver.drive_on(stream, machine, |event| self.app.event(&caller, event)).await;
+        finish(&self.app, &caller, (), driven);
     }
 }
 
@@ -282,8 +254,8 @@ mod tests {
         let client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
         let clock = SystemClock::new();
         let service = |now, _peer: &Peer| EchoServer::new(ServerConfig::default().into(), now);
-        let door = Mutex::new(Door::new(Limits::default(), &ServerHandle::new()));
-        let server = Server { service: &service, ring: Arc::default(), clock: &clock, door };
+        let (limits, handle) = (Limits::default(), ServerHandle::new());
+        let server = Server { app: Serving::new(&service, &clock, Arc::default(), limits, &handle) };
         let peer = Peer::new(client.peer_addr().unwrap());
         let caller = Caller { id: ConnectionId::new(0), peer };
         let stream = Async::new_nonblocking(Guarded::new(client.into())).unwrap();

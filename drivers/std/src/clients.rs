@@ -3,7 +3,7 @@
 use std::io;
 use std::thread;
 
-use roundtrip_net::event_loop::{App, Numbered};
+use roundtrip_net::event_loop::{Numbered, finish};
 use roundtrip_net::{Block, Clients, Clock, Stream, catch};
 
 use crate::connection::Driver;
@@ -40,8 +40,7 @@ pub fn drive_all<C: Clients>(
                 let driven = catch(|| {
                     driver.drive_with(&mut block, stream, machine, |event| clients.event(index, event))
                 });
-                let told = driven.flatten().and_then(|ended| catch(|| clients.ended(index, ended)));
-                app.over(&index, told);
+                finish(app, &index, (), driven.flatten());
             })?;
         }
         Ok(())

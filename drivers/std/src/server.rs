@@ -13,9 +13,10 @@ use std::thread;
 use roundtrip_core::admission::{Accept, Limits};
 use roundtrip_core::hub::Hub;
 use roundtrip_core::{Machine, Time};
+use roundtrip_net::event_loop::{App, Serving, finish};
 use roundtrip_net::{
-    Bell, Block, Caller, Clock, Door, Listener, Peer, Served, ServerHandle, Service, SharedHub, Stream,
-    SystemClock, catch, until,
+    Block, Caller, Clock, Listener, Peer, Served, ServerHandle, Service, SharedHub, Stream, SystemClock,
+    catch, until,
 };
 
 use crate::connection::Driver;
@@ -55,18 +56,14 @@ pub fn serve_by<S: Service>(
     handle: &ServerHandle,
     service: &S,
 ) -> io::Result<Served> {
-    let wake = Arc::new(Wake::new()?);
-    handle.ring_with(wake.clone());
     let server = Server {
-        service,
-        wake,
-        clock,
+        app: Serving::new(service, clock, Arc::new(Wake::new()?), limits, handle),
         listeners: Mutex::new(listeners),
-        shared: Mutex::new(Shared { door: Door::new(limits, handle), followers: 0, lead: Lead::Free }),
+        threads: Mutex::new(Threads { followers: 0, lead: Lead::Free }),
         lead_is_free: Condvar::new(),
     };
     thread::scope(|scope| server.spawn(scope))?;
-    Ok(server.shared().door.served())
+    Ok(server.app.served())
 }
 
 /// Serves a hub: what its connections share is called by one of them at a time, and reaches the others by mail. Gives
@@ -93,19 +90,16 @@ where
 type Command<S> = <<S as Service>::Machine as Machine>::Command;
 
 struct Server<'a, S: Service, T> {
-    service: &'a S,
-    /// Wakes the leader.
-    wake: Arc<Wake>,
-    clock: &'a T,
+    /// Its bell wakes the leader.
+    app: Serving<'a, S, T, Wake>,
     /// Held by the leader.
     listeners: Mutex<Vec<Listener>>,
-    shared: Mutex<Shared<Command<S>>>,
+    threads: Mutex<Threads>,
     lead_is_free: Condvar,
 }
 
-/// What the threads share.
-struct Shared<C> {
-    door: Door<C>,
+/// Who does what.
+struct Threads {
     /// Threads that wait for the lead, or were made to.
     followers: usize,
     lead: Lead,
@@ -132,11 +126,11 @@ struct Admitted<C, T> {
 impl<'a, S: Service, T: Clock> Server<'a, S, T> {
     /// Makes a follower.
     fn spawn<'scope>(&'scope self, scope: &'scope thread::Scope<'scope, '_>) -> io::Result<()> {
-        self.shared().followers += 1;
+        self.threads().followers += 1;
         let thread = thread::Builder::new().name("roundtrip".into()).stack_size(STACK);
         let made = thread.spawn_scoped(scope, || self.work(scope));
         if made.is_err() {
-            self.shared().followers -= 1;
+            self.threads().followers -= 1;
         }
         made.map(drop)
     }
@@ -157,23 +151,23 @@ impl<'a, S: Service, T: Clock> Server<'a, S, T> {
 
     /// Waits for the lead; false once the server is drained.
     fn follow(&self) -> bool {
-        let mut shared = self.shared();
-        while shared.lead == Lead::Taken {
-            shared = self.lead_is_free.wait(shared).unwrap_or_else(PoisonError::into_inner);
+        let mut threads = self.threads();
+        while threads.lead == Lead::Taken {
+            threads = self.lead_is_free.wait(threads).unwrap_or_else(PoisonError::into_inner);
         }
-        shared.followers -= 1;
-        let needed = shared.lead == Lead::Free;
+        threads.followers -= 1;
+        let needed = threads.lead == Lead::Free;
         if needed {
-            shared.lead = Lead::Taken;
+            threads.lead = Lead::Taken;
         }
         needed
     }
 
     /// Becomes a follower again; false if there are enough.
     fn enlist(&self) -> bool {
-        let mut shared = self.shared();
-        let needed = shared.followers < MAX_FOLLOWERS;
-        shared.followers += usize::from(needed);
+        let mut threads = self.threads();
+        let needed = threads.followers < MAX_FOLLOWERS;
+        threads.followers += usize::from(needed);
         needed
     }
 
@@ -184,7 +178,7 @@ impl<'a, S: Service, T: Clock> Server<'a, S, T> {
         wake: &mut Option<Arc<Wake>>,
     ) -> Option<Admitted<Command<S>, &'a T>> {
         let mut listeners = self.listeners.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut now = self.clock.now();
+        let mut now = self.app.now();
         let mut admitted = None;
         loop {
             let (accept, deadline) = self.obey(now)?;
@@ -207,31 +201,22 @@ impl<'a, S: Service, T: Clock> Server<'a, S, T> {
                 }),
                 Accept::Paused | Accept::Closed => self.sleep(&[], now, deadline).map(|_nobody| None),
             };
-            now = self.clock.now();
+            now = self.app.now();
             match accepted {
                 Ok(Some(((stream, peer), wake))) => admitted = self.decide(now, stream, peer, wake),
-                Ok(None) if accept == Accept::Sweep => self.shared().door.swept(now),
+                Ok(None) if accept == Accept::Sweep => self.app.door().swept(now),
                 Ok(None) => {}
-                Err(error) => {
-                    // A panic here must not take the lead with it.
-                    let told = catch(|| self.service.accept_failed(&error));
-                    let mut shared = self.shared();
-                    if told.is_err() {
-                        shared.door.panicked();
-                    }
-                    shared.door.accept_failed(now, &error);
-                }
+                Err(error) => self.app.accept_failed(now, &error),
             }
         }
     }
 
     /// Obeys the policy until it waits; none once the server is drained, and then nobody leads any more.
     fn obey(&self, now: Time) -> Option<(Accept, Option<Time>)> {
-        self.wake.clear();
-        let mut shared = self.shared();
-        let waits = shared.door.obey(now);
+        self.app.bell().clear();
+        let waits = self.app.door().obey(now);
         if waits.is_none() {
-            shared.lead = Lead::Over;
+            self.threads().lead = Lead::Over;
             self.lead_is_free.notify_all();
         }
         waits
@@ -244,7 +229,7 @@ impl<'a, S: Service, T: Clock> Server<'a, S, T> {
         scope: &'scope thread::Scope<'scope, '_>,
         wake: &mut Option<Arc<Wake>>,
     ) -> io::Result<Arc<Wake>> {
-        if self.shared().followers == 0 {
+        if self.threads().followers == 0 {
             self.spawn(scope)?;
         }
         // Used by one connection after the other: a `Control` of an earlier one rings no bell any more.
@@ -269,7 +254,7 @@ impl<'a, S: Service, T: Clock> Server<'a, S, T> {
     }
 
     fn sleep(&self, listeners: &[Listener], now: Time, deadline: Option<Time>) -> io::Result<Option<usize>> {
-        wait_any(listeners, &self.wake, until(now, deadline))
+        wait_any(listeners, self.app.bell(), until(now, deadline))
     }
 
     /// Asks the policy about a connection; none if it is refused, and closed.
@@ -280,17 +265,17 @@ impl<'a, S: Service, T: Clock> Server<'a, S, T> {
         peer: Peer,
         wake: Arc<Wake>,
     ) -> Option<Admitted<Command<S>, &'a T>> {
-        let driver = Driver::with_wake(wake, self.clock);
-        let admitted = self.shared().door.admit(now, peer, &driver.control());
-        if admitted.is_none() && catch(|| self.service.refused(&peer)).is_err() {
-            self.shared().door.panicked();
+        let driver = Driver::with_wake(wake, self.app.clock());
+        let admitted = self.app.door().admit(now, peer, &driver.control());
+        if admitted.is_none() {
+            self.app.refused(&peer);
         }
         admitted.map(|caller| Admitted { caller, stream, driver })
     }
 
     /// Gives the lead to whoever waits for it.
     fn hand_on(&self) {
-        self.shared().lead = Lead::Free;
+        self.threads().lead = Lead::Free;
         self.lead_is_free.notify_one();
     }
 
@@ -301,23 +286,16 @@ impl<'a, S: Service, T: Clock> Server<'a, S, T> {
             driver.drive_with(
                 block,
                 stream,
-                |now| self.service.open(now, &caller, &control),
-                |event| self.service.event(&caller, event),
+                |now| self.app.open(now, &caller, &control),
+                |event| self.app.event(&caller, event),
             )
         });
-        let served = driven.flatten().and_then(|ended| catch(|| self.service.ended(&caller, ended)));
-        let mut shared = self.shared();
-        if served.is_err() {
-            shared.door.panicked();
-        }
-        if shared.door.ended(self.clock.now(), &caller) {
-            self.wake.ring();
-        }
+        finish(&self.app, &caller, (), driven.flatten());
     }
 
-    fn shared(&self) -> MutexGuard<'_, Shared<Command<S>>> {
+    fn threads(&self) -> MutexGuard<'_, Threads> {
         // No service and no machine runs under this lock, so all is whole even if a holder panicked.
-        self.shared.lock().unwrap_or_else(PoisonError::into_inner)
+        self.threads.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

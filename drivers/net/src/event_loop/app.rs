@@ -98,19 +98,23 @@ impl<C: Clients> App for Numbered<'_, C> {
 }
 
 /// A service behind its door. A session tells the door of its own end, and rings if the policy waits for that.
-pub struct Serving<'a, S: Service, T> {
+pub struct Serving<'a, S: Service, T, B = Ring> {
     service: &'a S,
     clock: &'a T,
-    /// Wakes the thread that accepts.
-    ring: Arc<Ring>,
+    bell: Arc<B>,
     door: Mutex<Door<<S::Machine as Machine>::Command>>,
 }
 
-impl<'a, S: Service, T: Clock> Serving<'a, S, T> {
-    /// This service; what is asked through `handle` from here on rings `ring`.
-    pub fn new(service: &'a S, clock: &'a T, ring: Arc<Ring>, limits: Limits, handle: &ServerHandle) -> Self {
-        handle.ring_with(ring.clone());
-        Self { service, clock, ring, door: Mutex::new(Door::new(limits, handle)) }
+impl<'a, S: Service, T: Clock, B: Bell + 'static> Serving<'a, S, T, B> {
+    /// This service; what is asked through `handle` from here on rings `bell`.
+    pub fn new(service: &'a S, clock: &'a T, bell: Arc<B>, limits: Limits, handle: &ServerHandle) -> Self {
+        handle.ring_with(bell.clone());
+        Self { service, clock, bell, door: Mutex::new(Door::new(limits, handle)) }
+    }
+
+    /// The clock of all connections.
+    pub const fn clock(&self) -> &'a T {
+        self.clock
     }
 
     /// The time.
@@ -118,9 +122,9 @@ impl<'a, S: Service, T: Clock> Serving<'a, S, T> {
         self.clock.now()
     }
 
-    /// What was rung was heard: whoever obeys the policy does so first.
-    pub fn hear(&self) {
-        self.ring.hear();
+    /// Wakes whoever obeys the policy, and accepts.
+    pub fn bell(&self) -> &B {
+        &self.bell
     }
 
     /// The policy.
@@ -152,7 +156,7 @@ impl<'a, S: Service, T: Clock> Serving<'a, S, T> {
     }
 }
 
-impl<S: Service, T: Clock> App for Serving<'_, S, T> {
+impl<S: Service, T: Clock, B: Bell + 'static> App for Serving<'_, S, T, B> {
     type Machine = S::Machine;
     type Name = Caller;
 
@@ -174,7 +178,7 @@ impl<S: Service, T: Clock> App for Serving<'_, S, T> {
             door.panicked();
         }
         if door.ended(self.clock.now(), caller) {
-            self.ring.ring();
+            self.bell.ring();
         }
     }
 }
@@ -185,8 +189,8 @@ impl<C> fmt::Debug for Numbered<'_, C> {
     }
 }
 
-impl<S: Service, T> fmt::Debug for Serving<'_, S, T> {
+impl<S: Service, T, B: fmt::Debug> fmt::Debug for Serving<'_, S, T, B> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Serving").field("ring", &self.ring).finish_non_exhaustive()
+        f.debug_struct("Serving").field("bell", &self.bell).finish_non_exhaustive()
     }
 }

@@ -42,7 +42,7 @@ impl<'a, S: Service, T: Clock> Entrance<'a, S, T> {
     /// Lets in whom the policy lets in, until it waits or the sessions must have their turn. None once the server is
     /// drained. `close` is told of each listener that is about to be closed.
     pub fn obey(&mut self, mut close: impl FnMut(&Listener)) -> Option<Rest> {
-        self.server.hear();
+        self.server.bell().hear();
         for _ in 0..ACCEPTS {
             let now = self.server.now();
             let (accept, until) = self.server.door().obey(now)?;
