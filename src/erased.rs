@@ -34,6 +34,10 @@ where
         self.0.ended(caller, ended);
     }
 
+    fn panicked(&self, caller: &Caller) {
+        self.0.panicked(caller);
+    }
+
     fn accept_failed(&self, error: &io::Error) {
         self.0.accept_failed(error);
     }
@@ -81,6 +85,10 @@ impl<'a, E, O: Clone> Service for AnyService<'_, 'a, E, O> {
 
     fn ended(&self, caller: &Caller, ended: Ended<O>) {
         self.0.ended(caller, ended);
+    }
+
+    fn panicked(&self, caller: &Caller) {
+        self.0.panicked(caller);
     }
 
     fn accept_failed(&self, error: &io::Error) {

@@ -186,6 +186,15 @@ where
         self.end(&caller.peer, ended);
     }
 
+    /// What came of it is not known.
+    fn panicked(&self, _caller: &Caller) {
+        let mut totals = self.totals();
+        totals.closed += 1;
+        let open = totals.opened - totals.closed;
+        drop(totals);
+        self.memory.open(open);
+    }
+
     fn accept_failed(&self, error: &io::Error) {
         self.warnings.warn(Kind::AcceptFailed, || format!("cannot accept: {}; trying again", plain(error)));
     }
@@ -205,5 +214,73 @@ fn words(end: End) -> &'static str {
         End::Aborted => "aborted",
         End::TimedOut(_) => "timed out",
         End::Failed(_) => "connection failed",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read, Write};
+    use std::net::TcpStream;
+    #[cfg(any(feature = "smol", feature = "uring"))]
+    use std::num::NonZeroUsize;
+    use std::thread;
+
+    use roundtrip_core::Input;
+    use roundtrip_core::admission::Limits;
+    use roundtrip_std::{BindOptions, ServerHandle, bind};
+
+    use super::*;
+    use crate::driver::Driver;
+    use crate::transport::Listener;
+
+    struct Panics;
+
+    impl Observe<EchoServer> for Panics {
+        fn input(&mut self, _now: Time, input: &Input) {
+            assert!(!matches!(input, Input::Data(_)), "planted");
+        }
+    }
+
+    fn drivers() -> impl Iterator<Item = Driver> {
+        [
+            Some(Driver::Std),
+            #[cfg(feature = "smol")]
+            Some(Driver::Smol { threads: NonZeroUsize::MIN }),
+            #[cfg(all(unix, feature = "reactor"))]
+            Some(Driver::Reactor { options: roundtrip_reactor::ReactorOptions::default() }),
+            #[cfg(all(target_os = "linux", feature = "uring"))]
+            roundtrip_uring::available().is_ok().then_some(Driver::Uring { threads: NonZeroUsize::MIN }),
+        ]
+        .into_iter()
+        .flatten()
+    }
+
+    #[test]
+    fn a_connection_that_panicked_counts_as_closed() {
+        for (driver, begins) in drivers().flat_map(|driver| [(driver, true), (driver, false)]) {
+            let watch = move |_connection: ConnectionId, _now: Time| {
+                assert!(begins, "planted");
+                Panics
+            };
+            let echo = Echo::new(ServerConfig::default(), watch).unwrap();
+            let listener = bind(&"127.0.0.1:0".parse().unwrap(), &BindOptions::default()).unwrap();
+            let address = listener.local_address().unwrap();
+            let limits = Limits { total: Some(2), ..Limits::default() };
+            thread::scope(|scope| {
+                let handle = ServerHandle::new();
+                let (listeners, echo) = (vec![Listener::Socket(listener)], &*echo);
+                let served = scope.spawn(move || driver.serve(listeners, limits, &handle, echo));
+                for _ in 0..2 {
+                    let mut client = TcpStream::connect(address).unwrap();
+                    client.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+                    // It is reset, at any moment.
+                    let _ = client.write_all(b"x");
+                    let _ = client.read(&mut [0]);
+                }
+                assert_eq!(served.join().unwrap().unwrap().panicked, 2, "{driver:?}");
+            });
+            let totals = echo.totals();
+            assert_eq!((totals.opened, totals.closed), (2, 2), "{driver:?}");
+        }
     }
 }

@@ -226,6 +226,10 @@ where
         self.echo.ended(caller, ended);
     }
 
+    fn panicked(&self, caller: &Caller) {
+        self.echo.panicked(caller);
+    }
+
     fn accept_failed(&self, error: &io::Error) {
         self.echo.accept_failed(error);
     }

@@ -74,6 +74,11 @@ where
         sessions.0.remove(&caller.id);
         hub.closed(now, caller.id, ended.outcome, sessions);
     }
+
+    /// There is no outcome for the hub. What it sends to the session from here on is [undelivered](Undelivered::Gone).
+    fn panicked(&self, caller: &Caller) {
+        self.state().sessions.0.remove(&caller.id);
+    }
 }
 
 impl<C> Mail<C> for Sessions<C> {

@@ -45,6 +45,11 @@ pub trait Service: Sync {
         let _ = (caller, ended);
     }
 
+    /// A session panicked, or making it did, and its connection is reset: nothing else is told of it.
+    fn panicked(&self, caller: &Caller) {
+        let _ = caller;
+    }
+
     /// Accepting failed; the server goes on.
     fn accept_failed(&self, error: &io::Error) {
         let _ = error;

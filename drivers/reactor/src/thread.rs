@@ -254,7 +254,7 @@ impl<'a, A: App, T: Clock> Thread<'a, A, T> {
                     held.enqueue(&mut self.queue, token);
                 }
             }
-            Err(panic) => self.app.over(&name, Err(panic)),
+            Err(panic) => finish(self.app, &name, (), Err(panic)),
         }
     }
 

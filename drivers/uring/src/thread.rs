@@ -187,7 +187,7 @@ impl<'a, A: App, T: Clock> Thread<'a, A, T> {
         });
         let (machine, stream) = match opened {
             Ok(opened) => opened,
-            Err(panic) => return self.app.over(&name, Err(panic)),
+            Err(panic) => return finish(self.app, &name, (), Err(panic)),
         };
         let token = self.slots.insert_with(|token| {
             let session = Session::new(&mut self.uring, token, stream, mailbox, now, |_now| machine);

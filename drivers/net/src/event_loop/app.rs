@@ -29,6 +29,11 @@ pub trait App: Sync {
     /// A session ended and its connection is torn down.
     fn ended(&self, name: &Self::Name, ended: Ended<<Self::Machine as Machine>::Outcome>);
 
+    /// The machine panicked, or making it did: it will not be told what came of it.
+    fn panicked(&self, name: &Self::Name) {
+        let _ = name;
+    }
+
     /// The connection is gone and the application heard of it, or panicked. This must not.
     fn over(&self, name: &Self::Name, panicked: Result<(), Panic>);
 }
@@ -38,15 +43,22 @@ pub type CommandOf<A> = <<A as App>::Machine as Machine>::Command;
 /// Where a thread is given connections of this application.
 pub type DeskOf<A> = Desk<<A as App>::Name, CommandOf<A>>;
 
-/// Drops a session, and tells the application what came of it. A machine, an outcome and an application may panic even in
-/// this.
+/// Drops a session, and tells the application what came of it, or that it panicked. A machine, an outcome and an application
+/// may panic even in this.
 pub fn finish<A: App, S>(
     app: &A,
     name: &A::Name,
     session: S,
     ended: Result<Ended<<A::Machine as Machine>::Outcome>, Panic>,
 ) {
-    let told = drop_driven(session, ended).and_then(|ended| catch(|| app.ended(name, ended)));
+    let told = match drop_driven(session, ended) {
+        Ok(ended) => catch(|| app.ended(name, ended)),
+        Err(panic) => {
+            // The first panic is the one to tell.
+            let _ = catch(|| app.panicked(name));
+            Err(panic)
+        }
+    };
     app.over(name, told);
 }
 
@@ -170,6 +182,10 @@ impl<S: Service, T: Clock, B: Bell + 'static> App for Serving<'_, S, T, B> {
 
     fn ended(&self, caller: &Caller, ended: Ended<<S::Machine as Machine>::Outcome>) {
         self.service.ended(caller, ended);
+    }
+
+    fn panicked(&self, caller: &Caller) {
+        self.service.panicked(caller);
     }
 
     fn over(&self, caller: &Caller, panicked: Result<(), Panic>) {
