@@ -207,11 +207,19 @@ where
 {
     let (handle, stop) = (ServerHandle::new(), Arc::new(Stop::default()));
     let (drain, has_streams) = (limits.drain, !bound.listeners.is_empty());
+    let datagrams = bound.datagrams.as_ref().map(datagrams::Sockets::counters).unwrap_or_default();
     signals::watch({
         let (handle, stop, echo) = (handle.clone(), Arc::clone(&stop), Arc::clone(echo));
         let mut stopping = false;
         move |signal| match signal {
-            Signal::Report => echo.report(),
+            Signal::Report => {
+                if has_streams {
+                    echo.report();
+                }
+                for (name, counters) in &datagrams {
+                    echo.inform(counters.report(name));
+                }
+            }
             Signal::Reload => echo.inform("SIGHUP: nothing to reload".to_owned()),
             Signal::Stop if stopping => {
                 handle.force();

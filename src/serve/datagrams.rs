@@ -2,11 +2,15 @@
 
 use std::fmt::Write;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::Duration;
 
+use roundtrip_core::Time;
+use roundtrip_core::datagram::{DatagramAction, DatagramInput, DatagramMachine};
 use roundtrip_core::echo::{
-    DatagramEcho, DatagramEchoConfig, DatagramEchoOutcome, End, Unanswered, UnansweredCause,
+    DatagramEcho, DatagramEchoConfig, DatagramEchoCounts, DatagramEchoOutcome, End, Unanswered,
+    UnansweredCause,
 };
 use roundtrip_std::{
     BindOptions, Clock, DatagramAddress, DatagramSocket, DatagramsEnded, Endpoint, SystemClock, bind_datagram,
@@ -24,7 +28,14 @@ use crate::warnings::RateLimit;
 pub(super) struct Sockets {
     driver: Driver,
     config: Arc<DatagramEchoConfig>,
-    bound: Vec<(DatagramSocket, Endpoint)>,
+    bound: Vec<Bound>,
+}
+
+/// One of them.
+struct Bound {
+    socket: DatagramSocket,
+    endpoint: Endpoint,
+    counters: Arc<Counters>,
 }
 
 /// Those that are being served.
@@ -65,14 +76,20 @@ impl Sockets {
             let socket = bind_datagram(endpoint, &options).map_err(|error| Problem::net(name, &error))?;
             let bound = socket.local_endpoint().map_err(|error| Problem::system("cannot serve", &error))?;
             refuse_everybody(name, &bound)?;
-            sockets.push((socket, bound));
+            sockets.push(Bound { socket, endpoint: bound, counters: Arc::default() });
         }
         Ok(Some(Self { driver, config, bound: sockets }))
     }
 
     /// Where they are.
     pub(super) fn endpoints(&self) -> impl Iterator<Item = &Endpoint> {
-        self.bound.iter().map(|(_, endpoint)| endpoint)
+        self.bound.iter().map(|bound| &bound.endpoint)
+    }
+
+    /// What is counted at each, from now on.
+    pub(super) fn counters(&self) -> Vec<(String, Arc<Counters>)> {
+        let counters = |bound: &Bound| (bound.endpoint.to_string(), Arc::clone(&bound.counters));
+        self.bound.iter().map(counters).collect()
     }
 
     /// Serves each on a thread of its own.
@@ -85,7 +102,7 @@ impl Sockets {
             names: Vec::new(),
             complaints: Arc::clone(&complaints),
         };
-        for (socket, endpoint) in self.bound {
+        for Bound { socket, endpoint, counters } in self.bound {
             let name = endpoint.to_string();
             let port = if let Endpoint::Udp { port, .. } = endpoint { Some(port) } else { None };
             let (driver, config) = (self.driver, Arc::clone(&self.config));
@@ -94,7 +111,7 @@ impl Sockets {
             let mut told = Told { name: name.clone(), limit: RateLimit::default(), clock, complaints };
             let serve = move || {
                 let reach = |control| stop.watch(&control);
-                let echo = |now| DatagramEcho::new(config, port, now);
+                let echo = |now| Counted { echo: DatagramEcho::new(config, port, now), counters };
                 let ended = driver.drive(clock, socket, reach, echo, |unanswered| told.tell(&unanswered));
                 ended.map_err(|error| Problem::system("cannot serve", &error))
             };
@@ -123,15 +140,13 @@ impl Servers {
                 }
             };
             let DatagramEchoOutcome { end, received, echoed, unanswered, unsent } = ended.outcome;
-            let mut line = format!("{name}: {} came, {} echoed", grouped(received), grouped(echoed));
-            for (count, what) in [
-                (unanswered, "not answered"),
-                (unsent, "not sent"),
-                (ended.overflowed, "dropped by the system, for they came faster than they were read"),
-            ] {
-                if count > 0 {
-                    let _ = write!(line, ", {} {what}", grouped(count));
-                }
+            let mut line = line(&name, DatagramEchoCounts { received, echoed, unanswered, unsent });
+            if ended.overflowed > 0 {
+                let overflowed = grouped(ended.overflowed);
+                let _ = write!(
+                    line,
+                    ", {overflowed} dropped by the system, for they came faster than they were read"
+                );
             }
             if let (End::Failed(_), Some(failure)) = (end, &ended.failure) {
                 let _ = write!(line, "; {}", plain(&failure.error));
@@ -141,6 +156,73 @@ impl Servers {
         }
         self.complaints.flush();
         Ok(is_whole)
+    }
+}
+
+/// What is counted, in words.
+fn line(name: &str, counts: DatagramEchoCounts) -> String {
+    let DatagramEchoCounts { received, echoed, unanswered, unsent } = counts;
+    let mut line = format!("{name}: {} came, {} echoed", grouped(received), grouped(echoed));
+    for (count, what) in [(unanswered, "not answered"), (unsent, "not sent")] {
+        if count > 0 {
+            let _ = write!(line, ", {} {what}", grouped(count));
+        }
+    }
+    line
+}
+
+/// What is counted at a socket, to be read by other threads than the one that serves it.
+#[derive(Debug, Default)]
+pub(super) struct Counters {
+    received: AtomicU64,
+    echoed: AtomicU64,
+    unanswered: AtomicU64,
+    unsent: AtomicU64,
+}
+
+impl Counters {
+    fn set(&self, counts: DatagramEchoCounts) {
+        let DatagramEchoCounts { received, echoed, unanswered, unsent } = counts;
+        self.received.store(received, Ordering::Relaxed);
+        self.echoed.store(echoed, Ordering::Relaxed);
+        self.unanswered.store(unanswered, Ordering::Relaxed);
+        self.unsent.store(unsent, Ordering::Relaxed);
+    }
+
+    /// In words, for the operator.
+    pub(super) fn report(&self, name: &str) -> String {
+        let get = |count: &AtomicU64| count.load(Ordering::Relaxed);
+        let Self { received, echoed, unanswered, unsent } = self;
+        let counts = DatagramEchoCounts {
+            received: get(received),
+            echoed: get(echoed),
+            unanswered: get(unanswered),
+            unsent: get(unsent),
+        };
+        format!("counters: {}", line(name, counts))
+    }
+}
+
+/// A server whose counts others see.
+struct Counted {
+    echo: DatagramEcho<DatagramAddress>,
+    counters: Arc<Counters>,
+}
+
+impl DatagramMachine for Counted {
+    type Address = DatagramAddress;
+    type Event = Unanswered<DatagramAddress>;
+    type Outcome = DatagramEchoOutcome;
+
+    fn handle(&mut self, now: Time, input: DatagramInput<DatagramAddress>) {
+        self.echo.handle(now, input);
+    }
+
+    fn poll(&mut self, now: Time) -> DatagramAction<DatagramAddress, Self::Event, DatagramEchoOutcome> {
+        let action = self.echo.poll(now);
+        // Before it is carried out: whoever has its answer finds it counted.
+        self.counters.set(self.echo.counts());
+        action
     }
 }
 

@@ -114,6 +114,36 @@ fn one_server_has_both_kinds() {
     );
 }
 
+/// While it runs, also beside streams.
+#[cfg(unix)]
+#[test]
+fn a_signal_has_the_counters_of_each_socket_printed() {
+    let path = std::env::temp_dir().join(format!("roundtrip-dgram-counters-{}", std::process::id()));
+    for (driver, stream) in [("std", &[][..]), ("smol", &["127.0.0.1:0"])] {
+        let endpoint = format!("unix-dgram:{}", path.display());
+        let args = ["serve", "udp:127.0.0.1:0", &endpoint, "--driver", driver];
+        let mut running = Running::start(&mut roundtrip(args.iter().chain(stream)));
+        let mut lines: Vec<_> = (0..2 + stream.len()).map(|_| running.line()).collect();
+        // Streams come first.
+        lines.drain(..stream.len());
+        let udp = lines[0].replacen("listening udp ", "udp:", 1);
+        let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+        socket.connect(udp.strip_prefix("udp:").unwrap()).unwrap();
+        socket.set_read_timeout(Some(PATIENCE)).unwrap();
+        for count in 1..=3 {
+            socket.send(&[count]).unwrap();
+            socket.recv(&mut [0]).unwrap();
+        }
+        running.signal(Signal::USR1);
+        if !stream.is_empty() {
+            assert!(running.error_line().starts_with("counters: 0 open, 0 closed"));
+        }
+        assert_eq!(running.error_line(), format!("counters: {udp}: 3 came, 3 echoed"));
+        assert_eq!(running.error_line(), format!("counters: {endpoint}: 0 came, 0 echoed"));
+        assert_eq!(stop(running).code, Some(0));
+    }
+}
+
 /// Nothing is given up, however busy the machine is.
 const PATIENT: &[&str] = &["--wait", "20s"];
 

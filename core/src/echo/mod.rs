@@ -20,8 +20,8 @@ pub use config::{
 };
 pub use datagram::{
     DatagramClient, DatagramClientConfig, DatagramClientConfigBuilder, DatagramCounts, DatagramEcho,
-    DatagramEchoConfig, DatagramEchoConfigBuilder, DatagramEchoOutcome, DatagramFate, DatagramOutcome,
-    DatagramVerdict, Unanswered, UnansweredCause, WELL_KNOWN_PORTS,
+    DatagramEchoConfig, DatagramEchoConfigBuilder, DatagramEchoCounts, DatagramEchoOutcome, DatagramFate,
+    DatagramOutcome, DatagramVerdict, Unanswered, UnansweredCause, WELL_KNOWN_PORTS,
 };
 pub use diagnosis::{Fault, FaultKind, PeerEnd};
 pub use payload::Payload;

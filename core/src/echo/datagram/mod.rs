@@ -16,7 +16,9 @@ pub use client::{DatagramClient, DatagramCounts, DatagramFate, DatagramOutcome, 
 pub use config::{
     DatagramClientConfig, DatagramClientConfigBuilder, DatagramEchoConfig, DatagramEchoConfigBuilder,
 };
-pub use server::{DatagramEcho, DatagramEchoOutcome, Unanswered, UnansweredCause, WELL_KNOWN_PORTS};
+pub use server::{
+    DatagramEcho, DatagramEchoCounts, DatagramEchoOutcome, Unanswered, UnansweredCause, WELL_KNOWN_PORTS,
+};
 
 /// Datagrams that are read at one go: enough to spare calls, and little to hold.
 const BATCH: usize = 16;

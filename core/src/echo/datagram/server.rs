@@ -53,16 +53,21 @@ pub struct DatagramEcho<A> {
     unanswered: VecDeque<Unanswered<A>>,
     /// Since when it is stopping.
     stopped: Option<Time>,
-    counts: Counts,
+    counts: DatagramEchoCounts,
     end: Option<End>,
 }
 
+/// What became of the datagrams that came to a server so far. Those that it holds are in none but the first.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-struct Counts {
-    received: u64,
-    echoed: u64,
-    unanswered: u64,
-    unsent: u64,
+pub struct DatagramEchoCounts {
+    /// Datagrams that came.
+    pub received: u64,
+    /// Datagrams that were sent back.
+    pub echoed: u64,
+    /// Datagrams that were not to be answered.
+    pub unanswered: u64,
+    /// Answers that the transport did not take, or that an abort dropped.
+    pub unsent: u64,
 }
 
 /// A datagram that was not answered.
@@ -125,10 +130,15 @@ impl<A: Address> DatagramEcho<A> {
             credit: 0,
             unanswered: VecDeque::new(),
             stopped: None,
-            counts: Counts::default(),
+            counts: DatagramEchoCounts::default(),
             end: None,
             config,
         }
+    }
+
+    /// What became of the datagrams so far.
+    pub const fn counts(&self) -> DatagramEchoCounts {
+        self.counts
     }
 
     fn receive(&mut self, now: Time, datagram: Datagram<A>) {
@@ -269,7 +279,7 @@ impl<A: Address> DatagramMachine for DatagramEcho<A> {
             self.finish(End::Stopped);
         }
         if let Some(end) = self.end {
-            let Counts { received, echoed, unanswered, unsent } = self.counts;
+            let DatagramEchoCounts { received, echoed, unanswered, unsent } = self.counts;
             return DatagramAction::Close(DatagramEchoOutcome { end, received, echoed, unanswered, unsent });
         }
         let reads_until = self.stopped.map(|since| since.after(self.config.quiet)).filter(|at| *at > now);
