@@ -11,7 +11,7 @@ use std::process::Command;
 
 use crate::common::{Finished, Server, nobody, roundtrip, run, run_into};
 #[cfg(unix)]
-use crate::common::{ROUNDTRIP, after, have, namespace::Namespace, ping, skip};
+use crate::common::{ROUNDTRIP, after, have, namespace::Namespace, nobody_for_datagrams, ping, skip};
 
 /// What is advised where it would help, and is there.
 const REACTOR: &str =
@@ -205,7 +205,7 @@ fn mailslots_are_not_here() {
 #[cfg(unix)]
 #[test]
 fn messages_that_the_system_does_not_take() {
-    let nobody = &*format!("udp:{}", nobody());
+    let nobody = &*format!("udp:{}", nobody_for_datagrams());
     table(&[
         (&["listen", "udp:192.0.2.1:7"], UNREACHABLE, "assign requested address", "ip address"),
         (&["listen", "udp:239.1.2.3:7,if=192.0.2.1"], UNREACHABLE, "No such device", "if="),

@@ -4,12 +4,12 @@
 use std::net::{SocketAddr, UdpSocket};
 use std::thread;
 
-#[cfg(unix)]
-use crate::common::Signal;
 #[cfg(target_os = "linux")]
-use crate::common::poll;
+use crate::common::nobody_for_datagrams;
 use crate::common::schema;
 use crate::common::{Finished, PATIENCE, Running, roundtrip, run};
+#[cfg(unix)]
+use crate::common::{Signal, poll};
 use serde_json::{Value, json};
 
 /// `roundtrip serve` on one endpoint of datagrams, and where.
@@ -299,9 +299,7 @@ fn a_peer_that_says_nothing_is_told_from_loss() {
 #[cfg(target_os = "linux")]
 #[test]
 fn nobody_there_is_told_at_once() {
-    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
-    let endpoint = format!("udp:{}", socket.local_addr().unwrap());
-    drop(socket);
+    let endpoint = format!("udp:{}", nobody_for_datagrams());
     for verb in ["check", "load"] {
         let Finished { code, stdout, stderr, .. } = run(&mut roundtrip([verb, &endpoint]));
         assert_eq!((code, &*stdout), (Some(4), ""));
@@ -387,46 +385,61 @@ fn what_goes_round_between_two_ends() {
     }
 }
 
-/// What anybody can start with forged datagrams, and here without: they are sent from the other server's address before it
-/// is there, to one that is stopped.
-#[cfg(target_os = "linux")]
+/// What anybody can start with forged datagrams, and here without: each server has the other one for its peer, as an address
+/// translator would show it.
+#[cfg(unix)]
 #[test]
 fn a_loop_between_two_servers_dies_out() {
-    let (mut first, first_at) = udp(&["--max-rate", "off"]);
-    let first_address = first_at.strip_prefix("udp:").unwrap();
-    let forger = UdpSocket::bind("127.0.0.1:0").unwrap();
-    let second_at = format!("udp:{}", forger.local_addr().unwrap());
-    first.signal(Signal::STOP);
-    poll("the first is stopped", || {
-        let stat = std::fs::read_to_string(format!("/proc/{}/stat", first.id())).unwrap();
-        // The state follows the name, which is in parentheses: proc_pid_stat(5).
-        stat.rsplit(") ").next().unwrap().starts_with('T').then_some(())
+    let [(mut first, first_at), (mut second, second_at)] = [(); 2].map(|()| udp(&["--max-rate", "off"]));
+    let [to_first, to_second] = [&first_at, &second_at].map(|server| {
+        let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+        socket.connect(server.strip_prefix("udp:").unwrap()).unwrap();
+        socket
     });
+    let pass_on = |from: &UdpSocket, to: &UdpSocket| {
+        let (from, to) = (from.try_clone().unwrap(), to.try_clone().unwrap());
+        from.set_read_timeout(Some(PATIENCE)).unwrap();
+        thread::spawn(move || {
+            let mut buffer = [0; 16];
+            while let Ok(len) = from.recv(&mut buffer) {
+                // A server that has ended takes nothing.
+                let _ = to.send(&buffer[..len]);
+            }
+        });
+    };
+    pass_on(&to_first, &to_second);
+    pass_on(&to_second, &to_first);
     for round in ["round", "and round", "they go"] {
-        forger.send_to(round.as_bytes(), first_address).unwrap();
+        to_first.send(round.as_bytes()).unwrap();
     }
-    drop(forger);
-    let (mut second, _) = serving(&second_at, &["--max-rate", "off"]);
-    first.signal(Signal::CONT);
-    // Whichever counts to a thousand first: the three may end at either.
-    let line =
-        poll("one of them goes round no more", || first.error_line_now().or_else(|| second.error_line_now()));
-    assert!(line.contains("the same datagram again and again: it may be going round"), "{line}");
+    // The three may end at either, at the one that counts to a thousand first.
+    poll("each of the three has ended", || {
+        let ended = [&mut first, &mut second].map(|server| {
+            server.signal(Signal::USR1);
+            let mut counters = std::iter::repeat_with(|| server.error_line());
+            number(&counters.find(|line| line.starts_with("counters: ")).unwrap(), "not answered")
+        });
+        (ended.iter().sum::<u64>() == 3).then_some(())
+    });
     // Nothing comes any more: a loop would keep both until their time is up, and then they are cut off.
     let ended = [stop(first), stop(second)];
-    let (mut came, mut unanswered) = (0, 0);
-    for Finished { code, stderr, .. } in ended {
-        assert_eq!(code, Some(0), "{stderr}");
-        let last = stderr.lines().last().unwrap();
-        let number = |what: &str| {
-            let words = last.split(&format!(" {what}")).next().unwrap();
-            words.rsplit(' ').next().unwrap().replace(',', "").parse::<u64>()
-        };
-        came += number("came").unwrap();
-        unanswered += if last.contains("not answered") { number("not answered").unwrap() } else { 0 };
-    }
+    assert!(
+        ended.iter().any(|ended| ended.stderr.contains("the same datagram again and again")),
+        "{ended:?}"
+    );
+    assert!(ended.iter().all(|ended| ended.code == Some(0)), "{ended:?}");
+    let count =
+        |what| ended.iter().map(|ended| number(ended.stderr.lines().last().unwrap(), what)).sum::<u64>();
+    let (came, unanswered) = (count("came"), count("not answered"));
     assert_eq!(unanswered, 3, "each of the three ends");
     assert!((3 * 1000..=3 * 2001).contains(&came), "{came}");
+}
+
+/// The number before `what` in a line of counters; 0 if it is not there.
+#[cfg(unix)]
+fn number(line: &str, what: &str) -> u64 {
+    let Some((before, _)) = line.split_once(&format!(" {what}")) else { return 0 };
+    before.rsplit(' ').next().unwrap().replace(',', "").parse().unwrap()
 }
 
 /// A connected peer's own queue has no bound (unix(7)): what it leaves unread fills the server's.

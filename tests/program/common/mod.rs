@@ -11,6 +11,8 @@ pub(crate) mod schema;
 
 use std::ffi::OsStr;
 use std::io::{BufRead, BufReader, Read, Write};
+#[cfg(unix)]
+use std::net::UdpSocket;
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
@@ -346,6 +348,17 @@ pub(crate) fn nobody() -> SocketAddr {
 #[cfg(not(unix))]
 pub(crate) fn nobody() -> SocketAddr {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
+}
+
+/// An address where no datagram is taken: the system says so.
+#[cfg(unix)]
+pub(crate) fn nobody_for_datagrams() -> SocketAddr {
+    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let address = socket.local_addr().unwrap();
+    // Bound for as long as the tests run, so that no other test is given the port. It takes nothing but what it sends itself.
+    socket.connect(address).unwrap();
+    std::mem::forget(socket);
+    address
 }
 
 /// Looks again and again until there is something: a state is waited for, never a time.

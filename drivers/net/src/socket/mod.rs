@@ -258,6 +258,13 @@ mod tests {
         bind(&"127.0.0.1:0".parse().unwrap(), &BindOptions::default()).unwrap()
     }
 
+    /// A port on which nobody listens while this is there.
+    fn held(address: &str) -> io::Result<Socket> {
+        let socket = Socket::new(Domain::IPV4, Type::STREAM, None)?;
+        socket.bind(&address.parse::<SocketAddr>().unwrap().into())?;
+        Ok(socket)
+    }
+
     fn endpoint(listener: &Listener) -> Endpoint {
         listener.local_endpoint().unwrap()
     }
@@ -272,7 +279,10 @@ mod tests {
 
     #[test]
     fn nobody_listening_is_refused_at_connect() {
-        let gone = endpoint(&loopback());
+        // No other test is given its port.
+        let held = held("127.0.0.1:0").unwrap();
+        let address = held.local_addr().unwrap().as_socket().unwrap();
+        let gone = Endpoint::tcp("127.0.0.1", address.port()).unwrap();
         let error = connect(&gone, &ConnectOptions::default()).unwrap_err();
         assert_eq!(error.stage, Stage::Connect);
         assert_eq!(error.source.kind(), io::ErrorKind::ConnectionRefused);
@@ -355,8 +365,14 @@ mod tests {
             let (_stream, peer) = listener.accept().unwrap();
             assert_eq!(peer.address().unwrap().ip().to_string(), host);
         }
-        let only = bind(&"[::]:0".parse().unwrap(), &BindOptions::default()).unwrap();
-        let port = only.local_address().unwrap().port();
+        // Another test may have been given the same port of the other family.
+        let (_only, port, _held) = std::iter::repeat_with(|| {
+            let only = bind(&"[::]:0".parse().unwrap(), &BindOptions::default()).unwrap();
+            let port = only.local_address().unwrap().port();
+            Some((only, port, held(&format!("127.0.0.1:{port}")).ok()?))
+        })
+        .find_map(|found| found)
+        .unwrap();
         let refused = connect(&Endpoint::tcp("127.0.0.1", port).unwrap(), &ConnectOptions::default());
         assert_eq!(refused.unwrap_err().source.kind(), io::ErrorKind::ConnectionRefused);
     }

@@ -67,8 +67,11 @@ fn a_connected_socket_hears_its_peer_alone_and_sends_to_anybody() {
 #[cfg(target_os = "linux")]
 #[test]
 fn nobody_there_is_told_to_a_connected_socket() {
-    let gone = open("udp:127.0.0.1:0").unwrap().local_endpoint().unwrap();
-    let client = dial(&gone).unwrap();
+    let held = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+    let address = held.local_addr().unwrap();
+    // It takes nothing but what it sends itself, and no other test is given its port.
+    held.connect(address).unwrap();
+    let client = dial(&format!("udp:{address}").parse().unwrap()).unwrap();
     let _sent = client.send(client.peer().unwrap(), b"x");
     let refused = receive(&client, &mut [0; 1]).unwrap_err();
     assert_eq!(classify::datagram(&refused), Unsent::Refused);
