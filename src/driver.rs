@@ -146,8 +146,8 @@ impl Driver {
     }
 
     /// Whether it drives connections of this kind.
+    #[cfg(all(target_os = "linux", feature = "uring"))]
     pub(crate) fn takes(self, endpoint: &Endpoint) -> Result<(), Problem> {
-        #[cfg(all(target_os = "linux", feature = "uring"))]
         if let (
             Self::Uring { .. },
             Endpoint::Unix { seqpacket: true, .. } | Endpoint::Abstract { seqpacket: true, .. },
@@ -157,7 +157,13 @@ impl Driver {
                 format!("no {endpoint} with --driver uring: a ring cannot receive packets piece by piece");
             return Err(Problem::usage(cause, fallback()));
         }
-        let _ = endpoint;
+        Ok(())
+    }
+
+    /// Every other driver does.
+    #[cfg(not(all(target_os = "linux", feature = "uring")))]
+    #[expect(clippy::unused_self, clippy::unnecessary_wraps, reason = "a ring does not")]
+    pub(crate) const fn takes(self, _endpoint: &Endpoint) -> Result<(), Problem> {
         Ok(())
     }
 
