@@ -42,7 +42,7 @@ binary=$("${build[@]}" --no-run --message-format=json-render-diagnostics |
     sed -n 's/.*"executable":"\([^"]*\/integration-[^"]*\)".*/\1/p' | tail -n 1)
 "$binary" --quiet >/dev/null
 "$profdata" merge -sparse "$work"/*.profraw -o "$work/profile"
-sources=$(find core/src -name '*.rs' -not -path '*/search*')
+sources=$(find core/src core/echo/src core/messages/src -name '*.rs' -not -path '*/search*')
 if [ "${1:-}" = missing ]; then
     "$cov" show "$binary" -instr-profile="$work/profile" $sources -show-regions=false -show-line-counts |
         grep -E '^/|\|  *0\|'

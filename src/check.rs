@@ -6,9 +6,9 @@ mod document;
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use roundtrip_core::echo::{ClientConfig, ClientOutcome, EchoClient, Payload};
 use roundtrip_core::hub::ConnectionId;
 use roundtrip_core::{Machine, Observe, Tap, Time};
+use roundtrip_echo::{ClientConfig, ClientOutcome, EchoClient, Payload};
 use roundtrip_std::{Clients, Clock, Control, Ended, Endpoint, SystemClock};
 
 use crate::cli;

@@ -11,8 +11,8 @@ use std::time::Duration;
 use clap::error::ErrorKind;
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum, ValueHint};
 use clap_complete::Shell;
-use roundtrip_core::echo::ClientConfig;
 use roundtrip_core::text::{escaped, is_hidden};
+use roundtrip_echo::ClientConfig;
 use roundtrip_std::{Endpoint, Family};
 
 use crate::check::CheckArgs;
@@ -461,7 +461,7 @@ pub(crate) fn assert_has_options(command: &clap::Command, verb: &str, advice: &s
 mod tests {
     use super::*;
     use roundtrip_core::admission::Limits;
-    use roundtrip_core::echo::ServerConfig;
+    use roundtrip_echo::ServerConfig;
 
     #[test]
     fn the_definition_is_sound() {

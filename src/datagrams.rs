@@ -7,7 +7,7 @@ use std::thread;
 
 use roundtrip_core::Time;
 use roundtrip_core::datagram::{DatagramMachine, MAX_PAYLOAD};
-use roundtrip_core::echo::DatagramOutcome;
+use roundtrip_echo::DatagramOutcome;
 use roundtrip_std::{
     Control, DatagramAddress, DatagramSocket, DatagramsEnded, Endpoint, SystemClock, connect_datagram,
 };

@@ -2,8 +2,8 @@
 
 use std::fmt::Write;
 
-use roundtrip_core::echo::{FaultKind, PeerEnd};
 use roundtrip_core::text::is_hidden;
+use roundtrip_echo::{FaultKind, PeerEnd};
 use serde::Serialize;
 
 use crate::out;

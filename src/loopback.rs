@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::thread;
 
 use roundtrip_core::admission::Limits;
-use roundtrip_core::echo::{EchoServer, ServerConfig};
+use roundtrip_echo::{EchoServer, ServerConfig};
 use roundtrip_std::{BindOptions, Endpoint, Family, Peer, ServerHandle};
 
 use crate::cli;

@@ -11,7 +11,7 @@ use std::time::Duration;
 use clap::Args;
 use roundtrip_core::Time;
 use roundtrip_core::datagram::Unsent;
-use roundtrip_core::datagram::numbered::{Numbered, Sender};
+use roundtrip_messages::{Sender, Sequenced};
 use roundtrip_std::{Clock, SystemClock, classify};
 
 use crate::cli::FamilyArgs;
@@ -186,7 +186,7 @@ impl Form {
 
     fn numbered(&self, number: u64, text: &[u8]) -> Vec<u8> {
         match self.sender.zip(NonZeroU64::new(number)) {
-            Some((sender, number)) => Numbered::Message { sender, number, text }.compose(),
+            Some((sender, number)) => Sequenced::Message { sender, number, text }.compose(),
             None => text.to_vec(),
         }
     }
@@ -228,7 +228,7 @@ impl Poster {
     /// Posts an end mark. It is nobody's loss if it is not.
     fn end(&mut self) {
         if let Some(sender) = self.form.sender {
-            let _ = self.outlet.send(&Numbered::End { sender, total: self.posted }.compose());
+            let _ = self.outlet.send(&Sequenced::End { sender, total: self.posted }.compose());
         }
     }
 

@@ -5,8 +5,8 @@ use std::fmt;
 use std::io;
 use std::process::ExitCode;
 
-use roundtrip_core::echo::ConfigError;
 use roundtrip_core::text::escaped;
+use roundtrip_echo::ConfigError;
 use roundtrip_std::{NetError, Stage};
 
 use crate::platform::{ENDPOINTS, NO_MORE, PORT_DENIED};

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use roundtrip_core::Time;
-use roundtrip_core::echo::{ClientConfig, ConfigError, ServerConfig};
 use roundtrip_core::hub::ConnectionId;
+use roundtrip_echo::{ClientConfig, ConfigError, ServerConfig};
 use roundtrip_record::{Observer, Recorder};
 use serde::{Deserialize, Serialize};
 

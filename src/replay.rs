@@ -4,8 +4,8 @@ use std::fs::File;
 use std::sync::Arc;
 
 use clap::{Args, ValueHint};
-use roundtrip_core::echo::{EchoClient, EchoServer, Payload};
 use roundtrip_core::text::escaped;
+use roundtrip_echo::{EchoClient, EchoServer, Payload};
 use roundtrip_record::{Record, ReplayError, ReplayErrorCause, Replayed};
 use serde::de::DeserializeOwned;
 

@@ -1,8 +1,8 @@
 //! `send`: the tutorial's client. A text, half-close, read to the end.
 
 use bytes::Bytes;
-use roundtrip_core::echo::{ClientConfig, EchoClient, Payload};
 use roundtrip_core::{Tap, Time};
+use roundtrip_echo::{ClientConfig, EchoClient, Payload};
 use roundtrip_std::{Call, Clock, SystemClock};
 
 use crate::cli::{self, SendArgs};

@@ -6,9 +6,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use roundtrip_core::admission::Limits;
-use roundtrip_core::echo::{EchoServer, ServerConfig};
 use roundtrip_core::hub::ConnectionId;
 use roundtrip_core::{Observe, Time};
+use roundtrip_echo::{EchoServer, ServerConfig};
 use roundtrip_std::{BindOptions, Endpoint, ServerHandle};
 use roundtrip_tls::Acceptor;
 

@@ -5,9 +5,9 @@ use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use roundtrip_core::echo::{EchoServer, End, ServerConfig, ServerOutcome};
 use roundtrip_core::hub::ConnectionId;
 use roundtrip_core::{Machine, Observe, Tap, Time};
+use roundtrip_echo::{EchoServer, End, ServerConfig, ServerOutcome};
 use roundtrip_std::{Caller, Clock, Control, Ended, Peer, Service, SystemClock};
 
 use crate::memory::Release;

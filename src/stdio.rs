@@ -4,9 +4,9 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use roundtrip_core::echo::EchoServer;
 use roundtrip_core::hub::ConnectionId;
 use roundtrip_core::{Observe, Time};
+use roundtrip_echo::EchoServer;
 use roundtrip_std::{BindOptions, Driver, Stream, SystemClock, plain};
 
 use crate::problem::{Exit, Problem};

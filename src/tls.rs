@@ -11,10 +11,10 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use clap::Args;
-use roundtrip_core::echo::{ClientOutcome, EchoServer, Verdict};
 use roundtrip_core::hub::ConnectionId;
 use roundtrip_core::text::escaped;
 use roundtrip_core::{Machine, Observe, Tap, Time};
+use roundtrip_echo::{ClientOutcome, EchoServer, Verdict};
 use roundtrip_std::{Caller, Clients, Control, Ended, Endpoint, Peer, Service};
 use roundtrip_tls::{
     Acceptor, BadConfig, Connector, Identity, LayerConfig, LayerFault, LayerOutcome, Layered, Name, Tls,

@@ -5,9 +5,9 @@ use std::io;
 use std::time::Duration;
 
 use roundtrip_core::bytes::Bytes;
-use roundtrip_core::echo::EchoServer;
 use roundtrip_core::text::escaped;
 use roundtrip_core::{Action, Input, Machine, Observe, Teardown, Time, Wait};
+use roundtrip_echo::EchoServer;
 use roundtrip_std::{Call, CallFailed, Ended, NetError, Stage};
 
 use crate::out;

@@ -5,7 +5,7 @@ pub(crate) mod datagrams;
 use std::fmt::Write;
 use std::time::Duration;
 
-use roundtrip_core::echo::{ClientOutcome, Fault, FaultKind, PeerEnd, Verdict};
+use roundtrip_echo::{ClientOutcome, Fault, FaultKind, PeerEnd, Verdict};
 
 use crate::problem::Exit;
 use crate::units::{bytes, duration, elapsed, grouped};

@@ -15,7 +15,7 @@ bench() { # PACKAGE BENCH -> its program
     cargo bench --quiet -p "$1" --bench "$2" --no-run --message-format=json-render-diagnostics |
         sed -n "s/.*\"executable\":\"\([^\"]*$2-[^\"]*\)\".*/\1/p"
 }
-core=$(bench roundtrip-core message_path)
+core=$(bench roundtrip-echo message_path)
 sim=$(bench roundtrip-sim echo)
 
 # Two runs, so that starting up cancels out.

@@ -12,41 +12,9 @@
 //! commands and to sleep, so a driver cannot sleep on actions it has not carried out. [`Driven`] is a machine
 //! with the bookkeeping that every driver needs.
 //!
-//! # A driver in ten lines
+//! # A machine
 //!
-//! This one lives in memory: it feeds an [`EchoServer`](echo::EchoServer) from a slice and collects what it
-//! writes. The socket drivers are this loop made real.
-//!
-//! ```
-//! use bytes::Bytes;
-//! use roundtrip_core::echo::{EchoServer, ServerConfig};
-//! use roundtrip_core::{Driven, Step, Time};
-//!
-//! let now = Time::ZERO;
-//! let mut session = Driven::new(EchoServer::new(ServerConfig::default().into(), now));
-//! let mut unread = Bytes::from_static(b"this is a test");
-//! let mut written = Vec::new();
-//! let outcome = loop {
-//!     match session.step(now) {
-//!         Step::Write => {
-//!             written.extend_from_slice(session.pending());
-//!             session.wrote(now, session.pending().len());
-//!         }
-//!         Step::ShutdownWrite => {} // a socket would send FIN here
-//!         Step::Event(never) => match never {},
-//!         Step::Wait(_) if unread.is_empty() => session.eof(now),
-//!         Step::Wait(_) => unread = session.data(now, unread),
-//!         Step::Close { outcome, .. } => break outcome,
-//!     }
-//! };
-//! assert_eq!(written, b"this is a test");
-//! assert_eq!((outcome.received, outcome.echoed), (14, 14));
-//! ```
-//!
-//! # A machine of one's own
-//!
-//! This one counts what its peer sends, and tells it the sum at the end. What a machine owes is listed on
-//! [`Machine`]; what a driver may do wrong is not its business: [`Driven`] sees to that.
+//! This one counts what its peer sends, and tells it the sum at the end. What a machine owes is listed on [`Machine`].
 //!
 //! ```
 //! use roundtrip_core::bytes::Bytes;
@@ -93,55 +61,77 @@
 //!     }
 //! }
 //! #
+//! # use roundtrip_core::{Driven, Step};
 //! # let now = Time::ZERO;
-//! # let mut session = roundtrip_core::Driven::new(Count::Counting(0));
-//! # let mut unread = Some(Bytes::from_static(b"this is a test"));
-//! # let mut written = Vec::new();
+//! # let mut session = Driven::new(Count::Counting(0));
+//! # let (mut unread, mut written) = (Bytes::from_static(b"this is a test"), Vec::new());
 //! # let outcome = loop {
 //! #     match session.step(now) {
-//! #         roundtrip_core::Step::Write => {
-//! #             written.extend_from_slice(session.pending());
-//! #             session.wrote(now, session.pending().len());
-//! #         }
-//! #         roundtrip_core::Step::Wait(_) => match unread.take() {
-//! #             Some(bytes) => assert!(session.data(now, bytes).is_empty()),
-//! #             None => session.eof(now),
-//! #         },
-//! #         roundtrip_core::Step::Close { outcome, .. } => break outcome,
-//! #         _ => unreachable!(),
+//! #         Step::Write => written.extend_from_slice(&session.take(now, usize::MAX)),
+//! #         Step::ShutdownWrite => {}
+//! #         Step::Event(never) => match never {},
+//! #         Step::Wait(_) if unread.is_empty() => session.eof(now),
+//! #         Step::Wait(_) => unread = session.data(now, unread),
+//! #         Step::Close { outcome, .. } => break outcome,
 //! #     }
 //! # };
 //! # assert_eq!((&written[..], outcome), (&b"14\n"[..], Some(14)));
 //! ```
 //!
-//! # The rooms
+//! # A driver in ten lines
 //!
-//! | module | what it holds |
+//! This one lives in memory: it feeds a session from a slice and collects what it writes. The socket drivers are this loop
+//! made real. The session is the echo server of the crate `roundtrip-echo`; any machine fits.
+//!
+//! ```
+//! use roundtrip_core::bytes::Bytes;
+//! use roundtrip_core::{Driven, Step, Time};
+//! use roundtrip_echo::{EchoServer, ServerConfig};
+//!
+//! let now = Time::ZERO;
+//! let mut session = Driven::new(EchoServer::new(ServerConfig::default().into(), now));
+//! let mut unread = Bytes::from_static(b"this is a test");
+//! let mut written = Vec::new();
+//! let outcome = loop {
+//!     match session.step(now) {
+//!         Step::Write => {
+//!             written.extend_from_slice(session.pending());
+//!             session.wrote(now, session.pending().len());
+//!         }
+//!         Step::ShutdownWrite => {} // a socket would send FIN here
+//!         Step::Event(never) => match never {},
+//!         Step::Wait(_) if unread.is_empty() => session.eof(now),
+//!         Step::Wait(_) => unread = session.data(now, unread),
+//!         Step::Close { outcome, .. } => break outcome,
+//!     }
+//! };
+//! assert_eq!(written, b"this is a test");
+//! assert_eq!((outcome.received, outcome.echoed), (14, 14));
+//! ```
+//!
+//! # Modules
+//!
+//! | module | contents |
 //! | --- | --- |
 //! | [`Time`] | the only notion of time |
-//! | [`Machine`], [`Input`], [`Action`], [`Wait`], [`Misuse`] | the contract |
-//! | [`Driven`], [`Step`] | what every interpreter of a machine remembers |
-//! | [`layer`] | machines around machines: `Tap` sees what passes, `Layered` speaks through a `Codec` |
-//! | [`echo`] | the echo sessions: server, client, pinger, payload, verdict; and those over datagrams |
-//! | [`datagram`] | the contract of machines that take and send single messages |
-//! | [`protocol`] | protocols of whole messages: `Protocol`, and the `Session` that makes a machine of one |
+//! | [`Machine`], [`Input`], [`Action`], [`Wait`] | the contract |
+//! | [`Driven`], [`Step`], [`Misuse`] | the bookkeeping every driver needs |
+//! | [`protocol`] | protocols of messages: `Protocol`, and the `Session` that makes a machine of one |
+//! | [`layer`] | machines around machines: `Tap` observes, `Layered` speaks through a `Codec` |
 //! | [`hub`] | what connections share: who is open, and mail between them |
+//! | [`datagram`] | the contract of machines that receive and send datagrams |
 //! | [`admission`] | how many connections, what after an accept error, how a drain proceeds |
-//! | [`text`] | what others say, as a person is shown it |
+//! | [`text`] | text from outside, safe to print on a terminal |
 
 #![cfg_attr(not(test), no_std)]
 #![forbid(unsafe_code)]
 #![warn(clippy::std_instead_of_core, clippy::std_instead_of_alloc, clippy::alloc_instead_of_core)]
 
 extern crate alloc;
-// The tests share a model with those outside, which call it by its name.
-#[cfg(test)]
-extern crate self as roundtrip_core;
 
 pub mod admission;
 pub mod datagram;
 mod driven;
-pub mod echo;
 pub mod hub;
 pub mod layer;
 mod machine;

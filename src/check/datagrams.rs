@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use roundtrip_core::Time;
-use roundtrip_core::echo::{ConfigError, DatagramClient, DatagramClientConfig, DatagramOutcome, Schedule};
+use roundtrip_echo::{ConfigError, DatagramClient, DatagramClientConfig, DatagramOutcome, Schedule};
 use roundtrip_std::{DatagramSocket, DatagramsEnded, Endpoint, SystemClock};
 use serde::Serialize;
 

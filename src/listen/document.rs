@@ -1,6 +1,6 @@
 //! What `listen --json` prints: `docs/schema/listen.json`.
 
-use roundtrip_core::datagram::numbered::{Ending, Followed, Sender};
+use roundtrip_messages::{Ending, Sender, SenderStats};
 use roundtrip_std::DatagramAddress;
 use serde::Serialize;
 
@@ -65,7 +65,7 @@ impl<'a> Document<'a> {
 }
 
 impl OneSender {
-    fn of((sender, Followed { from, tracker }): (&Sender, &Followed<DatagramAddress>)) -> Self {
+    fn of((sender, SenderStats { from, tracker }): (&Sender, &SenderStats<DatagramAddress>)) -> Self {
         Self {
             sender: sender.to_string(),
             address: from.to_string(),

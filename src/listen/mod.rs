@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use clap::Args;
-use roundtrip_core::datagram::numbered::{Ending, Heard, Listener, ListenerConfig};
+use roundtrip_messages::{Ending, Listener, ListenerConfig, ReceivedMessage};
 use roundtrip_std::{BindOptions, DatagramAddress};
 
 use crate::cli::FamilyArgs;
@@ -76,7 +76,7 @@ pub(crate) fn run(args: &ListenArgs) -> Result<Exit, Problem> {
     let mut unprinted = None;
     let ended = inlet.drive(
         |now| Listener::new(config, now),
-        |heard: Heard<DatagramAddress>| {
+        |heard: ReceivedMessage<DatagramAddress>| {
             if args.json || stopped.load(Ordering::Relaxed) {
                 return;
             }

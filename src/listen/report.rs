@@ -2,8 +2,8 @@
 
 use std::fmt::{self, Write as _};
 
-use roundtrip_core::datagram::numbered::{Ending, Followed, Report, Sender, Tracker};
 use roundtrip_core::text::is_hidden;
+use roundtrip_messages::{Ending, ListenerReport, Sender, SenderStats, Tracker};
 use roundtrip_std::DatagramAddress;
 
 use crate::problem::Exit;
@@ -15,7 +15,7 @@ const GAPS: usize = 20;
 /// What came of listening.
 pub(super) struct Told<'a> {
     pub(super) ending: Ending,
-    pub(super) report: &'a Report<DatagramAddress>,
+    pub(super) report: &'a ListenerReport<DatagramAddress>,
     pub(super) overflowed: u64,
     pub(super) exit: Exit,
 }
@@ -43,7 +43,7 @@ pub(super) fn line(message: &[u8], raw: bool) -> Vec<u8> {
 
 impl fmt::Display for Told<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Report { heard, plain, too_long, unfollowed, senders } = self.report;
+        let ListenerReport { heard, plain, too_long, unfollowed, senders } = self.report;
         write!(f, "heard {}, {}", many(*heard, "message"), ending(self.ending))?;
         for (sender, followed) in senders {
             write_sender(f, sender, followed)?;
@@ -71,7 +71,7 @@ impl fmt::Display for Told<'_> {
 fn write_sender(
     f: &mut fmt::Formatter<'_>,
     sender: &Sender,
-    Followed { from, tracker }: &Followed<DatagramAddress>,
+    SenderStats { from, tracker }: &SenderStats<DatagramAddress>,
 ) -> fmt::Result {
     let mark = if tracker.is_whole() { "ok" } else { "FAIL" };
     write!(f, "\n{mark}  {sender} ({from}): {}", grouped(tracker.came()))?;

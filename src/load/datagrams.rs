@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use roundtrip_core::Time;
-use roundtrip_core::echo::{DatagramClient, DatagramClientConfig, DatagramFate, DatagramOutcome, Schedule};
+use roundtrip_echo::{DatagramClient, DatagramClientConfig, DatagramOutcome, DatagramResult, Schedule};
 use roundtrip_std::{Clock, DatagramAddress, DatagramSocket, DatagramsEnded, Endpoint, SystemClock};
 use serde::Serialize;
 
@@ -137,11 +137,11 @@ impl Load<'_> {
         DatagramClient::new(Arc::clone(&self.config), schedule, server, seed, now)
     }
 
-    fn add(&self, index: usize, fate: DatagramFate) {
+    fn add(&self, index: usize, fate: DatagramResult) {
         let mut record = self.records.of(index);
         match fate {
-            DatagramFate::Back(trip) => record.add(trip),
-            DatagramFate::GivenUp(due) => record.give_up(due, true, self.clock.now()),
+            DatagramResult::Back(trip) => record.add(trip),
+            DatagramResult::GivenUp(due) => record.give_up(due, true, self.clock.now()),
         }
     }
 

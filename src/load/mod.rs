@@ -15,7 +15,7 @@ mod watch;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use roundtrip_core::echo::{ConfigError, PingerConfig};
+use roundtrip_echo::{ConfigError, PingerConfig};
 use roundtrip_std::{Clock, Endpoint, NetError, SystemClock};
 
 use crate::cli;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use roundtrip_core::Time;
-use roundtrip_core::echo::Schedule;
+use roundtrip_echo::Schedule;
 
 use super::LoadArgs;
 use crate::driver::in_memory;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use hdrhistogram::Histogram;
 use roundtrip_core::Time;
-use roundtrip_core::echo::RoundTrip;
+use roundtrip_echo::RoundTrip;
 
 use super::plan::Plan;
 use crate::problem::Problem;

@@ -5,10 +5,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use roundtrip_core::echo::{
-    ClientOutcome, Fault, FaultKind, Pinger, PingerConfig, RoundTrip, Schedule, Verdict,
-};
 use roundtrip_core::{Machine, Time};
+use roundtrip_echo::{ClientOutcome, Fault, FaultKind, Pinger, PingerConfig, RoundTrip, Schedule, Verdict};
 use roundtrip_std::{Clients, Clock, Control, Ended, SystemClock};
 
 use super::plan::Plan;

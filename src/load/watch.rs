@@ -113,7 +113,7 @@ impl Line {
 
 #[cfg(test)]
 mod tests {
-    use roundtrip_core::echo::RoundTrip;
+    use roundtrip_echo::RoundTrip;
 
     use super::*;
 

@@ -8,9 +8,9 @@ use std::time::Duration;
 
 use roundtrip_core::Time;
 use roundtrip_core::datagram::{DatagramAction, DatagramInput, DatagramMachine};
-use roundtrip_core::echo::{
-    DatagramEcho, DatagramEchoConfig, DatagramEchoCounts, DatagramEchoOutcome, End, Unanswered,
-    UnansweredCause,
+use roundtrip_echo::{
+    DatagramEcho, DatagramEchoConfig, DatagramEchoCounts, DatagramEchoOutcome, DropReason, DroppedDatagram,
+    End,
 };
 use roundtrip_std::{
     BindOptions, Clock, DatagramAddress, DatagramSocket, DatagramsEnded, Endpoint, SystemClock, bind_datagram,
@@ -211,7 +211,7 @@ struct Counted {
 
 impl DatagramMachine for Counted {
     type Address = DatagramAddress;
-    type Event = Unanswered<DatagramAddress>;
+    type Event = DroppedDatagram<DatagramAddress>;
     type Outcome = DatagramEchoOutcome;
 
     fn handle(&mut self, now: Time, input: DatagramInput<DatagramAddress>) {
@@ -235,7 +235,7 @@ struct Told {
 }
 
 impl Told {
-    fn tell(&mut self, unanswered: &Unanswered<DatagramAddress>) {
+    fn tell(&mut self, unanswered: &DroppedDatagram<DatagramAddress>) {
         let line =
             || format!("{}: not answered: {}, {}", self.name, unanswered.from, words(unanswered.cause));
         if let Some(line) = self.limit.line(self.clock.now(), line) {
@@ -245,16 +245,16 @@ impl Told {
 }
 
 /// Why a datagram is not answered.
-const fn words(cause: UnansweredCause) -> &'static str {
+const fn words(cause: DropReason) -> &'static str {
     match cause {
-        UnansweredCause::WellKnownPort => "a well-known port: what is there may answer for ever",
-        UnansweredCause::OwnPort => "the port of this server: what is there may answer for ever",
-        UnansweredCause::NoSender => "no socket that can be answered",
-        UnansweredCause::Loop => "the same datagram again and again: it may be going round",
-        UnansweredCause::Excess => "it sends more than its share of --max-rate",
-        UnansweredCause::TooLong => "a datagram of more than 64 KiB",
-        UnansweredCause::Full => "its queue is full, or the system's",
-        UnansweredCause::Unread => "it leaves earlier answers unread, and they take the room of others'",
+        DropReason::WellKnownPort => "a well-known port: what is there may answer for ever",
+        DropReason::OwnPort => "the port of this server: what is there may answer for ever",
+        DropReason::NoSender => "no socket that can be answered",
+        DropReason::Loop => "the same datagram again and again: it may be going round",
+        DropReason::Excess => "it sends more than its share of --max-rate",
+        DropReason::TooLong => "a datagram of more than 64 KiB",
+        DropReason::Full => "its queue is full, or the system's",
+        DropReason::Unread => "it leaves earlier answers unread, and they take the room of others'",
         _ => "not to be answered",
     }
 }

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 use std::time::Duration;
 
-use roundtrip_core::echo::{DatagramOutcome, DatagramVerdict};
+use roundtrip_echo::{DatagramOutcome, DatagramVerdict};
 use roundtrip_std::DatagramsEnded;
 use serde::Serialize;
 

@@ -112,12 +112,12 @@ fn what_is_missing_in_a_mailslot_is_reported() {
     let listener = listen(&endpoint, &["--once"]);
     let Some((_, slot)) = endpoint.split_once(':') else { unreachable!() };
     let mut slot = std::fs::File::options().write(true).open(format!(r"\\.\mailslot\{slot}")).unwrap();
-    let sender = roundtrip_core::datagram::numbered::Sender::with_number(36_u64.pow(5));
+    let sender = roundtrip_messages::Sender::with_number(36_u64.pow(5));
     let numbered = |number: u64, text| {
         let number = std::num::NonZeroU64::new(number).unwrap();
-        roundtrip_core::datagram::numbered::Numbered::Message { sender, number, text }.compose()
+        roundtrip_messages::Sequenced::Message { sender, number, text }.compose()
     };
-    let end = roundtrip_core::datagram::numbered::Numbered::End { sender, total: 3 }.compose();
+    let end = roundtrip_messages::Sequenced::End { sender, total: 3 }.compose();
     for message in [numbered(1, b"one"), numbered(3, b"three"), end] {
         std::io::Write::write_all(&mut slot, &message).unwrap();
     }

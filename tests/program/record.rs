@@ -12,9 +12,9 @@ use crate::common::{Finished, Server, noise, poll, round_trip, roundtrip, run, r
 #[cfg(unix)]
 use crate::common::{Signal, connect, ping};
 use roundtrip_core::bytes::Bytes;
-use roundtrip_core::echo::{EchoServer, ServerConfig};
 use roundtrip_core::hub::ConnectionId;
 use roundtrip_core::{Driven, Step, Tap, Time};
+use roundtrip_echo::{EchoServer, ServerConfig};
 use roundtrip_record::Recorder;
 
 /// A file of the test's own.

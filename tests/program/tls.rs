@@ -12,8 +12,8 @@ use std::time::Duration;
 use crate::common::{
     Finished, Running, Server, connect, have, nobody, poll, roundtrip, run, with_every_driver,
 };
-use roundtrip_core::echo::{ClientConfig, EchoClient, Payload};
 use roundtrip_core::{Driven, Step, Time};
+use roundtrip_echo::{ClientConfig, EchoClient, Payload};
 use roundtrip_testkit::pki::{Authority, Signed};
 use roundtrip_tls::LayerConfig;
 

@@ -11,7 +11,7 @@
 //! ```
 //! use roundtrip_core::bytes::Bytes;
 //! use roundtrip_core::datagram::{Datagram, DatagramAction, DatagramDriven};
-//! use roundtrip_core::echo::{DatagramEcho, DatagramEchoConfig};
+//! use roundtrip_echo::{DatagramEcho, DatagramEchoConfig};
 //! use roundtrip_core::Time;
 //! use core::net::SocketAddr;
 //!
@@ -36,7 +36,6 @@
 //! ```
 
 mod driven;
-pub mod numbered;
 
 use core::fmt::Debug;
 use core::hash::Hash;

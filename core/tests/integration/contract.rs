@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use roundtrip_core::echo::{EchoServer, ServerConfig, ServerOutcome};
 use roundtrip_core::{Action, Driven, Input, Machine, Misuse, Observe, Step, Tap, Time};
+use roundtrip_echo::{EchoServer, ServerConfig, ServerOutcome};
 use roundtrip_testkit::model::bench::Happened;
 use roundtrip_testkit::model::op::{Op, ServerSetup};
 use roundtrip_testkit::model::twin::Twin;

@@ -5,12 +5,12 @@ use std::time::Duration;
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use quickcheck::quickcheck;
-use roundtrip_core::echo::{
+use roundtrip_core::layer::{Codec, Decoded, Frames, LayerConfig, LayerFault, LayerOutcome, Layered};
+use roundtrip_core::{Action, Driven, Failure, Input, Machine, Step, Teardown, Time, Wait};
+use roundtrip_echo::{
     ClientConfig, ClientOutcome, EchoClient, EchoServer, End, Payload, Phase, ServerConfig, ServerOutcome,
     Verdict,
 };
-use roundtrip_core::layer::{Codec, Decoded, Frames, LayerConfig, LayerFault, LayerOutcome, Layered};
-use roundtrip_core::{Action, Driven, Failure, Input, Machine, Step, Teardown, Time, Wait};
 use roundtrip_testkit::model::bench::Bench;
 use roundtrip_testkit::model::invariants::assert_contract;
 use roundtrip_testkit::model::op::{Op, Served};

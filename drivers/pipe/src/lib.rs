@@ -42,7 +42,7 @@
 //!
 //! ```no_run
 //! use roundtrip_core::admission::Limits;
-//! use roundtrip_core::echo::{EchoServer, ServerConfig};
+//! use roundtrip_echo::{EchoServer, ServerConfig};
 //! use roundtrip_pipe::{BindOptions, ServerHandle};
 //! use std::sync::Arc;
 //!

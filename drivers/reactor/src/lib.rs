@@ -33,7 +33,7 @@
 //!
 //! ```
 //! use roundtrip_core::admission::Limits;
-//! use roundtrip_core::echo::{ClientConfig, EchoClient, EchoServer, Payload, ServerConfig, Verdict};
+//! use roundtrip_echo::{ClientConfig, EchoClient, EchoServer, Payload, ServerConfig, Verdict};
 //! use roundtrip_reactor::{BindOptions, ConnectOptions, ServerHandle};
 //! use std::sync::Arc;
 //!

@@ -267,7 +267,7 @@ fn fail<M: Machine>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use roundtrip_core::echo::{EchoServer, End, ServerConfig};
+    use roundtrip_echo::{EchoServer, End, ServerConfig};
 
     #[test]
     fn a_stream_that_cannot_be_waited_for_is_a_failed_transport() {

@@ -242,8 +242,8 @@ async fn pause() {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use roundtrip_core::echo::{EchoServer, ServerConfig};
     use roundtrip_core::hub::ConnectionId;
+    use roundtrip_echo::{EchoServer, ServerConfig};
     use std::net::{TcpListener, TcpStream};
 
     /// Ten thousand idle connections are ten thousand of these. What an `async` block lends costs nothing, what it hands

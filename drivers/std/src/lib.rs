@@ -23,7 +23,7 @@
 //!
 //! ```
 //! use roundtrip_core::admission::Limits;
-//! use roundtrip_core::echo::{ClientConfig, EchoClient, EchoServer, Payload, ServerConfig, Verdict};
+//! use roundtrip_echo::{ClientConfig, EchoClient, EchoServer, Payload, ServerConfig, Verdict};
 //! use roundtrip_std::{BindOptions, ConnectOptions, ServerHandle};
 //! use std::sync::Arc;
 //!
@@ -52,7 +52,7 @@
 //! [`DatagramDriver`] does the same for a machine of datagrams ([`roundtrip_core::datagram`]) and one socket:
 //!
 //! ```
-//! use roundtrip_core::echo::{
+//! use roundtrip_echo::{
 //!     DatagramClient, DatagramClientConfig, DatagramEcho, DatagramEchoConfig, DatagramVerdict, Schedule,
 //! };
 //! use roundtrip_std::{BindOptions, ConnectOptions, DatagramDriver, SystemClock, bind_datagram, connect_datagram};

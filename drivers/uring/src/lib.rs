@@ -31,7 +31,7 @@
 //!
 //! ```
 //! use roundtrip_core::admission::Limits;
-//! use roundtrip_core::echo::{ClientConfig, EchoClient, EchoServer, Payload, ServerConfig, Verdict};
+//! use roundtrip_echo::{ClientConfig, EchoClient, EchoServer, Payload, ServerConfig, Verdict};
 //! use roundtrip_uring::{BindOptions, ConnectOptions, ServerHandle};
 //! use std::sync::Arc;
 //!

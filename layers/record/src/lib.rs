@@ -7,7 +7,7 @@
 //!
 //! ```
 //! use roundtrip_core::bytes::Bytes;
-//! use roundtrip_core::echo::{EchoServer, ServerConfig};
+//! use roundtrip_echo::{EchoServer, ServerConfig};
 //! use roundtrip_core::hub::ConnectionId;
 //! use roundtrip_core::{Driven, Step, Tap, Time};
 //! use roundtrip_record::{Record, Recorder};

@@ -19,7 +19,7 @@
 //!
 //! ```
 //! # use roundtrip_core::admission::Limits;
-//! # use roundtrip_core::echo::{ClientConfig, EchoClient, EchoServer, Payload, ServerConfig, Verdict};
+//! # use roundtrip_echo::{ClientConfig, EchoClient, EchoServer, Payload, ServerConfig, Verdict};
 //! # use roundtrip_std::{BindOptions, ConnectOptions, ServerHandle};
 //! # use std::sync::Arc;
 //! use roundtrip_tls::{Acceptor, Connector, Identity, LayerConfig};

@@ -4,7 +4,7 @@ use crate::load::record::Record;
 use crate::load::report::Report;
 use crate::verdict::{Checked, Judged, Through};
 use roundtrip_core::Time;
-use roundtrip_core::echo::{ClientOutcome, Fault, FaultKind, RoundTrip, Verdict};
+use roundtrip_echo::{ClientOutcome, Fault, FaultKind, RoundTrip, Verdict};
 
 fn picture_of(report: &Report<'_>) -> String {
     picture(&report.headline(), &report.lines(), &report.checked.again, &report.record, report.took)

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use roundtrip_core::echo::Payload;
 use roundtrip_core::{Action, Failure, Input, Machine, Teardown, Time, Wait};
+use roundtrip_echo::Payload;
 
 use crate::observed::{ClientSeen, Ending, Found};
 use crate::pace::Waiting;

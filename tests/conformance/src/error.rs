@@ -3,7 +3,7 @@
 use std::error::Error;
 use std::fmt;
 
-use roundtrip_core::echo::ConfigError;
+use roundtrip_echo::ConfigError;
 
 /// A text that is no script: where, and why.
 #[derive(Clone, Debug, PartialEq, Eq)]

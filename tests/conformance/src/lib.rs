@@ -1,7 +1,7 @@
 //! One set of scripts that every driver must run to the same end.
 //!
 //! A [`Script`] says what clients do to one echo server, step by step, and what must come of it. Its clients are
-//! [machines](Scripted), the server is the shipped [`EchoServer`](roundtrip_core::echo::EchoServer) behind the core's
+//! [machines](Scripted), the server is the shipped [`EchoServer`](roundtrip_echo::EchoServer) behind the core's
 //! [`Admission`](roundtrip_core::admission::Admission): only the driver differs from run to run. What clients and
 //! server [observe](Observed) must be what the script says, on a kernel's sockets as in a simulator; how the streams
 //! were cut on the way is not in it.
@@ -56,7 +56,7 @@
 //! ```
 //! use roundtrip_conformance::{Backend, ClientSeen, Event, Observed, Script, check, scripts};
 //! use roundtrip_core::bytes::Bytes;
-//! use roundtrip_core::echo::EchoServer;
+//! use roundtrip_echo::EchoServer;
 //! use roundtrip_core::{Driven, Failure, Machine, Step, Teardown, Time};
 //! use std::collections::VecDeque;
 //! use std::convert::Infallible;

@@ -4,7 +4,7 @@ use std::error::Error;
 use std::fmt;
 
 use roundtrip_core::Failure;
-use roundtrip_core::echo::ServerOutcome;
+use roundtrip_echo::ServerOutcome;
 
 use crate::script::{Client, Script, Server, ServerSays};
 use crate::words::{EndName, Open};

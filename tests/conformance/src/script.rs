@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use roundtrip_core::Time;
 use roundtrip_core::admission::Limits;
-use roundtrip_core::echo::{End, Payload, ServerConfig};
+use roundtrip_echo::{End, Payload, ServerConfig};
 
 use crate::client::Scripted;
 use crate::settings::Setting;

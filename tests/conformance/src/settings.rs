@@ -4,7 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use roundtrip_core::admission::Limits;
-use roundtrip_core::echo::{ConfigError, ServerConfig};
+use roundtrip_echo::{ConfigError, ServerConfig};
 
 use crate::error::Cause;
 use crate::words::{Pretty, count, duration};

@@ -4,7 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use roundtrip_core::Failure;
-use roundtrip_core::echo::{End, Limit};
+use roundtrip_echo::{End, Limit};
 
 use crate::error::Cause;
 

@@ -9,16 +9,16 @@ use std::num::NonZeroU64;
 use std::time::Duration;
 
 use roundtrip_core::bytes::Bytes;
-use roundtrip_core::datagram::numbered::{
-    Ending, Listener, ListenerConfig, Numbered, Report, Seen, Sender, Tracker,
-};
 use roundtrip_core::datagram::{
     Datagram, DatagramAction, DatagramInput, DatagramMachine, DatagramWait, SendQueue, Unsent,
 };
-use roundtrip_core::echo::{
+use roundtrip_core::{Failure, Time};
+use roundtrip_echo::{
     DatagramClient, DatagramClientConfig, DatagramEcho, DatagramEchoConfig, Schedule, WELL_KNOWN_PORTS,
 };
-use roundtrip_core::{Failure, Time};
+use roundtrip_messages::{
+    Ending, Listener, ListenerConfig, ListenerReport, Sender, SequenceStatus, Sequenced, Tracker,
+};
 
 const VERSION: u8 = 1;
 /// Bytes of a client's datagram.
@@ -104,13 +104,13 @@ pub fn datagram_ops(bytes: &[u8]) {
         }
     }
     // What is a message with a number is written as it is read.
-    if let Some(numbered) = Numbered::parse(ops) {
+    if let Some(numbered) = Sequenced::parse(ops) {
         assert_eq!(numbered.compose(), ops);
     }
 }
 
 /// Every count of a report agrees with the others.
-fn assert_report(report: &Report<SocketAddr>) {
+fn assert_report(report: &ListenerReport<SocketAddr>) {
     let mut heard = report.plain;
     let mut is_whole = report.too_long == 0;
     for (sender, followed) in &report.senders {
@@ -137,9 +137,9 @@ fn track(has_room: bool, ops: &[u8]) {
     for number in ops.iter().filter_map(|op| NonZeroU64::new((*op).into())) {
         let is_first = came.insert(number.get());
         match tracker.seen(number) {
-            Seen::New | Seen::Late => assert!(is_first),
-            Seen::Twice => assert!(!is_first),
-            Seen::Forgotten => assert!(!tracker.is_exact()),
+            SequenceStatus::New | SequenceStatus::Late => assert!(is_first),
+            SequenceStatus::Twice => assert!(!is_first),
+            SequenceStatus::Forgotten => assert!(!tracker.is_exact()),
         }
     }
     assert!(!has_room || tracker.is_exact());

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use roundtrip_core::echo::{
+use roundtrip_echo::{
     ClientConfig, ConfigError, DatagramClientConfig, DatagramEchoConfig, PingerConfig, ServerConfig,
 };
 

@@ -4,8 +4,8 @@ use std::io::{self, Write};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use roundtrip_core::Observe;
-use roundtrip_core::echo::{EchoServer, ServerConfig};
 use roundtrip_core::hub::ConnectionId;
+use roundtrip_echo::{EchoServer, ServerConfig};
 use roundtrip_record::{Record, Recorder, ReplayError, Replayed};
 
 use crate::model::bench::Happened;

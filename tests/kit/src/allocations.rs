@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 
 use roundtrip_core::admission::Limits;
-use roundtrip_core::echo::{EchoServer, ServerConfig};
 use roundtrip_core::{Input, Machine, Observe, Tap, Time};
+use roundtrip_echo::{EchoServer, ServerConfig};
 use roundtrip_net::{BindOptions, Caller, Control, Listener, Served, ServerHandle, Service};
 
 use crate::counting::ALLOCATIONS;

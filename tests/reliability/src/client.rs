@@ -5,7 +5,7 @@ use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::thread;
 use std::time::Duration;
 
-use roundtrip_core::echo::Payload;
+use roundtrip_echo::Payload;
 
 /// The longest wait for a byte: a server that holds a client longer has deadlocked.
 pub(crate) const STALLED: Duration = Duration::from_secs(10);

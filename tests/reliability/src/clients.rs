@@ -5,7 +5,7 @@ use std::net::{TcpListener, TcpStream};
 use std::thread;
 use std::time::Duration;
 
-use roundtrip_core::echo::{ClientConfig, EchoClient};
+use roundtrip_echo::{ClientConfig, EchoClient};
 use roundtrip_net::{ConnectOptions, Endpoint, Stream};
 
 use crate::client::payload;

@@ -11,10 +11,10 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use roundtrip_core::admission::Limits;
-use roundtrip_core::echo::{
+use roundtrip_core::{Action, Failure, Input, Machine, Teardown, Time, Wait};
+use roundtrip_echo::{
     ClientConfig, EchoClient, EchoServer, End, Limit, Payload, ServerConfig, ServerOutcome, Verdict,
 };
-use roundtrip_core::{Action, Failure, Input, Machine, Teardown, Time, Wait};
 use roundtrip_pipe::{
     BindOptions, Caller, Clients, Clock, ConnectOptions, Control, Driver, Ended, Endpoint, Listener, Peer,
     PostError, Served, ServerHandle, Service, Stage, Stream, SystemClock, bind, connect, drive,

@@ -14,8 +14,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use roundtrip_core::admission::Limits;
-use roundtrip_core::echo::{EchoServer, ServerConfig};
 use roundtrip_core::{Action, Input, Machine, Teardown, Time, Wait};
+use roundtrip_echo::{EchoServer, ServerConfig};
 use roundtrip_reactor::{
     BindOptions, Driver, Peer, ReactorOptions, ServerHandle, Service, SystemClock, bind, drive_all, serve_on,
 };

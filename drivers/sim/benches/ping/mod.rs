@@ -9,9 +9,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
-use roundtrip_core::echo::{EchoServer, ServerConfig};
 use roundtrip_core::hub::{ConnectionId, Hub, Mail};
 use roundtrip_core::{Action, Input, Machine, Teardown, Time, Wait};
+use roundtrip_echo::{EchoServer, ServerConfig};
 use roundtrip_sim::{Draw, Scenario, Setup};
 
 /// Bytes of a message.

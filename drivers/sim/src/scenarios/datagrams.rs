@@ -8,7 +8,7 @@ use std::time::Duration;
 use roundtrip_core::Time;
 use roundtrip_core::bytes::Bytes;
 use roundtrip_core::datagram::Datagram;
-use roundtrip_core::echo::{
+use roundtrip_echo::{
     DatagramClient, DatagramClientConfig, DatagramEcho, DatagramEchoConfig, DatagramEchoOutcome,
     DatagramOutcome, DatagramVerdict, End, Schedule, WELL_KNOWN_PORTS,
 };

@@ -4,10 +4,10 @@ use std::convert::Infallible;
 use std::sync::Arc;
 
 use roundtrip_core::Time;
-#[cfg(not(roundtrip_planted))]
-use roundtrip_core::echo::EchoServer;
-use roundtrip_core::echo::{EchoClient, Payload, ServerOutcome};
 use roundtrip_core::hub::{ConnectionId, Hub, Mail};
+#[cfg(not(roundtrip_planted))]
+use roundtrip_echo::EchoServer;
+use roundtrip_echo::{EchoClient, Payload, ServerOutcome};
 
 use super::oracle;
 use super::workload::Workload;

@@ -3,8 +3,8 @@
 use std::convert::Infallible;
 use std::time::Duration;
 
-use roundtrip_core::echo::{EchoServer, End, Limit, Phase, ServerOutcome};
 use roundtrip_core::{Action, Failure, Input, Machine, Teardown, Time};
+use roundtrip_echo::{EchoServer, End, Limit, Phase, ServerOutcome};
 
 use super::oracle::Subject;
 use super::workload::{TimeLimits, Workload};

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use roundtrip_core::Time;
-use roundtrip_core::echo::{ClientOutcome, Pinger, PingerConfig, RoundTrip, Schedule, Verdict};
 use roundtrip_core::hub::{ConnectionId, Hub, Mail};
+use roundtrip_echo::{ClientOutcome, Pinger, PingerConfig, RoundTrip, Schedule, Verdict};
 
 use super::EchoServers;
 use super::oracle;

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use roundtrip_core::echo::{
+use roundtrip_core::{Driven, Failure, Machine, Time};
+use roundtrip_echo::{
     ClientOutcome, EchoServer, End as ServerEnd, FaultKind, Limit, Phase, ServerOutcome, Verdict,
 };
-use roundtrip_core::{Driven, Failure, Machine, Time};
 
 use super::echo::{EchoClients, EchoServers};
 use super::workload::{TimeLimits, Workload};

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use roundtrip_core::echo::{ClientConfig, ServerConfig};
+use roundtrip_echo::{ClientConfig, ServerConfig};
 
 use crate::scenario::{Draw, Setup};
 

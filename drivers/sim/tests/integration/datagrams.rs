@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use roundtrip_core::Time;
 use roundtrip_core::datagram::{DatagramAction, DatagramInput, DatagramMachine};
-use roundtrip_core::echo::{
+use roundtrip_echo::{
     DatagramClient, DatagramClientConfig, DatagramEcho, DatagramEchoConfig, DatagramEchoOutcome,
-    DatagramFate, DatagramOutcome, DatagramVerdict, Schedule, Unanswered,
+    DatagramOutcome, DatagramResult, DatagramVerdict, DroppedDatagram, Schedule,
 };
 use roundtrip_sim::choose::{Faults, Seeded};
 use roundtrip_sim::scenarios::Datagrams;
@@ -101,7 +101,7 @@ struct Planted(Bug);
 struct Server {
     bug: Bug,
     echo: DatagramEcho<SocketAddr>,
-    again: Option<DatagramAction<SocketAddr, Unanswered<SocketAddr>, DatagramEchoOutcome>>,
+    again: Option<DatagramAction<SocketAddr, DroppedDatagram<SocketAddr>, DatagramEchoOutcome>>,
     answers: u64,
 }
 
@@ -112,7 +112,7 @@ struct Client {
 
 impl DatagramMachine for Server {
     type Address = SocketAddr;
-    type Event = Unanswered<SocketAddr>;
+    type Event = DroppedDatagram<SocketAddr>;
     type Outcome = DatagramEchoOutcome;
 
     fn handle(&mut self, now: Time, input: DatagramInput<SocketAddr>) {
@@ -142,14 +142,14 @@ impl DatagramMachine for Server {
 
 impl DatagramMachine for Client {
     type Address = SocketAddr;
-    type Event = DatagramFate;
+    type Event = DatagramResult;
     type Outcome = DatagramOutcome;
 
     fn handle(&mut self, now: Time, input: DatagramInput<SocketAddr>) {
         self.client.handle(now, input);
     }
 
-    fn poll(&mut self, now: Time) -> DatagramAction<SocketAddr, DatagramFate, DatagramOutcome> {
+    fn poll(&mut self, now: Time) -> DatagramAction<SocketAddr, DatagramResult, DatagramOutcome> {
         match (self.client.poll(now), self.bug) {
             (DatagramAction::Close(mut outcome), bug) => {
                 match bug {

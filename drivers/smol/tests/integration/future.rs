@@ -9,8 +9,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll, Waker};
 
-use roundtrip_core::echo::{EchoServer, ServerConfig};
 use roundtrip_core::{Action, Input, Machine, Time, Wait};
+use roundtrip_echo::{EchoServer, ServerConfig};
 use roundtrip_smol::{Driver, SystemClock};
 
 fn pair() -> (TcpStream, TcpStream) {

@@ -5,8 +5,8 @@ use std::convert::Infallible;
 use std::io::{self, ErrorKind, Read, Write};
 use std::time::Duration;
 
-use roundtrip_core::echo::{EchoServer, End, Limit, ServerConfig};
 use roundtrip_core::{Failure, Time};
+use roundtrip_echo::{EchoServer, End, Limit, ServerConfig};
 use roundtrip_net::Ended;
 use roundtrip_std::{Clock, SystemClock, plain};
 
@@ -28,7 +28,7 @@ fn script(pieces: impl Into<Vec<Result<&'static [u8], ErrorKind>>>) -> Script {
     Script(VecDeque::from(pieces.into()))
 }
 
-fn echo(reader: impl Read, writer: impl Write) -> Ended<roundtrip_core::echo::ServerOutcome> {
+fn echo(reader: impl Read, writer: impl Write) -> Ended<roundtrip_echo::ServerOutcome> {
     let server = |now| EchoServer::new(ServerConfig::default().into(), now);
     plain::drive(reader, writer, &SystemClock::new(), server, |never: Infallible| match never {})
 }

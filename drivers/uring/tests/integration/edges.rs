@@ -14,8 +14,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use roundtrip_core::admission::Limits;
-use roundtrip_core::echo::{EchoServer, End, Payload, ServerConfig};
 use roundtrip_core::{Action, Failure, Input, Machine, Teardown, Time, Wait};
+use roundtrip_echo::{EchoServer, End, Payload, ServerConfig};
 use roundtrip_uring::{
     BindOptions, Clock, Driver, Peer, ServerHandle, Service, SystemClock, UringOptions, bind, drive_all,
     serve_on,

@@ -6,7 +6,7 @@ use std::num::NonZeroUsize;
 use std::thread;
 
 use roundtrip_core::admission::Limits;
-use roundtrip_core::echo::{EchoServer, ServerConfig};
+use roundtrip_echo::{EchoServer, ServerConfig};
 use roundtrip_uring::{BindOptions, Peer, ServerHandle, SystemClock, available, bind, drive, serve_on};
 
 /// From here on, on this thread, the kernel answers `io_uring_setup(2)` with this error: seccomp(2).

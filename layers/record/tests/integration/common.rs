@@ -5,9 +5,9 @@ use std::io::{self, Write};
 use std::sync::{Arc, Mutex};
 
 use roundtrip_core::bytes::Bytes;
-use roundtrip_core::echo::{EchoServer, ServerConfig};
 use roundtrip_core::hub::ConnectionId;
 use roundtrip_core::{Driven, Machine, Step, Tap, Time};
+use roundtrip_echo::{EchoServer, ServerConfig};
 use roundtrip_record::{Observer, Record, Recorder, ReplayError, Replayed};
 
 /// What is written into a clone is in all of them.

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use crate::common::{File, Session, echo, recorded, replay_echo, two_echoes};
 use quickcheck::quickcheck;
 use roundtrip_core::bytes::Bytes;
-use roundtrip_core::echo::{ClientConfig, EchoClient, EchoServer, Payload};
 use roundtrip_core::hub::ConnectionId;
 use roundtrip_core::{Action, Failure, Input, Machine, Tap, Teardown, Time, Wait};
+use roundtrip_echo::{ClientConfig, EchoClient, EchoServer, Payload};
 use roundtrip_record::{CommandBytes, Divergence, Record, Recorder, ReplayErrorCause, Replayed};
 
 #[test]

@@ -6,9 +6,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::common::{File, Session, echo, recorded, replay_echo};
 use roundtrip_core::bytes::Bytes;
-use roundtrip_core::echo::{EchoServer, ServerConfig};
 use roundtrip_core::hub::ConnectionId;
 use roundtrip_core::{Input, Machine, Tap, Time};
+use roundtrip_echo::{EchoServer, ServerConfig};
 use roundtrip_record::{MAX_INPUT, Record, Recorder};
 
 /// Has room for so many bytes, and counts how often it is asked for more.

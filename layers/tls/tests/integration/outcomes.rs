@@ -1,11 +1,11 @@
 //! What comes of a connection, on both sides, whatever is wrong with one of them: in memory, without a socket.
 
 use bytes::BytesMut;
-use roundtrip_core::echo::{
-    ClientConfig, ClientOutcome, EchoClient, EchoServer, End, Payload, ServerOutcome, Verdict,
-};
 use roundtrip_core::layer::Codec;
 use roundtrip_core::{Driven, Failure, Machine, Step, Teardown, Time};
+use roundtrip_echo::{
+    ClientConfig, ClientOutcome, EchoClient, EchoServer, End, Payload, ServerOutcome, Verdict,
+};
 use roundtrip_testkit::pki::Authority;
 use roundtrip_tls::{
     Acceptor, BadConfig, Connector, Identity, LayerConfig, LayerFault, LayerOutcome, Layered, Name, Tls,
@@ -291,7 +291,7 @@ fn memory_is_bounded_when_the_peer_never_reads() {
         assert!(server.data(Time::ZERO, there.bytes.split_to(read).freeze()).is_empty());
     }
     let held = server.machine().held() + server.machine().machine().held();
-    let echo = roundtrip_core::echo::ServerConfig::default().buffer();
+    let echo = roundtrip_echo::ServerConfig::default().buffer();
     assert!(held <= echo + (32 << 10) + (34 << 10), "{held}");
     assert!(taken < echo + (256 << 10), "{taken} bytes were taken in");
 }

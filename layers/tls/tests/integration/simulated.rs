@@ -9,13 +9,13 @@ use std::fmt::Debug;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use roundtrip_core::echo::{
-    ClientConfig, ClientOutcome, EchoClient, EchoServer, End, FaultKind, Payload, ServerConfig,
-    ServerOutcome, Verdict,
-};
 use roundtrip_core::hub::{ConnectionId, Hub};
 use roundtrip_core::layer::{Codec, Frames, LayerConfig, LayerFault, LayerOutcome, Layered};
 use roundtrip_core::{Action, Input, Machine, Observe, Tap, Time};
+use roundtrip_echo::{
+    ClientConfig, ClientOutcome, EchoClient, EchoServer, End, FaultKind, Payload, ServerConfig,
+    ServerOutcome, Verdict,
+};
 use roundtrip_sim::choose::{Faults, Seeded};
 use roundtrip_sim::{Draw, Moment, Reached, Rolling, Runner, Scenario, Setup, Violation};
 use roundtrip_testkit::pki::Authority;

@@ -4,8 +4,8 @@ use std::convert::Infallible;
 use std::fmt::Debug;
 
 use bytes::Bytes;
-use roundtrip_core::echo::{EchoClient, EchoServer, End};
 use roundtrip_core::{Action, Input, Machine, Teardown, Time, Wait};
+use roundtrip_echo::{EchoClient, EchoServer, End};
 
 use super::bench::{BURST, Bench, Entry, Happened};
 use super::op::{ClientSetup, ServerSetup, content};

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use roundtrip_core::Failure;
-use roundtrip_core::echo::{ClientConfig, Payload, ServerConfig};
+use roundtrip_echo::{ClientConfig, Payload, ServerConfig};
 
 /// One thing that a driver does. Amounts are clipped to what is legal when it is carried out, so that every list of
 /// operations is a history of a driver that keeps the contract.

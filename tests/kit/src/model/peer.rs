@@ -3,8 +3,8 @@
 use std::convert::Infallible;
 
 use bytes::Bytes;
-use roundtrip_core::echo::EchoClient;
 use roundtrip_core::{Input, Machine, Time};
+use roundtrip_echo::EchoClient;
 
 use super::bench::Bench;
 use super::op::{ClientSetup, Op};

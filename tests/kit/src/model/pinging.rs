@@ -4,8 +4,8 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
-use roundtrip_core::echo::{ClientOutcome, Payload, Pinger, PingerConfig, RoundTrip, Schedule, Verdict};
 use roundtrip_core::{Action, Input, Machine, Time};
+use roundtrip_echo::{ClientOutcome, Payload, Pinger, PingerConfig, RoundTrip, Schedule, Verdict};
 
 use super::bench::{Bench, Happened};
 use super::peer::{PeerOp, START, Session};

@@ -4,8 +4,8 @@
 use std::collections::VecDeque;
 use std::ops::Range;
 
-use roundtrip_core::echo::{Cause, End, Limit, Phase};
 use roundtrip_core::{Failure, Input};
+use roundtrip_echo::{Cause, End, Limit, Phase};
 
 use super::op::ServerSetup;
 

@@ -1,8 +1,8 @@
 //! I9: histories as streams that are cut in one way or another.
 
 use bytes::Bytes;
-use roundtrip_core::echo::{ClientOutcome, EchoClient, EchoServer, ServerOutcome, Verdict};
 use roundtrip_core::{Action, Failure, Input, Time};
+use roundtrip_echo::{ClientOutcome, EchoClient, EchoServer, ServerOutcome, Verdict};
 
 use super::bench::Bench;
 use super::op::{ClientSetup, ServerSetup, content};

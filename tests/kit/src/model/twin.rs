@@ -2,8 +2,8 @@
 
 use std::convert::Infallible;
 
-use roundtrip_core::echo::{EchoServer, ServerOutcome};
 use roundtrip_core::{Action, Input, Machine, Teardown, Time};
+use roundtrip_echo::{EchoServer, ServerOutcome};
 
 use super::bench::{BURST, Bench};
 use super::op::{Op, ServerSetup, content};

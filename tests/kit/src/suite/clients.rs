@@ -6,10 +6,8 @@ use std::sync::mpsc::{Sender, channel};
 use std::time::Duration;
 
 use roundtrip_core::admission::Limits;
-use roundtrip_core::echo::{
-    ClientConfig, ClientOutcome, EchoClient, EchoServer, Payload, ServerConfig, Verdict,
-};
 use roundtrip_core::{Machine, Time};
+use roundtrip_echo::{ClientConfig, ClientOutcome, EchoClient, EchoServer, Payload, ServerConfig, Verdict};
 use roundtrip_net::{Clients, ConnectOptions, Control, Ended, Stream, SystemClock};
 
 use super::common::{Running, echo, resets_are_told, soon, spawn};
@@ -124,6 +122,6 @@ pub fn a_panic_resets_its_connection_and_reaches_the_caller<D: SocketDriver>() {
     });
     assert!(soon(&driven));
     let end = soon(&server.ended).outcome.end;
-    assert!(matches!(end, roundtrip_core::echo::End::Failed(_)) || !resets_are_told(), "{end:?}");
+    assert!(matches!(end, roundtrip_echo::End::Failed(_)) || !resets_are_told(), "{end:?}");
     server.stop();
 }

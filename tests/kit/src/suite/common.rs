@@ -8,8 +8,8 @@ use std::time::Duration;
 use std::{io, thread};
 
 use roundtrip_core::admission::Limits;
-use roundtrip_core::echo::{EchoServer, ServerConfig, ServerOutcome};
 use roundtrip_core::{Machine, Time};
+use roundtrip_echo::{EchoServer, ServerConfig, ServerOutcome};
 use roundtrip_net::{BindOptions, Caller, Clock, Control, Ended, Served, ServerHandle, Service};
 
 use super::driver::SocketDriver;

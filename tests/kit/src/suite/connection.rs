@@ -7,8 +7,8 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use bytes::Bytes;
-use roundtrip_core::echo::{EchoServer, End, Limit, ServerConfig};
 use roundtrip_core::{Action, Failure, Input, Machine, Teardown, Time, Wait};
+use roundtrip_echo::{EchoServer, End, Limit, ServerConfig};
 use roundtrip_net::{Control, PostError, SystemClock};
 
 use super::common::{Script, assert_reset, pair, reset, resets_are_told, soon, spawn};

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use roundtrip_core::Time;
 use roundtrip_core::datagram::DatagramMachine;
-use roundtrip_core::echo::{
+use roundtrip_echo::{
     DatagramClient, DatagramClientConfig, DatagramEcho, DatagramEchoConfig, DatagramEchoOutcome,
     DatagramOutcome, DatagramVerdict, End, Schedule,
 };

@@ -169,7 +169,7 @@ pub fn a_hub_ends_sessions_and_mail_to_those_that_are_gone_says_so<D: SocketDriv
 
 /// The same machine where nothing reaches in: a hub that shares nothing.
 pub fn each_is_the_hub_that_shares_nothing<D: SocketDriver>() {
-    use roundtrip_core::echo::{EchoServer, ServerConfig};
+    use roundtrip_echo::{EchoServer, ServerConfig};
     let listener = roundtrip_net::bind(&"127.0.0.1:0".parse().unwrap(), &BindOptions::default()).unwrap();
     let address = listener.local_address().unwrap();
     let handle = ServerHandle::new();

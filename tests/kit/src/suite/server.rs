@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use roundtrip_core::Failure;
 use roundtrip_core::admission::Limits;
-use roundtrip_core::echo::{EchoServer, End, Payload, ServerConfig};
+use roundtrip_echo::{EchoServer, End, Payload, ServerConfig};
 use roundtrip_net::{BindOptions, Listener, Peer, ServerHandle, bind};
 
 use super::common::{assert_reset, echo, reset, resets_are_told, round_trip, soon};

@@ -15,7 +15,7 @@ pub(crate) mod smol;
 pub(crate) mod uring;
 
 use roundtrip_core::Machine;
-use roundtrip_core::echo::{EchoServer, ServerOutcome};
+use roundtrip_echo::{EchoServer, ServerOutcome};
 use std::convert::Infallible;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};

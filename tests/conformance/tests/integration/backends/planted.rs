@@ -3,8 +3,8 @@
 use std::convert::Infallible;
 
 use roundtrip_core::bytes::{Bytes, BytesMut};
-use roundtrip_core::echo::{EchoServer, ServerOutcome};
 use roundtrip_core::{Action, Failure, Input, Machine, Teardown, Time, Wait};
+use roundtrip_echo::{EchoServer, ServerOutcome};
 
 /// A bug that a driver could have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

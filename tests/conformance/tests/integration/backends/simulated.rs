@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use roundtrip_conformance::{Backend, ClientSeen, Event, Go, Meeting, Observed, Script, Scripted};
 use roundtrip_core::Time;
-use roundtrip_core::echo::{EchoServer, ServerOutcome};
 use roundtrip_core::hub::{ConnectionId, Hub, Mail};
+use roundtrip_echo::{EchoServer, ServerOutcome};
 use roundtrip_sim::choose::{Faults, Seeded};
 use roundtrip_sim::{
     Draw, Moment, Order, Reached, Runner, Scenario, Setup, Verdict, Violation, client_and_round,

@@ -13,8 +13,8 @@ use std::thread;
 use std::time::Duration;
 
 use roundtrip_conformance::{Backend, ClientSeen, Event, Go, Meeting, Observed, Pace, Script};
-use roundtrip_core::echo::{EchoServer, ServerOutcome};
 use roundtrip_core::{Machine, Time};
+use roundtrip_echo::{EchoServer, ServerOutcome};
 
 use super::driver::{
     self, BindOptions, Caller, Clock, ConnectOptions, Control, Driver, Ended, Endpoint, NetError, Served,
@@ -366,7 +366,7 @@ impl Clock for StageClock {
 /// The server's side of every connection.
 struct House<W> {
     stage: Arc<Stage>,
-    config: Arc<roundtrip_core::echo::ServerConfig>,
+    config: Arc<roundtrip_echo::ServerConfig>,
     session: W,
 }
 
