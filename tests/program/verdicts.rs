@@ -231,6 +231,7 @@ with_every_driver! {
     of_many_connections_the_first_fault_is_told_and_the_others_are_counted
     connections_that_are_mixed_up_are_found
     a_real_fault_is_told_before_a_time_out
+    wrong_bytes_that_keep_coming_do_not_delay_the_verdict
     rounds_end_with_the_first_that_fails
     each_size_is_a_check_of_its_own
     an_interrupted_check_is_incomplete
@@ -494,6 +495,21 @@ fn a_real_fault_is_told_before_a_time_out(driver: &str) {
     let adversary = Adversary::start(Transport::Tcp, &faults);
     let checked = check(driver, &adversary, &["--timeout", "1s"]);
     assert_eq!(checked.code, Some(3), "{checked:?}");
+}
+
+/// Each byte comes before the timeout is over. About ten of them come within it; from 256 on, their number alone would have
+/// ended the check.
+fn wrong_bytes_that_keep_coming_do_not_delay_the_verdict(driver: &str) {
+    let fault = Fault::DripWrong { pause: Duration::from_millis(50) };
+    for &transport in Transport::of(driver) {
+        let adversary = Adversary::start(transport, &[fault]);
+        let checked = check(driver, &adversary, &["--timeout", "500ms"]);
+        assert_eq!((checked.code, &*checked.stderr), (Some(1), ""), "{checked:?}");
+        let lines = "FAIL  corrupted: bytes came that were never sent\n  first wrong offset 0;";
+        assert!(checked.stdout.starts_with(lines), "{checked:?}");
+        let dripped = adversary.dripped();
+        assert!(dripped < 200, "{transport:?}: {dripped} bytes before the verdict");
+    }
 }
 
 fn rounds_end_with_the_first_that_fails(driver: &str) {

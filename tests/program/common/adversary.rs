@@ -50,6 +50,8 @@ pub(crate) enum Fault {
     IdleTimeout(Duration),
     /// Resets when nothing was taken from it for so long.
     SlowReaderCut(Duration),
+    /// Sends wrong bytes only, one at a time with this pause after each.
+    DripWrong { pause: Duration },
 }
 
 /// What it listens on.
@@ -113,7 +115,8 @@ impl Fault {
             | Self::Trailing(_)
             | Self::NoHalfClosePassed
             | Self::IdleTimeout(_)
-            | Self::SlowReaderCut(_) => got.to_vec(),
+            | Self::SlowReaderCut(_)
+            | Self::DripWrong { .. } => got.to_vec(),
         }
     }
 }
@@ -133,6 +136,8 @@ struct Shared {
     got: AtomicUsize,
     /// Clients that ended their half.
     ends: AtomicUsize,
+    /// Bytes of [`Fault::DripWrong`] that the system took.
+    dripped: AtomicUsize,
 }
 
 impl Adversary {
@@ -175,6 +180,11 @@ impl Adversary {
     /// Waits until a client has ended its half.
     pub(crate) fn await_end(&self) {
         common::poll("a client has ended", || (self.shared.ends.load(Ordering::Relaxed) > 0).then_some(()));
+    }
+
+    /// Bytes that it has [dripped](Fault::DripWrong) so far.
+    pub(crate) fn dripped(&self) -> usize {
+        self.shared.dripped.load(Ordering::Relaxed)
     }
 
     /// On TCP, with one fault for the first client.
@@ -222,6 +232,9 @@ fn serve(accept: impl Fn() -> Connection + Send + 'static, faults: &[Fault]) -> 
     shared
 }
 
+/// At least as many wrong bytes are ready before [`Fault::DripWrong`] sends the first.
+const DRIPS: usize = 1024;
+
 fn misbehave(connection: Connection, fault: Fault, shared: &Shared) -> io::Result<()> {
     if let Fault::IdleTimeout(limit) = fault {
         connection.set_read_timeout(limit)?;
@@ -251,6 +264,17 @@ fn misbehave(connection: Connection, fault: Fault, shared: &Shared) -> io::Resul
             }
             Err(error) if is_timeout(&error) && matches!(fault, Fault::IdleTimeout(_)) => return Ok(()),
             Err(error) => return Err(error),
+        }
+        if let Fault::DripWrong { pause } = fault {
+            if got.len() < DRIPS {
+                continue;
+            }
+            for byte in &got {
+                (&connection).write_all(&[!byte])?;
+                shared.dripped.fetch_add(1, Ordering::Relaxed);
+                thread::park_timeout(pause);
+            }
+            return Ok(());
         }
         let out = fault.tamper(&got);
         if let Fault::Delay { at, time } = fault
