@@ -1,16 +1,17 @@
-//! Clients that count: what they sent, what was acknowledged, and what came back.
+//! TCP clients that count what they sent and what came back.
 
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use roundtrip_echo::Payload;
+use rustix::event::{PollFd, PollFlags, Timespec};
 
-/// The longest wait for a byte: a server that holds a client longer has deadlocked.
+/// Longest wait for a byte; a server that makes a client wait longer counts as stuck.
 pub(crate) const STALLED: Duration = Duration::from_secs(10);
 
-/// A connection on which no wait is endless.
+/// A connection with timeouts on every operation.
 pub(crate) fn connect(address: SocketAddr) -> io::Result<TcpStream> {
     let stream = TcpStream::connect_timeout(&address, STALLED)?;
     stream.set_nodelay(true)?;
@@ -19,7 +20,7 @@ pub(crate) fn connect(address: SocketAddr) -> io::Result<TcpStream> {
     Ok(stream)
 }
 
-/// Sends a byte and has it back.
+/// Sends one byte and reads it back.
 pub(crate) fn ping(stream: &mut TcpStream) -> io::Result<()> {
     stream.write_all(b"x")?;
     let mut byte = [0];
@@ -27,12 +28,12 @@ pub(crate) fn ping(stream: &mut TcpStream) -> io::Result<()> {
     if byte == *b"x" { Ok(()) } else { Err(io::ErrorKind::InvalidData.into()) }
 }
 
-/// Sends, and never reads what comes back, until all buffers on the way are full: nothing goes out for a while. From here
-/// on nothing waits.
+/// Sends without reading until all buffers on the path are full: nothing is taken for 20 ms. The stream is non-blocking
+/// from here on.
 pub(crate) fn fill(stream: &mut TcpStream) -> io::Result<()> {
     const TRIES: u32 = 20;
     stream.set_nonblocking(true)?;
-    // Our own buffers must not be what the system runs out of.
+    // This client's buffers must not exhaust the memory that the system has for TCP.
     socket2::SockRef::from(&*stream).set_send_buffer_size(16 << 10)?;
     socket2::SockRef::from(&*stream).set_recv_buffer_size(16 << 10)?;
     let block = vec![0; 1 << 16];
@@ -48,15 +49,15 @@ pub(crate) fn fill(stream: &mut TcpStream) -> io::Result<()> {
     Ok(())
 }
 
-/// So many bytes, each of which tells where it belongs.
+/// A payload of `bytes` bytes whose offsets can be recognised.
 pub(crate) const fn payload(bytes: u64) -> Payload {
     Payload::seeded(1, bytes)
 }
 
-/// The next piece of a payload, at most `most` bytes of it.
-pub(crate) fn piece(payload: &Payload, from: u64, most: usize) -> Vec<u8> {
-    let rest = usize::try_from(payload.len() - from).unwrap_or(most);
-    let mut piece = vec![0; rest.min(most)];
+/// The next piece of a payload, at most `max` bytes.
+pub(crate) fn piece(payload: &Payload, from: u64, max: usize) -> Vec<u8> {
+    let rest = usize::try_from(payload.len() - from).unwrap_or(max);
+    let mut piece = vec![0; rest.min(max)];
     payload.fill(from, &mut piece);
     piece
 }
@@ -64,13 +65,13 @@ pub(crate) fn piece(payload: &Payload, from: u64, most: usize) -> Vec<u8> {
 /// What came back of a payload.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Back {
-    /// Bytes that came back, right and in order.
+    /// Bytes that came back correctly and in order.
     pub(crate) right: u64,
-    /// Whether they were followed by the end, rather than by a reset, silence or wrong bytes.
+    /// Whether an orderly end followed, not a reset, silence or wrong bytes.
     pub(crate) ended: bool,
 }
 
-/// Reads what comes back, to the end.
+/// Reads to the end and compares with the payload.
 pub(crate) fn read_back(mut stream: &TcpStream, payload: &Payload) -> Back {
     let mut block = vec![0; 1 << 16];
     let mut right = 0;
@@ -90,11 +91,11 @@ pub(crate) fn read_back(mut stream: &TcpStream, payload: &Payload) -> Back {
     }
 }
 
-/// Sends so many bytes and half-closes, while what comes back is not read for a while.
+/// Sends `bytes` bytes and half-closes, and starts to read after `stall`.
 pub(crate) fn round_trip(address: SocketAddr, bytes: u64, stall: Duration) -> io::Result<Back> {
     let stream = connect(address)?;
     let mut writer = stream.try_clone()?;
-    // Nobody reads while the stall lasts.
+    // Nothing is read during the stall.
     writer.set_write_timeout(Some(STALLED + stall))?;
     let payload = payload(bytes);
     let sent = payload.clone();
@@ -113,8 +114,29 @@ pub(crate) fn round_trip(address: SocketAddr, bytes: u64, stall: Duration) -> io
         thread::park_timeout(stall);
     }
     let back = read_back(&stream, &payload);
-    // Where it has stalled, so has the writer.
+    // If reading timed out, the writer may be stuck, too.
     let _ = stream.shutdown(Shutdown::Both);
     let _ = sending.join();
     Ok(back)
+}
+
+/// Which of the streams have something to read, waiting at most `patience` for all of them.
+pub(crate) fn answered(streams: &[TcpStream], patience: Duration) -> Vec<usize> {
+    let start = Instant::now();
+    let mut found = Vec::new();
+    let mut waiting: Vec<usize> = (0..streams.len()).collect();
+    while !waiting.is_empty() && start.elapsed() < patience {
+        let mut fds: Vec<_> = waiting.iter().map(|&at| PollFd::new(&streams[at], PollFlags::IN)).collect();
+        let rest = Timespec::try_from(patience.saturating_sub(start.elapsed())).ok();
+        if rustix::event::poll(&mut fds, rest.as_ref()).is_err() {
+            continue;
+        }
+        let is_ready: Vec<_> = fds.iter().map(|fd| !fd.revents().is_empty()).collect();
+        found.extend(waiting.iter().zip(&is_ready).filter(|(_, ready)| **ready).map(|(at, _)| *at));
+        let mut ready = is_ready.into_iter();
+        waiting.retain(|_| !ready.next().unwrap_or_default());
+        // Polling thousands of sockets for each answer would take processor time from the server.
+        thread::park_timeout(Duration::from_millis(1));
+    }
+    found
 }

@@ -1,4 +1,4 @@
-//! A server is told to stop while a hundred clients send: what it has acknowledged by then, it has to echo.
+//! SIGTERM while 100 clients send: what the server's TCP has acknowledged by then must be echoed.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
@@ -15,12 +15,12 @@ use crate::{Cell, Failed, Scale};
 
 const CLIENTS: usize = 100;
 
-/// What one client saw.
+/// What one client counted.
 #[derive(Clone, Copy, Debug, Default)]
 struct Seen {
-    /// Bytes that the server's TCP has acknowledged, at the least.
+    /// Bytes that the server's TCP has acknowledged, at least.
     acknowledged: u64,
-    /// Bytes that came back, right and in order.
+    /// Bytes that came back correctly and in order.
     right: u64,
 }
 
@@ -33,7 +33,7 @@ pub(crate) fn trial(server: &Server, scale: Scale) -> Result<Cell, Failed> {
     let (seen, status, took) = thread::scope(|scope| {
         let clients: Vec<_> =
             streams.iter().map(|stream| scope.spawn(|| client(stream, each, &back))).collect();
-        // In the middle: a tenth of it is back.
+        // In mid-transfer: a tenth is back.
         poll(PATIENCE, || (back.load(Ordering::Relaxed) > each * CLIENTS as u64 / 10).then_some(()));
         let start = Instant::now();
         running.process.signal(Signal::TERM);
@@ -45,15 +45,15 @@ pub(crate) fn trial(server: &Server, scale: Scale) -> Result<Cell, Failed> {
     let lost: u64 = seen.iter().map(|seen| seen.acknowledged.saturating_sub(seen.right)).sum();
     let code = status.map(|status| status.code());
     let how = match code {
-        None => "does not end".to_owned(),
-        Some(None) => "killed by it".to_owned(),
+        None => "does not exit".to_owned(),
+        Some(None) => "killed by the signal".to_owned(),
         Some(Some(code)) => format!("exit {code}"),
     };
     let is_good = lost == 0 && code == Some(Some(0));
     Ok(Cell::new(is_good, format!("{lost} bytes lost, {how} after {:.1} s", took.as_secs_f64())))
 }
 
-/// Sends, half-closes, and reads all the while, until the end or an error.
+/// Sends and reads at the same time, then half-closes, and reads to the end or an error.
 fn client(stream: &Stream, bytes: u64, back: &AtomicU64) -> Seen {
     let payload = payload(bytes);
     let mut seen = Seen::default();
@@ -70,7 +70,7 @@ fn client(stream: &Stream, bytes: u64, back: &AtomicU64) -> Seen {
             Ok(_) => {}
             Err(_) => continue,
         }
-        // A connection that broke has forgotten what was acknowledged: what it says counts only if it is whole after.
+        // A broken connection reports nothing as unacknowledged: this count is used only if the read below succeeds.
         let acknowledged = written - stream.unacknowledged().min(written);
         match stream.read(&mut block) {
             Ok(0) => {
@@ -92,7 +92,7 @@ fn client(stream: &Stream, bytes: u64, back: &AtomicU64) -> Seen {
         }
         seen.acknowledged = acknowledged;
         if written < bytes {
-            // Where it is broken, what was sent to us before is still there: reading tells the rest.
+            // If this fails, what the server sent before can still be read.
             written += stream.write(&piece(&payload, written, 16 << 10)).unwrap_or(0) as u64;
         } else if !shut {
             shut = true;

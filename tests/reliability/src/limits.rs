@@ -1,4 +1,4 @@
-//! Clients that hold a connection and are not worth it, beside some that are.
+//! Clients that hold their connections without need, beside well-behaved ones.
 
 use std::io::Write;
 use std::net::Shutdown;
@@ -9,13 +9,13 @@ use crate::client::{Back, connect, fill, ping, round_trip};
 use crate::server::Server;
 use crate::{Cell, Failed, Scale};
 
-/// The limits of ours; the others have none.
+/// Options of ours; the other servers have no such limits.
 const LIMITS: &[&str] = &["--idle", "2s", "--half-close-idle", "1s", "--max-age", "5s"];
-/// All of them are over by then, and the machine may be busy.
+/// All limits are over by then, even on a busy machine.
 const OVER: Duration = Duration::from_secs(15);
-/// Often enough not to be idle.
+/// Interval between two bytes: shorter than any idle limit.
 const DRIP: Duration = Duration::from_millis(200);
-/// Descriptors that a server keeps for connections to come.
+/// Descriptors that a server may keep for later connections.
 const KEPT: usize = 20;
 
 pub(crate) fn trial(server: &Server, scale: Scale) -> Result<Cell, Failed> {
@@ -29,15 +29,15 @@ pub(crate) fn trial(server: &Server, scale: Scale) -> Result<Cell, Failed> {
         for some in unread.chunks_mut(clients.div_ceil(10)) {
             scope.spawn(|| {
                 for stream in some {
-                    // So much that its echo is stuck behind a reader that never reads, and then the end. It may have been
-                    // closed by now.
+                    // Enough that the echo is stuck behind a client that never reads; then half-close. The server may have closed
+                    // the connection by now.
                     let _ = fill(stream).and_then(|()| stream.shutdown(Shutdown::Write));
                 }
             });
         }
     });
     let (mut silent, mut dripping) = (open()?, open()?);
-    // Accepted, all of them.
+    // All are accepted once they are answered.
     silent.iter_mut().chain(&mut dripping).try_for_each(ping)?;
     let start = Instant::now();
     let (mut good, mut tries) = (0, 0);

@@ -1,16 +1,26 @@
-//! What servers lose: the same trials for roundtrip's drivers and for the tools that people use today.
+//! Reliability trials: what echo servers lose, the drivers of roundtrip and common tools side by side.
 //!
-//! `tests/reliability/reliability.sh` builds the program and this, and runs both. A table is printed: a column a server, a row a
-//! trial. With `--quick` there is a twentieth of each trial. It exits with 1 if a driver of ours misses a figure. Servers whose program is not here are left out. Everything runs on the loopback, and
-//! ends by itself.
+//! `tests/reliability/reliability.sh` builds the program and this, and runs it. It prints a table with one column per server
+//! and one row per trial, and exits with 1 if a driver of ours misses a figure. Servers that are not installed are left out.
+//! Everything runs on the loopback, and every wait ends.
+//!
+//! - `--quick`: a twentieth of each trial; rows that depend on time are not judged
+//! - `--missing`: print the servers that are not installed, and exit
+//! - `SERVER...`: only these columns
+//! - `ROUNDTRIP_TRIAL=WORDS`: only rows whose name contains these words
 
 #![cfg(target_os = "linux")]
 
+mod burst;
 mod client;
 mod clients;
+mod descriptors;
 mod drain;
+mod half_close;
 mod limits;
+mod memory;
 mod process;
+mod resets;
 mod server;
 mod trials;
 
@@ -18,15 +28,15 @@ use std::process::ExitCode;
 
 use server::Server;
 
-/// How much of each trial there is.
+/// The size of the trials.
 #[derive(Clone, Copy, Debug)]
 struct Scale {
-    /// One in so many of a trial's tries, clients or bytes.
+    /// Tries, clients, bytes and times are divided by this.
     divisor: usize,
 }
 
 impl Scale {
-    /// Whether trials are as large as their figures say.
+    /// Whether trials have the size that their figures name.
     const fn is_whole(self) -> bool {
         self.divisor == 1
     }
@@ -36,11 +46,11 @@ impl Scale {
     }
 }
 
-/// What came of a trial.
+/// The result of one trial with one server.
 #[derive(Clone, Debug)]
 struct Cell {
     text: String,
-    /// Whether it is what a server that loses nothing would show.
+    /// Whether the figure is reached, or cannot be judged here.
     is_good: bool,
 }
 
@@ -48,27 +58,43 @@ impl Cell {
     fn new(is_good: bool, text: impl Into<String>) -> Self {
         Self { text: text.into(), is_good }
     }
+
+    /// Nothing to measure: the server has no part in this trial.
+    fn none() -> Self {
+        Self::new(true, "–")
+    }
 }
 
-/// A trial that could not be made.
+/// Why a trial could not be carried out.
 type Failed = Box<dyn std::error::Error>;
 
 fn main() -> ExitCode {
     let mut args: Vec<String> = std::env::args().skip(1).collect();
-    let is_quick = args.iter().any(|arg| arg == "--quick");
-    args.retain(|arg| arg != "--quick");
+    let mut take = |flag: &str| {
+        let before = args.len();
+        args.retain(|arg| arg != flag);
+        args.len() < before
+    };
+    let (is_quick, is_missing) = (take("--quick"), take("--missing"));
     let known = Server::all();
     if let Some(unknown) = args.iter().find(|arg| known.iter().all(|server| server.name != **arg)) {
         let names: Vec<_> = known.iter().map(|server| server.name).collect();
-        eprintln!("error: no server is called `{unknown}`\n  try: {}", names.join(", "));
+        eprintln!("error: unknown server `{unknown}`\n  try: {}", names.join(", "));
         return ExitCode::from(2);
     }
+    let chosen =
+        known.into_iter().filter(|server| args.is_empty() || args.iter().any(|arg| arg == server.name));
+    let (servers, missing): (Vec<_>, Vec<_>) = chosen.partition(Server::is_installed);
+    if is_missing {
+        for server in missing {
+            println!("{}", server.name);
+        }
+        return ExitCode::SUCCESS;
+    }
+    for server in missing {
+        eprintln!("left out, not installed: {}", server.name);
+    }
     process::raise_descriptor_limit();
-    let servers: Vec<_> = known
-        .into_iter()
-        .filter(|server| args.is_empty() || args.iter().any(|arg| arg == server.name))
-        .filter(Server::is_here)
-        .collect();
     let scale = Scale { divisor: if is_quick { 20 } else { 1 } };
     let mut missed = Vec::new();
     let names: Vec<_> = servers.iter().map(|server| server.name).collect();
@@ -80,7 +106,9 @@ fn main() -> ExitCode {
             .iter()
             .map(|server| {
                 eprintln!("{}: {}", trial.name, server.name);
-                let cell = (trial.run)(server, scale)
+                let cell = trial
+                    .run
+                    .with(server, scale)
                     .unwrap_or_else(|error| Cell::new(false, format!("failed: {error}")));
                 if !cell.is_good && server.is_ours() && !(is_quick && trial.is_timed) {
                     missed.push(format!("{}: {}: {}", server.name, trial.name, cell.text));

@@ -1,5 +1,6 @@
-//! The servers: how each is started, and where it then listens.
+//! The servers: how each is started, and where it listens.
 
+use std::ffi::OsStr;
 use std::io;
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::PathBuf;
@@ -8,7 +9,7 @@ use std::process::{Command, Stdio};
 use crate::Failed;
 use crate::process::{PATIENCE, Process, poll};
 
-/// A server under trial.
+/// A server, one column of the table.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Server {
     pub(crate) name: &'static str,
@@ -19,20 +20,20 @@ pub(crate) struct Server {
 enum How {
     /// `roundtrip serve`, with this driver.
     Ours(&'static str),
-    /// A program and its arguments, in which `PORT` stands for the port.
+    /// A program and its arguments, with `PORT` for the port.
     Theirs(&'static [&'static str]),
     /// xinetd with its built-in echo.
     Xinetd,
 }
 
-/// A server that runs.
+/// A running server.
 #[derive(Debug)]
 pub(crate) struct Running {
     pub(crate) process: Process,
     pub(crate) address: SocketAddr,
 }
 
-/// Python's documentation, "TCP echo server using streams", made to go on until the end.
+/// The example "TCP echo server using streams" of Python's documentation, with a loop until the client's end.
 const ASYNCIO: &str = "\
 import asyncio, sys
 async def echo(reader, writer):
@@ -98,46 +99,39 @@ impl Server {
         }
     }
 
-    /// Whether its program is on this machine.
-    pub(crate) fn is_here(&self) -> bool {
+    /// Whether its program is installed.
+    pub(crate) fn is_installed(&self) -> bool {
         let program = match self.how {
             How::Ours(driver) => {
-                // A driver that was left out of the build is refused as a value.
-                let tried = Command::new(ours()).args(["serve", "--driver", driver, "--help"]).output();
+                // A driver that is not in the build is refused.
+                let tried = roundtrip(["serve", "--driver", driver, "--help"]).output();
                 return tried.is_ok_and(|output| output.status.success());
             }
             How::Theirs(command) => command.first().copied().unwrap_or_default(),
             How::Xinetd => "xinetd",
         };
         let path = std::env::var_os("PATH").unwrap_or_default();
-        let is_here = std::env::split_paths(&path).any(|folder| folder.join(program).is_file());
-        if !is_here {
-            eprintln!("left out, for it is not here: {}", self.name);
-        }
-        is_here
+        std::env::split_paths(&path).any(|folder| folder.join(program).is_file())
     }
 
-    /// Starts it; `options` are for ours alone.
+    /// Starts it; only ours take the `options`.
     pub(crate) fn start(&self, options: &[&str]) -> Result<Running, Failed> {
         self.start_after("", options)
     }
 
-    /// Starts it from a shell that did `before`: limits.
+    /// Starts it from a shell that runs `before` first, which sets limits.
     pub(crate) fn start_after(&self, before: &str, options: &[&str]) -> Result<Running, Failed> {
         let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
-        let mut command = Command::new("sh");
-        command.arg("-c").arg(format!("{before} exec \"$0\" \"$@\""));
+        let mut command = shell(before);
         match self.how {
             How::Ours(driver) => {
-                command.arg(ours()).args(["serve", "127.0.0.1:0", "--driver", driver]).args(options);
-                let mut process = Process::start(command.stdout(Stdio::piped()))?;
-                let line = process.first_line()?;
-                let address = line.strip_prefix("listening tcp ").ok_or_else(|| process.last_complaint())?;
-                return Ok(Running { address: address.parse()?, process });
+                let serve = ["serve", "127.0.0.1:0", "--driver", driver];
+                let (process, endpoint) = start_serving(roundtrip_after(before, &serve).args(options))?;
+                return Ok(Running { address: endpoint.trim_start_matches("tcp:").parse()?, process });
             }
             How::Theirs(words) => {
                 command.args(words.iter().map(|word| {
-                    // Only where it is a word of its own, or part of an address.
+                    // As a word, or as part of an address.
                     if *word == "PORT" {
                         port.to_string()
                     } else {
@@ -154,7 +148,7 @@ impl Server {
         let process = Process::start(command.stdout(Stdio::null()))?;
         let address = SocketAddr::from(([127, 0, 0, 1], port));
         let up = poll(PATIENCE, || TcpStream::connect(address).ok());
-        up.ok_or_else(|| io::Error::other("it does not come up"))?;
+        up.ok_or_else(|| io::Error::other("it does not listen"))?;
         Ok(Running { process, address })
     }
 }
@@ -167,7 +161,39 @@ fn xinetd(port: u16) -> String {
     )
 }
 
-/// The program beside this one.
-fn ours() -> PathBuf {
+/// The program `roundtrip` beside this one.
+fn program() -> PathBuf {
     std::env::current_exe().unwrap_or_default().with_file_name("roundtrip")
+}
+
+/// `roundtrip` with these arguments.
+pub(crate) fn roundtrip<A: AsRef<OsStr>>(args: impl IntoIterator<Item = A>) -> Command {
+    let mut command = Command::new(program());
+    command.args(args);
+    command
+}
+
+/// `roundtrip` with these arguments, run by a shell after `before`, which sets limits and the environment.
+pub(crate) fn roundtrip_after(before: &str, args: &[&str]) -> Command {
+    let mut command = shell(before);
+    command.arg(program()).args(args);
+    command
+}
+
+/// A shell that runs `before` and then executes its arguments.
+fn shell(before: &str) -> Command {
+    let mut command = Command::new("sh");
+    command.arg("-c").arg(format!("{before} exec \"$0\" \"$@\""));
+    command
+}
+
+/// Starts a command that executes `roundtrip serve` on one endpoint: the process, and the endpoint that it announces, as a
+/// client names it.
+pub(crate) fn start_serving(command: &mut Command) -> Result<(Process, String), Failed> {
+    let mut process = Process::start(command.stdout(Stdio::piped()))?;
+    let line = process.first_line()?;
+    match line.strip_prefix("listening ") {
+        Some(endpoint) => Ok((process, endpoint.replacen(' ', ":", 1))),
+        None => Err(process.finish()?.errors.join(" ").into()),
+    }
 }
