@@ -2,7 +2,7 @@
 //!
 //! `tests/reliability/reliability.sh` builds the program and this, and runs it. It prints a table with one column per server
 //! and one row per trial, and exits with 1 if a driver of ours misses a figure. Servers that are not installed are left out.
-//! Everything runs on the loopback, and every wait ends.
+//! Everything runs on the loopback or in network namespaces, and every wait ends.
 //!
 //! - `--quick`: a twentieth of each trial; rows that depend on time are not judged
 //! - `--missing`: print the servers that are not installed, and exit
@@ -14,17 +14,28 @@
 mod burst;
 mod client;
 mod clients;
+mod datagrams;
 mod descriptors;
 mod drain;
+mod dripping;
+mod folder;
+mod full_disk;
 mod half_close;
 mod limits;
 mod memory;
+mod namespace;
+mod passed;
 mod process;
 mod resets;
 mod server;
+mod socket_file;
+mod sources;
+mod tls;
 mod trials;
+mod vanished;
 
 use std::process::ExitCode;
+use std::time::Duration;
 
 use server::Server;
 
@@ -44,6 +55,10 @@ impl Scale {
     fn of(self, whole: usize) -> usize {
         (whole / self.divisor).max(1)
     }
+
+    fn time(self, whole: Duration) -> Duration {
+        whole / u32::try_from(self.divisor).unwrap_or(1)
+    }
 }
 
 /// The result of one trial with one server.
@@ -62,6 +77,11 @@ impl Cell {
     /// Nothing to measure: the server has no part in this trial.
     fn none() -> Self {
         Self::new(true, "–")
+    }
+
+    /// This machine does not allow the trial.
+    fn not_possible(reason: impl std::fmt::Display) -> Self {
+        Self::new(true, format!("not possible here: {reason}"))
     }
 }
 

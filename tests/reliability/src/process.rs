@@ -45,8 +45,22 @@ struct Errors {
 /// A process that has exited.
 #[derive(Debug)]
 pub(crate) struct Finished {
+    /// `None` if a signal killed it.
+    pub(crate) code: Option<i32>,
     /// Lines of standard error.
     pub(crate) errors: Vec<String>,
+}
+
+impl Finished {
+    /// How it exited, in words.
+    pub(crate) fn exit(&self) -> String {
+        self.code.map_or_else(|| "killed by a signal".to_owned(), |code| format!("exit {code}"))
+    }
+
+    /// The last line of standard error.
+    pub(crate) fn last_error(&self) -> &str {
+        self.errors.last().map_or("", String::as_str)
+    }
 }
 
 impl Process {
@@ -97,12 +111,18 @@ impl Process {
 
     /// Waits until it exits. It must have no children.
     pub(crate) fn finish(mut self) -> Result<Finished, Failed> {
-        self.wait().ok_or("the process does not exit")?;
+        let status = self.wait().ok_or("the process does not exit")?;
         if let Some(reader) = self.reader.take() {
             reader.join().map_err(|_| "standard error could not be read")?;
         }
         let errors = std::mem::take(&mut self.errors.lock().unwrap_or_else(PoisonError::into_inner).lines);
-        Ok(Finished { errors })
+        Ok(Finished { code: status.code(), errors })
+    }
+
+    /// Sends SIGTERM and waits until it exits.
+    pub(crate) fn stop(self) -> Result<Finished, Failed> {
+        self.signal(Signal::TERM);
+        self.finish()
     }
 
     /// The process and its descendants.

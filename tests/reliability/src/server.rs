@@ -187,6 +187,11 @@ fn shell(before: &str) -> Command {
     command
 }
 
+/// `roundtrip serve` on one endpoint.
+pub(crate) fn serve(driver: &str, endpoint: &str, options: &[&str]) -> Result<(Process, String), Failed> {
+    start_serving(roundtrip(["serve", endpoint, "--driver", driver]).args(options))
+}
+
 /// Starts a command that executes `roundtrip serve` on one endpoint: the process, and the endpoint that it announces, as a
 /// client names it.
 pub(crate) fn start_serving(command: &mut Command) -> Result<(Process, String), Failed> {

@@ -1,7 +1,10 @@
 //! The table of trials.
 
 use crate::server::Server;
-use crate::{Cell, Failed, Scale, burst, clients, descriptors, drain, half_close, limits, memory, resets};
+use crate::{
+    Cell, Failed, Scale, burst, clients, datagrams, descriptors, drain, dripping, full_disk, half_close,
+    limits, memory, passed, resets, socket_file, sources, tls, vanished,
+};
 
 /// A row of the table: a name, the figure to reach, and how it is measured.
 #[derive(Clone, Copy, Debug)]
@@ -98,5 +101,59 @@ pub(crate) const ALL: &[Trial] = &[
         figure: "descriptors and memory constant",
         is_timed: false,
         run: Run::Ours(clients::trial),
+    },
+    Trial {
+        name: "40 Unix datagram peers that send for 10 s and never read",
+        figure: "another peer answered, ≤ half of the send buffer + 1 datagram unread per peer, ≤ 1 warning in 5 s",
+        is_timed: false,
+        run: Run::Ours(datagrams::trial),
+    },
+    Trial {
+        name: "`unix:PATH,mode=0666`, PATH replaced by a symbolic link while it binds",
+        figure: "target unchanged in 1,000 starts (250 per driver)",
+        is_timed: false,
+        run: Run::Ours(socket_file::swapped),
+    },
+    Trial {
+        name: "stale Unix socket in a folder that another process has locked",
+        figure: "replaced and served",
+        is_timed: false,
+        run: Run::Ours(socket_file::locked),
+    },
+    Trial {
+        name: "`--max-per-source 5`, 600 addresses of one IPv6 /64",
+        figure: "5 of 600 admitted; IPv4-mapped: 5 per address",
+        is_timed: false,
+        run: Run::Ours(sources::trial),
+    },
+    Trial {
+        name: "failed TLS handshakes for 10 s, then SIGTERM",
+        figure: "≤ 1 warning in 5 s, all counted, 0 bytes lost, exit 0",
+        is_timed: false,
+        run: Run::Ours(tls::trial),
+    },
+    Trial {
+        name: "20 clients whose host vanished after their echo was acknowledged, then SIGTERM",
+        figure: "0 bytes lost, exit 0",
+        is_timed: false,
+        run: Run::Ours(vanished::trial),
+    },
+    Trial {
+        name: "hostile `LISTEN_FDS`, 1 GiB of address space",
+        figure: "an error and exit 4 for each of 10 values",
+        is_timed: false,
+        run: Run::Ours(passed::trial),
+    },
+    Trial {
+        name: "disk full: `--record`, `--svg`, `--report`",
+        figure: "an error and exit 3, existing file untouched",
+        is_timed: false,
+        run: Run::Ours(full_disk::trial),
+    },
+    Trial {
+        name: "`check --timeout 3s`, the server sends one wrong byte every 200 ms",
+        figure: "verdict within 3.5 s of the first",
+        is_timed: true,
+        run: Run::Ours(dripping::trial),
     },
 ];
