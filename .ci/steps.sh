@@ -4,9 +4,10 @@
 #   run_steps "$@"                      runs the steps that the arguments name, or all; prints a table; fails if any failed
 #
 # Two lanes run beside each other, because tests mostly wait and builds never do: `debug`, the steps that build in target/debug
-# (the default), and `release`, all others. Steps of the lane `first` run before them, those of `last` after them, alone. A step
-# that fails does not stop the others: each runs in a shell of its own, with a temporary folder `$scratch`, and builds what it
-# needs. A step that cannot run here calls `skip_step REASON`.
+# (the default), and `release`, those that build in other folders. Steps of the lane `any` mostly build in folders of their own: the
+# lane that is done first runs them. Steps of the lane `first` run before all of these, those of `last` after them, alone. A step that
+# fails does not stop the others: each runs in a shell of its own, with a temporary folder `$scratch`, and builds what it needs. A
+# step that cannot run here calls `skip_step REASON`.
 
 # Exit status of a skipped step, as in Automake.
 readonly SKIPPED=77
@@ -102,12 +103,16 @@ run_step() {
     echo "$((SECONDS - began)) $result" >"$work/$name"
 }
 
-# run_lane LANE: its steps among $chosen, one after the other.
+# run_lane LANE...: their steps among $chosen, one after the other, but for those that another lane has begun.
 run_lane() {
-    local index
-    for index in "${!step_names[@]}"; do
-        [ "${step_lanes[index]}" = "$1" ] || continue
-        [[ " ${chosen[*]} " != *" ${step_names[index]} "* ]] || run_step "${step_names[index]}"
+    local lane index
+    for lane in "$@"; do
+        for index in "${!step_names[@]}"; do
+            [ "${step_lanes[index]}" = "$lane" ] || continue
+            [[ " ${chosen[*]} " == *" ${step_names[index]} "* ]] || continue
+            # Making a folder is atomic: one lane only succeeds.
+            ! mkdir "$work/${step_names[index]}.begun" 2>/dev/null || run_step "${step_names[index]}"
+        done
     done
 }
 
@@ -124,8 +129,8 @@ run_steps() {
 
     work=$(mktemp -d)
     run_lane first
-    run_lane release & local release=$!
-    run_lane debug
+    run_lane release any & local release=$!
+    run_lane debug any
     wait "$release"
     run_lane last
 
