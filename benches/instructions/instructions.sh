@@ -16,7 +16,7 @@ bench() { # PACKAGE BENCH -> its program
         sed -n "s/.*\"executable\":\"\([^\"]*$2-[^\"]*\)\".*/\1/p"
 }
 core=$(bench roundtrip-echo message_path)
-sim=$(bench roundtrip-sim echo)
+sim=$(bench roundtrip-scenarios echo)
 
 # Two runs, so that starting up cancels out.
 core_message() { # PATH MESSAGES

@@ -16,7 +16,7 @@ fail() { echo "drivers/sim/planted-bugs.sh: $1; $usage" >&2; exit 2; }
 # A folder of its own, so that other builds never contain the bugs.
 target=${CARGO_TARGET_DIR:-target}/planted
 planted() { RUSTFLAGS='--cfg roundtrip_planted' cargo "$1" --release --quiet --target-dir "$target" "${@:2}"; }
-table() { planted run -p roundtrip-sim --example planted_bugs -- "$@"; }
+table() { planted run -p roundtrip-scenarios --example planted_bugs -- "$@"; }
 
 traces() {
     local number what status output scenario

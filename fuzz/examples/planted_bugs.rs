@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use roundtrip_fuzzing as _;
 
 // An example is not a library: its source is all that another package can use.
-#[path = "../../drivers/sim/examples/planted_bugs.rs"]
+#[path = "../../drivers/sim/scenarios/examples/planted_bugs.rs"]
 mod planted_bugs;
 
 fn main() -> ExitCode {

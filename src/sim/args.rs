@@ -89,7 +89,7 @@ pub(crate) enum Name {
     Soak,
     /// Clients that send message after message, each timed
     Load,
-    /// Clients that send and receive a stream at once, through buffers of a few bytes
+    /// Clients that send and receive at once, through small buffers
     Duplex,
     /// The echo over datagrams, lost, repeated, damaged and out of order
     Datagrams,

@@ -10,7 +10,7 @@ pub(crate) use args::{EXAMPLES, SimVerb};
 use std::fs;
 
 use roundtrip_core::text::escaped;
-use roundtrip_sim::scenarios::{Datagrams, Duplex, Echo, Load, Server, Soak};
+use roundtrip_scenarios::{Datagrams, Duplex, Echo, Load, Server, Soak};
 use roundtrip_sim::{OverDatagrams, Simulation, Trace};
 
 use crate::file::{Access, Output};
@@ -20,7 +20,7 @@ use args::Name;
 pub(crate) fn run(verb: &SimVerb) -> Result<Exit, Problem> {
     #[cfg(roundtrip_planted)]
     if let Some(bug) = std::env::var("ROUNDTRIP_PLANTED").ok().and_then(|number| number.parse().ok()) {
-        roundtrip_sim::plant(bug);
+        roundtrip_scenarios::plant(bug);
     }
     match verb {
         SimVerb::Run(args) => with(args.scenario, campaign::Run(args)),

@@ -170,7 +170,7 @@ pub(crate) const TASKS: &[(&str, &[Task])] = &[
             script(
                 "bench event-path",
                 "[times]",
-                "drivers/sim/benches/event-path.sh",
+                "drivers/sim/scenarios/benches/event-path.sh",
                 &[],
                 "The simulator's event path, against its limits",
             ),

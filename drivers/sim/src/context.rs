@@ -10,7 +10,7 @@ use crate::line::{Line, What};
 use crate::pipe::Pipe;
 use crate::queue::{Address, Kind, Queue, TIES};
 use crate::run::{Run, Verdict};
-use crate::scenario::Reached;
+use crate::scenario::{DriverFlaw, Reached};
 
 /// The run as its parts see it.
 #[derive(Debug)]
@@ -27,6 +27,7 @@ pub(crate) struct Context<C> {
     pub(crate) quantum: u64,
     pub(crate) queue: Queue,
     pub(crate) hash: Rolling,
+    pub(crate) driver_flaw: DriverFlaw,
 }
 
 /// A chooser that may want to know what comes of its choices. Whether it does is known to the compiler: a run that
@@ -109,6 +110,7 @@ impl<C: Told> Context<C> {
             quantum: nanos(quantum).max(1),
             queue,
             hash: Rolling::default(),
+            driver_flaw: DriverFlaw::None,
         };
         cx.activate(active);
         cx

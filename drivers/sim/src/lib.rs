@@ -18,7 +18,7 @@
 //! Start with the [tutorial]: a machine with a bug, the seed that finds it, the picture, the fix. In a test it is one line:
 //!
 //! ```
-//! # use roundtrip_sim::scenarios::Echo;
+//! # use roundtrip_scenarios::Echo;
 //! roundtrip_sim::check(&Echo, 0..1000);
 //! ```
 //!
@@ -75,12 +75,10 @@ mod line;
 mod node;
 mod pipe;
 mod place;
-mod planted;
 mod queue;
 mod quiet;
 mod run;
 mod scenario;
-pub mod scenarios;
 mod short;
 mod shrink;
 mod trace;
@@ -95,11 +93,9 @@ pub use diagram::diagram;
 pub use hash::Rolling;
 pub use html::html;
 pub use line::{Line, What};
-#[cfg(roundtrip_planted)]
-pub use planted::plant;
 pub use run::{Recording, Run, Runner, Simulation, Verdict};
 pub use scenario::{
-    ConnectionOf, Draw, Moment, Order, Reached, Scenario, Setup, Violation, client_and_round,
+    ConnectionOf, Draw, DriverFlaw, Moment, Order, Reached, Scenario, Setup, Violation, client_and_round,
 };
 pub use shrink::{Shrunk, shrink};
 pub use trace::{Divergence, Trace, TraceError, TraceErrorCause};

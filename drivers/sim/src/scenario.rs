@@ -133,6 +133,23 @@ pub struct Setup {
     pub settle: Duration,
     /// Events after which the run is taken to go on for ever.
     pub max_events: u64,
+    /// A bug that the drivers have, to see whether the scenario's checks find it.
+    pub driver_flaw: DriverFlaw,
+}
+
+/// A bug of a driver.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum DriverFlaw {
+    /// No bug.
+    #[default]
+    None,
+    /// Takes a partial write for a whole one: the rest is never sent.
+    TakesPartialWritesForWhole,
+    /// Sees the end of the stream and forgets what it read before it.
+    ForgetsDataBeforeEnd,
+    /// Applies a completion to the next connection in the slot of the one that it was for.
+    AcceptsStaleCompletions,
 }
 
 impl Default for Setup {
@@ -152,6 +169,7 @@ impl Default for Setup {
             heal_at: Duration::from_secs(10),
             settle: Duration::from_secs(120),
             max_events: 1_000_000,
+            driver_flaw: DriverFlaw::None,
         }
     }
 }

@@ -5,9 +5,9 @@ use std::str::FromStr;
 use roundtrip_conformance::{Client, Observed, Script};
 use roundtrip_core::{Machine, Time};
 use roundtrip_net::Endpoint;
+use roundtrip_scenarios::{Datagrams, Echo, Load, Server};
 use roundtrip_sim::campaign::Report;
 use roundtrip_sim::choose::{Entity, Family, Site};
-use roundtrip_sim::scenarios::{Datagrams, Echo, Load, Server};
 use roundtrip_sim::{OverDatagrams, Recording, Simulation, Trace, diagram};
 
 use crate::units;

@@ -7,8 +7,8 @@
 
 use std::cell::RefCell;
 
+use roundtrip_scenarios::{Datagrams, Echo, Load, Server};
 use roundtrip_sim::choose::{Active, Chooser, Entity, Family, FuzzBytes, Site};
-use roundtrip_sim::scenarios::{Datagrams, Echo, Load, Server};
 use roundtrip_sim::{OverDatagrams, Reached, Recording, Run, Runner, Simulation, Trace, diagram};
 
 /// The version that is written and read.
@@ -74,7 +74,7 @@ fn plant() {
     static ONCE: std::sync::Once = std::sync::Once::new();
     ONCE.call_once(|| {
         let number = std::env::var("ROUNDTRIP_PLANTED").ok().and_then(|number| number.parse().ok());
-        roundtrip_sim::plant(number.unwrap_or(0));
+        roundtrip_scenarios::plant(number.unwrap_or(0));
     });
 }
 

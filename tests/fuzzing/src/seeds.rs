@@ -3,9 +3,9 @@
 use roundtrip_conformance::{SCRIPTS, Script, Step, scripts};
 use roundtrip_core::Failure;
 use roundtrip_core::admission::{AcceptError, Limits};
+use roundtrip_scenarios::{Datagrams, Echo, Load, Server};
 use roundtrip_sim::campaign::{self, Campaign, Progress};
 use roundtrip_sim::choose::{Faults, Replay, Seeded};
-use roundtrip_sim::scenarios::{Datagrams, Echo, Load, Server};
 use roundtrip_sim::{OverDatagrams, Runner, Simulation, Trace};
 
 use crate::model::door::{self, Day, MS};

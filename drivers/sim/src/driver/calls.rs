@@ -1,6 +1,5 @@
 //! The calls of a driver: write, read, half-close, close, and what the application's mail makes it do.
 
-use bytes::Bytes;
 use roundtrip_core::hub::Hub;
 use roundtrip_core::{Driven, Failure, Machine, Teardown, Time};
 
@@ -10,7 +9,7 @@ use crate::context::Told;
 use crate::line::What;
 use crate::node::{Letter, Node};
 use crate::place::Place;
-use crate::planted::planted;
+use crate::scenario::DriverFlaw;
 
 use super::Driver;
 
@@ -50,8 +49,9 @@ impl<P: Place, C: Told, H: Hub> Driver<'_, P, C, H> {
         self.end.moved = now;
         self.end.did.add(Did::WROTE);
         self.cx.tell(&self.end.who, What::Wrote, size as u64);
-        let mut bytes = session.take(now, if planted(2) { whole } else { size });
-        if planted(2) {
+        let is_flawed = self.cx.driver_flaw == DriverFlaw::TakesPartialWritesForWhole;
+        let mut bytes = session.take(now, if is_flawed { whole } else { size });
+        if is_flawed {
             bytes.truncate(size);
         }
         self.cx.transmit(self.tx, &self.end.who, <P::Other as Place>::ARRIVE, self.address, bytes);
@@ -128,10 +128,11 @@ impl<P: Place, C: Told, H: Hub> Driver<'_, P, C, H> {
         self.end.read += bytes.len() as u64;
         // What the bytes are was taken into the hash when they were written.
         self.cx.note(&self.end.who, What::Read, bytes.len() as u64);
-        // The bug is a driver's that sees the end and forgets what came before it.
-        let bytes = if planted(10) && self.rx.at_end() { Bytes::new() } else { bytes };
+        if self.cx.driver_flaw == DriverFlaw::ForgetsDataBeforeEnd && self.rx.at_end() {
+            return;
+        }
         let refused = session.data_within_credit(now, bytes);
-        debug_assert!(refused.is_ok() || planted(10), "no more is read than there is credit for");
+        debug_assert!(refused.is_ok(), "no more is read than there is credit for");
     }
 
     /// Hands over one piece of mail; false if there was none.
@@ -209,7 +210,7 @@ impl<P: Place, C: Told, H: Hub> Driver<'_, P, C, H> {
     /// Closes the socket, as the system does it: what was received and not read makes it a reset.
     #[cold]
     pub(crate) fn tear_down(self, how: Teardown) {
-        if !planted(14) {
+        if self.cx.driver_flaw != DriverFlaw::AcceptsStaleCompletions {
             self.end.submitted = 0;
         }
         self.end.session = None;

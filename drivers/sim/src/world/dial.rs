@@ -7,9 +7,8 @@ use crate::connection::{Connection, Door, EndPlan, Injected, LinePlan, Silence};
 use crate::context::{Context, DELAYS, Told};
 use crate::line::What;
 use crate::place::{AtClient, AtServer, Place};
-use crate::planted::planted;
 use crate::queue::{Address, Kind, MAX_SLOTS};
-use crate::scenario::Scenario;
+use crate::scenario::{DriverFlaw, Scenario};
 
 use super::{Halt, LENGTHS, MOMENTS, World, nanos};
 
@@ -42,7 +41,7 @@ impl<S: Scenario, C: Told> World<'_, S, C> {
         let earlier = (connection.client.submitted, connection.server.submitted);
         connection.client.reset(here);
         connection.server.reset(there);
-        if planted(14) {
+        if self.cx.driver_flaw == DriverFlaw::AcceptsStaleCompletions {
             (connection.client.submitted, connection.server.submitted) = earlier;
         }
         let address = connection.address;

@@ -18,10 +18,9 @@ use crate::line::What;
 use crate::node::{Command, Node, NodeClock, Post};
 use crate::pipe::Pipe;
 use crate::place::{AtClient, AtServer, Of};
-use crate::planted::planted;
 use crate::queue::{Address, Kind, MAX_SLOTS, Queue};
 use crate::run::{Verdict, contract};
-use crate::scenario::{ConnectionOf, Draw, Moment, Order, Reached, Scenario, Setup, Violation};
+use crate::scenario::{ConnectionOf, Draw, DriverFlaw, Moment, Order, Reached, Scenario, Setup, Violation};
 
 pub(crate) use calm::LONG;
 use door::ServerDoor;
@@ -118,7 +117,8 @@ impl<'s, S: Scenario, C: Told> World<'s, S, C> {
         let free = (0..u32::try_from(connections.len()).unwrap_or(MAX_SLOTS)).rev().collect();
         let (clock, frozen_until) = (NodeClock::default(), 0);
         let door = ServerDoor::new(&setup);
-        let cx = Context::new(chooser, setup.latency, setup.quantum, queue);
+        let mut cx = Context::new(chooser, setup.latency, setup.quantum, queue);
+        cx.driver_flaw = setup.driver_flaw;
         Self {
             scenario,
             cx,
@@ -184,7 +184,7 @@ impl<'s, S: Scenario, C: Told> World<'s, S, C> {
         let slot = address.slot();
         if kind.is_for_connection() && self.connections[slot as usize].address != address {
             let is_completion = matches!(kind, Kind::CompleteClient | Kind::CompleteServer);
-            if !(planted(14) && is_completion) {
+            if !(self.cx.driver_flaw == DriverFlaw::AcceptsStaleCompletions && is_completion) {
                 return Ok(());
             }
         }

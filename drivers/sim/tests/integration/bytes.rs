@@ -1,8 +1,8 @@
 //! Any bytes are a schedule: what a fuzzer needs.
 
+use roundtrip_scenarios::{Echo, Server};
 use roundtrip_sim::Runner;
 use roundtrip_sim::choose::{FuzzBytes, mix};
-use roundtrip_sim::scenarios::{Echo, Server};
 
 /// So many bytes from a seed, `zeroes` of 256 of them 0.
 fn bytes(seed: u64, len: u64, zeroes: u64) -> Vec<u8> {

@@ -10,8 +10,8 @@ use roundtrip_echo::{
     DatagramClient, DatagramClientConfig, DatagramEcho, DatagramEchoConfig, DatagramEchoOutcome,
     DatagramOutcome, DatagramResult, DatagramVerdict, DroppedDatagram, Schedule,
 };
+use roundtrip_scenarios::Datagrams;
 use roundtrip_sim::choose::{Faults, Seeded};
-use roundtrip_sim::scenarios::Datagrams;
 use roundtrip_sim::{
     Clients, DatagramScenario, DatagramSetup, Draw, OverDatagrams, Passed, Reached, Runner, Trace, Violation,
     shrink,

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeSet;
 
+use roundtrip_scenarios::{Datagrams, Echo, Server};
 use roundtrip_sim::campaign::{Campaign, MergeError, Progress, Report, run};
 use roundtrip_sim::choose::{Faults, Replay, Seeded, Site};
-use roundtrip_sim::scenarios::{Datagrams, Echo, Server};
 use roundtrip_sim::{OverDatagrams, Runner, Scenario};
 
 fn seeded(seed: u64) -> Seeded {

@@ -9,7 +9,7 @@ mod datagrams;
 mod determinism;
 mod hub;
 // The benchmarks run it as well.
-#[path = "../../benches/ping/mod.rs"]
+#[path = "../../scenarios/benches/ping/mod.rs"]
 mod ping;
 mod same;
 mod trace;

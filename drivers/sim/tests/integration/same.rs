@@ -4,8 +4,8 @@
 //! the one against the other.
 
 use crate::ping::PingPong;
+use roundtrip_scenarios::Echo;
 use roundtrip_sim::choose::{Family, Faults, Seeded};
-use roundtrip_sim::scenarios::Echo;
 use roundtrip_sim::{Runner, Scenario};
 
 fn same_when_recorded(scenario: &impl Scenario, faults: Faults, seeds: u64) {

@@ -1,7 +1,7 @@
 //! A trace is read back as it was written, and refused when it was not.
 
+use roundtrip_scenarios::Server;
 use roundtrip_sim::choose::{Faults, Seeded};
-use roundtrip_sim::scenarios::Server;
 use roundtrip_sim::{Runner, Trace, TraceErrorCause};
 
 fn text(seed: u64) -> String {

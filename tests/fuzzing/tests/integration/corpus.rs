@@ -7,7 +7,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use roundtrip_fuzzing::{TARGETS, schedule, seeds};
-use roundtrip_sim::scenarios::{Datagrams, Echo, Load, Server};
+use roundtrip_scenarios::{Datagrams, Echo, Load, Server};
 use roundtrip_sim::{OverDatagrams, Simulation};
 
 fn folder(kind: &str, target: &str) -> PathBuf {

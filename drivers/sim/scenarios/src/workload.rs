@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use roundtrip_echo::{ClientConfig, ServerConfig};
 
-use crate::scenario::{Draw, Setup};
+use roundtrip_sim::{Draw, Setup};
 
 /// Configurations and payloads of one run.
 #[derive(Clone, Debug)]
@@ -101,6 +101,12 @@ impl Workload {
 
     /// A network that goes with it, for so many clients.
     pub(super) fn setup(&self, clients: u32) -> Setup {
-        Setup { clients, window: self.window, send_buffer: self.send_buffer, ..Setup::default() }
+        Setup {
+            clients,
+            window: self.window,
+            send_buffer: self.send_buffer,
+            driver_flaw: crate::planted::driver_flaw(),
+            ..Setup::default()
+        }
     }
 }

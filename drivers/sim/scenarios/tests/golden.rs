@@ -8,8 +8,8 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
+use roundtrip_scenarios::{Datagrams, Echo, Load, Server};
 use roundtrip_sim::choose::{Faults, Seeded};
-use roundtrip_sim::scenarios::{Datagrams, Echo, Load, Server};
 use roundtrip_sim::{OverDatagrams, Runner, Simulation};
 
 fn hashes(scenario: &impl Simulation, text: &mut String) {

@@ -13,9 +13,9 @@ use roundtrip_echo::{
     DatagramOutcome, DatagramVerdict, End, Schedule, WELL_KNOWN_PORTS,
 };
 
-use crate::choose::mix;
-use crate::datagram::{Clients, DatagramScenario, DatagramSetup, Passed};
-use crate::scenario::{Draw, Reached, Violation};
+use roundtrip_sim::choose::mix;
+use roundtrip_sim::{Clients, DatagramScenario, DatagramSetup, Passed};
+use roundtrip_sim::{Draw, Reached, Violation};
 
 /// One to three clients of one echo server. What each says of its datagrams is held against what the network did to them;
 /// one of them may be on a well-known port, and must get nothing; one may never read, and must leave the others room.

@@ -7,8 +7,8 @@ use roundtrip_core::Time;
 use roundtrip_core::hub::{ConnectionId, Hub};
 use roundtrip_core::protocol::{Io, Need, Protocol, Session, SessionConfig, SessionEnd, SessionOutcome};
 
-use crate::connection::Side;
-use crate::scenario::{Draw, Moment, Reached, Scenario, Setup, Violation};
+use roundtrip_sim::Side;
+use roundtrip_sim::{Draw, Moment, Reached, Scenario, Setup, Violation};
 
 /// One to four clients that send and receive a stream at once, through buffers and windows of a few bytes, with a server
 /// that sends back what it receives. Every buffer on the way is full most of the time.

@@ -1,6 +1,12 @@
 //! The scenarios that come with the simulator: the echo sessions, the load and the admission policy of the core, sessions of
 //! a protocol, and the echo over datagrams.
 
+#![forbid(unsafe_code)]
+#![allow(
+    clippy::inline_always,
+    reason = "one path is run for every event of every schedule, and its cost is counted"
+)]
+
 mod datagrams;
 mod duplex;
 mod echo;
@@ -8,6 +14,7 @@ mod echo;
 mod faulty;
 mod load;
 mod oracle;
+mod planted;
 mod server;
 mod soak;
 mod workload;
@@ -18,5 +25,7 @@ pub use echo::{Echo, EchoClients, EchoServers};
 #[cfg(roundtrip_planted)]
 pub use faulty::{Faulty, PLANTED, PlantedBug};
 pub use load::{Load, Pingers};
+#[cfg(roundtrip_planted)]
+pub use planted::plant;
 pub use server::Server;
 pub use soak::Soak;

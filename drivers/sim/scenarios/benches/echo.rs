@@ -2,7 +2,7 @@
 //!
 //! `echo CLIENTS MESSAGES` sends so many each, without faults: the workload that other simulators are measured with.
 //! `echo faults SEEDS` runs so many seeds of 10 clients and 10 messages each under all faults, and `echo seeds SEEDS`
-//! those of the scenario `echo`; both print how many events there were. There is no clock in it: `drivers/sim/benches/event-path.sh`
+//! those of the scenario `echo`; both print how many events there were. There is no clock in it: `drivers/sim/scenarios/benches/event-path.sh`
 //! counts its instructions and times it from outside, and `cargo bench` runs it once.
 
 mod ping;
@@ -11,8 +11,8 @@ use std::process::ExitCode;
 use std::sync::atomic::Ordering;
 
 use ping::{PingPong, VERIFIED};
+use roundtrip_scenarios::Echo;
 use roundtrip_sim::choose::{Faults, Seeded};
-use roundtrip_sim::scenarios::Echo;
 use roundtrip_sim::{Runner, Scenario};
 
 fn main() -> ExitCode {

@@ -2,11 +2,11 @@
 # Counts the instructions of the simulator's event path with callgrind: the same on a busy machine as on an idle one.
 # Fails above the limits. With `times`, it also times events and seeds a second, which a busy machine makes worse.
 #
-#   drivers/sim/benches/event-path.sh [times]
+#   drivers/sim/scenarios/benches/event-path.sh [times]
 set -euo pipefail
-cd "$(dirname "$0")/../../.."
+cd "$(dirname "$0")/../../../.."
 
-binary=$(cargo bench --quiet -p roundtrip-sim --bench echo --no-run --message-format=json-render-diagnostics |
+binary=$(cargo bench --quiet -p roundtrip-scenarios --bench echo --no-run --message-format=json-render-diagnostics |
     sed -n 's/.*"executable":"\([^"]*echo-[^"]*\)".*/\1/p')
 instructions() { benches/instructions/count.sh "$binary" "$@"; } # ARGUMENTS -> instructions of the whole run
 events() { "$binary" "$@" | cut -d' ' -f1; }

@@ -11,8 +11,8 @@ use roundtrip_echo::{EchoClient, Payload, ServerOutcome};
 
 use super::oracle;
 use super::workload::Workload;
-use crate::choose::mix;
-use crate::scenario::{Draw, Moment, Reached, Scenario, Setup, Violation, client_and_round};
+use roundtrip_sim::choose::mix;
+use roundtrip_sim::{Draw, Moment, Reached, Scenario, Setup, Violation, client_and_round};
 
 /// One to six echo clients, a session each on one server.
 #[derive(Clone, Copy, Debug, Default)]

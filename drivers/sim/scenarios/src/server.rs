@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::oracle;
 use super::workload::Workload;
 use super::{EchoClients, EchoServers};
-use crate::scenario::{Draw, Moment, Reached, Scenario, Setup, Violation};
+use roundtrip_sim::{Draw, Moment, Reached, Scenario, Setup, Violation};
 
 /// One to eight clients that come again and again, and a server with an admission policy, which is stopped, forced,
 /// killed and brought back.

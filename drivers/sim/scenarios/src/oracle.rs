@@ -9,8 +9,8 @@ use roundtrip_echo::{
 
 use super::echo::{EchoClients, EchoServers};
 use super::workload::{TimeLimits, Workload};
-use crate::connection::{Connection, Did, End, Side};
-use crate::scenario::{Moment, Reached, Scenario, Violation};
+use roundtrip_sim::{Connection, Did, End, Side};
+use roundtrip_sim::{Moment, Reached, Scenario, Violation};
 
 /// What a campaign must have tried.
 pub(super) const GOALS: &[&str] = &[

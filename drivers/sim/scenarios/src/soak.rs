@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::oracle;
 use super::workload::Workload;
 use super::{EchoClients, EchoServers};
-use crate::scenario::{Draw, Moment, Reached, Scenario, Setup, Violation};
+use roundtrip_sim::{Draw, Moment, Reached, Scenario, Setup, Violation};
 
 /// Twenty clients that make fifty connections each, seconds apart: a thousand sessions in about a virtual hour, under
 /// faults for the whole of it.

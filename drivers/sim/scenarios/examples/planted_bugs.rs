@@ -25,9 +25,9 @@ mod table {
     use std::collections::BTreeMap;
     use std::process::ExitCode;
 
+    use roundtrip_scenarios::{Echo, PLANTED, PlantedBug, Server, plant};
     use roundtrip_sim::choose::{Chooser, Exhaustive, Family, Faults, Seeded};
-    use roundtrip_sim::scenarios::{Echo, PLANTED, PlantedBug, Server};
-    use roundtrip_sim::{Recording, Runner, Scenario, Trace, plant, shrink};
+    use roundtrip_sim::{Recording, Runner, Scenario, Trace, shrink};
 
     /// Seed ranges that are tried, and how far they are apart.
     const RANGES: u64 = 20;

@@ -11,9 +11,9 @@ use roundtrip_echo::{ClientOutcome, Pinger, PingerConfig, RoundTrip, Schedule, V
 use super::EchoServers;
 use super::oracle;
 use super::workload::Workload;
-use crate::choose::mix;
-use crate::connection::Side;
-use crate::scenario::{Draw, Moment, Reached, Scenario, Setup, Violation, client_and_round};
+use roundtrip_sim::Side;
+use roundtrip_sim::choose::mix;
+use roundtrip_sim::{Draw, Moment, Reached, Scenario, Setup, Violation, client_and_round};
 
 /// One to six clients that send message after message to one server, in an open or a closed loop.
 #[derive(Clone, Copy, Debug, Default)]
