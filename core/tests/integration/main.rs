@@ -5,5 +5,6 @@
 mod admission;
 mod contract;
 mod layer;
+mod legal_inputs;
 mod protocol;
 mod streaming;
