@@ -64,7 +64,7 @@ pub(crate) fn freed(server: &Server, scale: Scale) -> Result<Cell, Failed> {
     let grown = running.process.memory().saturating_sub(memory);
     drop(held);
     let left = || running.process.memory().saturating_sub(memory);
-    let limit_left = if server.name == "roundtrip-std" { grown / 5 } else { grown / 10 };
+    let limit_left = grown / 10;
     let is_freed = poll(Duration::from_secs(10), || (left() <= limit_left).then_some(())).is_some();
     let each = grown / clients as u64;
     let percent = 100 - (left() * 100 / grown.max(1)).min(100);

@@ -75,7 +75,7 @@ pub(crate) const ALL: &[Trial] = &[
     },
     Trial {
         name: "200 clients that never read, then disconnect",
-        figure: "≤ 320 KiB each, ≥ 90 % freed (std: 80 %, it keeps threads)",
+        figure: "≤ 320 KiB each, ≥ 90 % freed",
         is_timed: false,
         is_alone: true,
         run: Run::Every(memory::freed),
