@@ -119,7 +119,7 @@ impl CheckTlsArgs {
         let name = name.parse().map_err(|error: BadConfig| {
             Problem::usage(error.to_string(), "give the name in the server's certificate with --tls-name")
         })?;
-        let config = LayerConfig { opening: handshake, ..LayerConfig::default() };
+        let config = LayerConfig::default().opening(handshake);
         Ok(Some(TlsCaller { connector, name, config }))
     }
 

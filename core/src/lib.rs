@@ -136,6 +136,7 @@ pub mod hub;
 pub mod layer;
 mod machine;
 pub mod protocol;
+mod setters;
 pub mod text;
 mod time;
 

@@ -6,6 +6,7 @@ use bytes::{Bytes, BytesMut};
 
 use super::credit::CreditTracker;
 use super::cut::Cut;
+use crate::setters::setters;
 use crate::{Action, Driven, Failure, Input, Machine, Step, Teardown, Time};
 
 /// What the bytes of a machine look like on the wire: encryption, compression, framing.
@@ -70,6 +71,7 @@ pub enum Decoded {
 /// | `opening` | 10 s | longest time until the codec is open |
 /// | `closing` | 2 s | longest time for its last words, once the machine in it is done |
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub struct LayerConfig {
     /// Bytes held that were not decoded; 0 is taken as 1.
     pub inbox: usize,
@@ -77,6 +79,14 @@ pub struct LayerConfig {
     pub opening: Duration,
     /// Longest time for its last words; 0 is taken as 1 ns.
     pub closing: Duration,
+}
+
+impl LayerConfig {
+    setters! {
+        inbox: usize,
+        opening: Duration,
+        closing: Duration,
+    }
 }
 
 impl Default for LayerConfig {

@@ -4,6 +4,7 @@ use alloc::sync::Arc;
 use core::time::Duration;
 
 use super::{Buffers, Finish, Io, Need, Protocol};
+use crate::setters::setters;
 use crate::{Action, Failure, Input, Machine, Teardown, Time, Wait};
 
 /// How a [`Session`] bounds memory and time.
@@ -15,6 +16,7 @@ use crate::{Action, Failure, Input, Machine, Teardown, Time, Wait};
 /// | `idle` | none | longest time without a byte moved either way; after the session's own end, without one written |
 /// | `linger` | 2 s | after the session's own end: longest wait for the peer's; once stopped, also for it to take a byte |
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub struct SessionConfig {
     /// Bytes received and not taken, at least 1.
     pub inbox: usize,
@@ -25,6 +27,15 @@ pub struct SessionConfig {
     /// After the session's own end: longest wait for the peer's, at least 1 ns. Once stopped, longest time without a
     /// byte written as well.
     pub linger: Duration,
+}
+
+impl SessionConfig {
+    setters! {
+        inbox: usize,
+        outbox: usize,
+        idle: Option<Duration>,
+        linger: Duration,
+    }
 }
 
 impl Default for SessionConfig {

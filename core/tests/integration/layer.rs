@@ -88,8 +88,9 @@ impl Codec for Letters {
     }
 }
 
-const CONFIG: LayerConfig =
-    LayerConfig { inbox: 8, opening: Duration::from_nanos(30), closing: Duration::from_nanos(10) };
+fn layer_config() -> LayerConfig {
+    LayerConfig::default().inbox(8).opening(Duration::from_nanos(30)).closing(Duration::from_nanos(10))
+}
 
 const fn at(nanos: u64) -> Time {
     Time::from_nanos(nanos)
@@ -104,7 +105,7 @@ struct Line {
 impl Line {
     fn new(config: ServerConfig) -> Self {
         let server = EchoServer::new(Arc::new(config), at(0));
-        Self { layered: Layered::new(Letters::default(), server, CONFIG, at(0)), now: at(0) }
+        Self { layered: Layered::new(Letters::default(), server, layer_config(), at(0)), now: at(0) }
     }
 
     /// One that has greeted, and was greeted.
@@ -247,7 +248,7 @@ fn what_is_not_whole_and_fills_the_inbox_is_too_large() {
     line.layered = Layered::new(
         Letters { greeted: true, open: true, ..Letters::default() },
         EchoServer::new(Arc::default(), at(0)),
-        LayerConfig { inbox: 1, ..CONFIG },
+        layer_config().inbox(1),
         at(0),
     );
     line.waits(1).data("w");
@@ -334,7 +335,7 @@ fn last_words_that_nobody_takes_do_not_last() {
         }
     }
     let codec = Letters { greeted: true, open: true, ..Letters::default() };
-    let mut layered = Layered::new(codec, Done, CONFIG, at(0));
+    let mut layered = Layered::new(codec, Done, layer_config(), at(0));
     assert_eq!(layered.poll(at(5)), Action::Write(Bytes::from_static(b"e")));
     let Action::Wait(wait) = layered.poll(at(5)) else { panic!("no wait") };
     assert_eq!(wait.deadline, Some(at(15)));
@@ -433,7 +434,7 @@ impl Codec for Late {
 #[test]
 fn a_codec_may_keep_what_it_takes() {
     let server = EchoServer::new(Arc::default(), at(0));
-    let mut layered = Layered::new(Late::default(), server, CONFIG, at(0));
+    let mut layered = Layered::new(Late::default(), server, layer_config(), at(0));
     assert!(matches!(layered.poll(at(0)), Action::Wait(_)));
     layered.handle(at(0), Input::Data(Bytes::from_static(b"abc")));
     assert!(matches!(layered.poll(at(0)), Action::Wait(_)));
@@ -444,7 +445,7 @@ fn a_codec_may_keep_what_it_takes() {
 #[test]
 fn a_codec_that_fails_after_the_peers_end_ends_the_session() {
     let server = EchoServer::new(Arc::default(), at(0));
-    let mut layered = Layered::new(Late { fails: true, ..Late::default() }, server, CONFIG, at(0));
+    let mut layered = Layered::new(Late { fails: true, ..Late::default() }, server, layer_config(), at(0));
     assert!(matches!(layered.poll(at(0)), Action::Wait(_)));
     layered.handle(at(0), Input::Data(Bytes::from_static(b"abc.")));
     assert_eq!(layered.poll(at(0)), Action::ShutdownWrite);
@@ -540,7 +541,7 @@ quickcheck! {
         // Small lengths, so that ends and beginnings are met.
         let letters: Vec<_> = letters.into_iter().map(|letter| letter % 4).collect();
         let server = EchoServer::new(case.setup.config(), at(0));
-        let layered = Layered::new(Frames::default(), server, CONFIG, at(0));
+        let layered = Layered::new(Frames::default(), server, layer_config(), at(0));
         assert_contract(&run(Bench::new(layered, at(0)), &case.ops, &letters));
         true
     }
@@ -550,11 +551,11 @@ quickcheck! {
             .chain(letters.into_iter().map(|letter| b"hexwabcdefabcdab"[usize::from(letter % 16)]))
             .collect();
         let server = EchoServer::new(case.setup.config(), at(0));
-        let layered = Layered::new(Letters::default(), server, CONFIG, at(0));
+        let layered = Layered::new(Letters::default(), server, layer_config(), at(0));
         let bench = run(Bench::new(layered, at(0)), &case.ops, &letters);
         assert_contract(&bench);
         for layered in bench.before.iter().chain([&bench.machine]) {
-            assert!(layered.held() <= CONFIG.inbox + 2, "{}", layered.held());
+            assert!(layered.held() <= layer_config().inbox + 2, "{}", layered.held());
         }
         true
     }
@@ -577,8 +578,8 @@ fn layers_stand_in_layers() {
     let client = EchoClient::new(ClientConfig::default().into(), payload, now);
     let inner = Layered::new(Frames::default(), client, LayerConfig::default(), now);
     let mut outer = Driven::new(Layered::new(Frames::default(), inner, LayerConfig::default(), now));
-    let server = Layered::new(Frames::default(), EchoServer::new(Arc::default(), now), CONFIG, now);
-    let mut server = Driven::new(Layered::new(Frames::default(), server, CONFIG, now));
+    let server = Layered::new(Frames::default(), EchoServer::new(Arc::default(), now), layer_config(), now);
+    let mut server = Driven::new(Layered::new(Frames::default(), server, layer_config(), now));
     let (mut there, mut back) = (Pipe::default(), Pipe::default());
     let (mut ended, mut served) = (None, None);
     for size in slicing.reads.iter().chain(&slicing.writes).copied().cycle().take(10_000) {

@@ -64,12 +64,11 @@ impl Protocol for Lines {
 const NOW: Time = Time::from_nanos(5);
 
 fn session(inbox: usize, outbox: usize) -> Session<Lines> {
-    let config = SessionConfig {
-        inbox,
-        outbox,
-        idle: Some(Duration::from_nanos(100)),
-        linger: Duration::from_nanos(10),
-    };
+    let config = SessionConfig::default()
+        .inbox(inbox)
+        .outbox(outbox)
+        .idle(Some(Duration::from_nanos(100)))
+        .linger(Duration::from_nanos(10));
     Session::new(Lines { told: 0, welcome: 2 }, Arc::new(config), NOW)
 }
 
@@ -261,7 +260,7 @@ fn a_stop_answers_what_came_and_takes_nothing_new() {
 
 #[test]
 fn once_stopped_it_ends_though_its_peer_takes_nothing() {
-    let config = SessionConfig { idle: None, linger: Duration::from_nanos(10), ..SessionConfig::default() };
+    let config = SessionConfig::default().idle(None).linger(Duration::from_nanos(10));
     let mut bench = Bench(Session::new(Lines::default(), Arc::new(config), NOW));
     bench.wait();
     assert_eq!(bench.data("one\n").write(), "ONE\n");
@@ -310,7 +309,7 @@ impl Protocol for Asker {
 
 #[test]
 fn a_protocol_that_needs_a_command_is_not_ended_by_its_peer_before_its_answers() {
-    let config = SessionConfig { inbox: 2, ..SessionConfig::default() };
+    let config = SessionConfig::default().inbox(2);
     let mut session = Session::new(Asker::default(), Arc::new(config), NOW);
     let mut step = |input: Option<Input<&'static str>>| {
         if let Some(input) = input {
@@ -358,7 +357,8 @@ fn idle_abort_and_failure_end_it_at_once() {
 /// Bounds of nothing are bounds of the least.
 #[test]
 fn limits_of_zero_neither_spin_nor_stall() {
-    let config = SessionConfig { inbox: 0, outbox: 0, idle: Some(Duration::ZERO), linger: Duration::ZERO };
+    let config =
+        SessionConfig::default().inbox(0).outbox(0).idle(Some(Duration::ZERO)).linger(Duration::ZERO);
     let mut session = Driven::new(Session::new(Lines::default(), Arc::new(config), NOW));
     assert!(matches!(session.step(NOW), Step::Wait(Wait { read: 1, .. })));
     assert!(session.data(NOW, Bytes::from_static(b"\n")).is_empty());

@@ -11,7 +11,7 @@ use roundtrip_core::{Driven, Step, Teardown, Time};
 const NOW: Time = Time::from_nanos(7);
 
 fn config(bytes: usize) -> Arc<SessionConfig> {
-    Arc::new(SessionConfig { inbox: bytes, outbox: bytes, ..SessionConfig::default() })
+    Arc::new(SessionConfig::default().inbox(bytes).outbox(bytes))
 }
 
 /// Sends back what comes.

@@ -79,6 +79,7 @@ mod queue;
 mod quiet;
 mod run;
 mod scenario;
+mod setters;
 mod short;
 mod shrink;
 mod trace;

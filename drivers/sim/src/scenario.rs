@@ -9,6 +9,7 @@ use roundtrip_core::hub::{ConnectionId, Hub};
 use crate::choose::{Chooser, Entity, Site};
 use crate::connection::{Connection, Side};
 use crate::hash::Rolling;
+use crate::setters::setters;
 
 /// Something to simulate: a server, its clients, and what must hold, whatever happens between them.
 ///
@@ -106,6 +107,7 @@ impl<S: Scenario + ?Sized> fmt::Debug for Moment<'_, S> {
 
 /// How a run is set up.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Setup {
     /// Clients.
     pub clients: u32,
@@ -135,6 +137,25 @@ pub struct Setup {
     pub max_events: u64,
     /// A bug that the drivers have, to see whether the scenario's checks find it.
     pub driver_flaw: DriverFlaw,
+}
+
+impl Setup {
+    setters! {
+        clients: u32,
+        rounds: u16,
+        pause: Duration,
+        limits: Limits,
+        sources: u32,
+        latency: Duration,
+        quantum: Duration,
+        window: usize,
+        send_buffer: usize,
+        connect_timeout: Duration,
+        heal_at: Duration,
+        settle: Duration,
+        max_events: u64,
+        driver_flaw: DriverFlaw,
+    }
 }
 
 /// A bug of a driver.

@@ -27,7 +27,7 @@ pub struct Resp {
 
 /// Bounds that let a command of the largest words in.
 pub fn config() -> SessionConfig {
-    SessionConfig { inbox: 2 * MAX_WORD + (64 << 10), outbox: 256 << 10, ..SessionConfig::default() }
+    SessionConfig::default().inbox(2 * MAX_WORD + (64 << 10)).outbox(256 << 10)
 }
 
 impl Resp {

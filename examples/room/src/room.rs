@@ -79,7 +79,7 @@ impl Room {
     pub fn new(config: RoomConfig) -> Self {
         // A line and its end, CR and LF.
         let (inbox, outbox) = (config.line + 2, config.outbox);
-        let session = SessionConfig { inbox, outbox, ..SessionConfig::default() }.into();
+        let session = SessionConfig::default().inbox(inbox).outbox(outbox).into();
         Self { config: config.into(), session, members: BTreeMap::new(), counts: Counts::default() }
     }
 

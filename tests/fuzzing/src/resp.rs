@@ -45,7 +45,7 @@ pub fn resp_ops(bytes: &[u8]) {
 fn bounded(shipped: &SessionConfig, setup: u8) -> SessionConfig {
     let inbox = [shipped.inbox, 16, 64, 200][usize::from(setup & 3)];
     let outbox = [shipped.outbox, 1, 20, 300][usize::from(setup >> 2 & 3)];
-    SessionConfig { inbox, outbox, idle: Some(Duration::from_secs(1)), ..shipped.clone() }
+    shipped.clone().inbox(inbox).outbox(outbox).idle(Some(Duration::from_secs(1)))
 }
 
 fn server(config: SessionConfig, stream: Bytes, cut: Cut, end: Option<End>) -> Driving<Infallible> {
@@ -58,7 +58,7 @@ fn server(config: SessionConfig, stream: Bytes, cut: Cut, end: Option<End>) -> D
 fn client(setup: u8, stream: Bytes, calls: u32, cut: Cut, end: Option<End>) -> Driving<client::Done<u32>> {
     // All calls are made before anything comes: which answer is whose must not depend on the cuts.
     let SessionConfig { outbox, .. } = client::config();
-    let config = SessionConfig { outbox, ..bounded(&client::config(), setup) };
+    let config = bounded(&client::config(), setup).outbox(outbox);
     let calls = (0..calls).map(|token| Call::new(&["GET", "k"], token)).collect();
     let bound = config.inbox + 300;
     let session = Session::new(Client::new(), Arc::new(config), NOW);

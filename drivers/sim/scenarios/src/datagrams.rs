@@ -84,13 +84,11 @@ impl DatagramScenario for Datagrams {
     }
 
     fn build(&self, draw: &mut Draw<'_>) -> (DatagramSetup, Self::Server, Clients<Self::Client>) {
-        let setup = DatagramSetup {
-            queue: draw.one_of(0, &[64, 4]),
-            mtu: draw.one_of(1, &[1232, 48]),
-            send_queue: draw.one_of(14, &[None, Some(SEND_QUEUE)]),
-            deaf: draw.below(15, 2) as usize,
-            ..DatagramSetup::new(address(1, SERVER_PORT))
-        };
+        let setup = DatagramSetup::new(address(1, SERVER_PORT))
+            .queue(draw.one_of(0, &[64, 4]))
+            .mtu(draw.one_of(1, &[1232, 48]))
+            .send_queue(draw.one_of(14, &[None, Some(SEND_QUEUE)]))
+            .deaf(draw.below(15, 2) as usize);
         let echo = DatagramEchoConfig::builder()
             .rate(draw.one_of(2, &[None, Some(10_000), Some(100)]))
             .repeats(draw.one_of(3, &[None, Some(1000), Some(2)]))

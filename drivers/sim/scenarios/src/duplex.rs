@@ -124,15 +124,13 @@ impl Scenario for Duplex {
         const SIZES: [usize; 6] = [64, 1, 2, 7, 16, 32];
         let mut config = |site| {
             let (inbox, outbox) = (draw.one_of(site, &SIZES), draw.one_of(site + 1, &SIZES));
-            Arc::new(SessionConfig { inbox, outbox, ..SessionConfig::default() })
+            Arc::new(SessionConfig::default().inbox(inbox).outbox(outbox))
         };
         let (client, server) = (config(0), config(2));
-        let setup = Setup {
-            clients: 1 + draw.below(4, 4),
-            window: draw.one_of(5, &SIZES),
-            send_buffer: draw.one_of(6, &SIZES),
-            ..Setup::default()
-        };
+        let setup = Setup::default()
+            .clients(1 + draw.below(4, 4))
+            .window(draw.one_of(5, &SIZES))
+            .send_buffer(draw.one_of(6, &SIZES));
         let total = draw.one_of(7, &[200, 1, 64, 300]);
         (setup, Streamers { config: client, total }, Reflectors { config: server })
     }

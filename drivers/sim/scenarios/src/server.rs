@@ -50,12 +50,9 @@ impl Scenario for Server {
             ..Limits::default()
         };
         let sources = 1 + draw.below(site::SOURCES, 3);
-        let setup = Setup {
-            rounds: draw.one_of(site::ROUNDS, &[1, 2, 3]),
-            limits,
-            sources,
-            ..workload.setup(1 + draw.below(site::CLIENTS, 8))
-        };
+        let rounds = draw.one_of(site::ROUNDS, &[1, 2, 3]);
+        let setup =
+            workload.setup(1 + draw.below(site::CLIENTS, 8)).rounds(rounds).limits(limits).sources(sources);
         (setup, EchoClients(workload.clone()), EchoServers::new(workload, sources))
     }
 

@@ -25,14 +25,13 @@ impl Scenario for Soak {
 
     fn build(&self, draw: &mut Draw<'_>) -> (Setup, EchoClients, EchoServers) {
         let workload = Workload::draw(draw);
-        let setup = Setup {
-            rounds: 50,
-            pause: PAUSE,
-            heal_at: Duration::from_secs(3600),
-            settle: Duration::from_secs(3600),
-            max_events: 100_000_000,
-            ..workload.setup(20)
-        };
+        let setup = workload
+            .setup(20)
+            .rounds(50)
+            .pause(PAUSE)
+            .heal_at(Duration::from_secs(3600))
+            .settle(Duration::from_secs(3600))
+            .max_events(100_000_000);
         (setup, EchoClients(workload.clone()), EchoServers::new(workload, 1))
     }
 

@@ -101,12 +101,10 @@ impl Workload {
 
     /// A network that goes with it, for so many clients.
     pub(super) fn setup(&self, clients: u32) -> Setup {
-        Setup {
-            clients,
-            window: self.window,
-            send_buffer: self.send_buffer,
-            driver_flaw: crate::planted::driver_flaw(),
-            ..Setup::default()
-        }
+        Setup::default()
+            .clients(clients)
+            .window(self.window)
+            .send_buffer(self.send_buffer)
+            .driver_flaw(crate::planted::driver_flaw())
     }
 }

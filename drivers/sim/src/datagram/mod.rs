@@ -12,6 +12,7 @@ use crate::choose::Family;
 use crate::context::Told;
 use crate::run::{Run, Simulation};
 use crate::scenario::{Draw, Reached, Violation};
+use crate::setters::setters;
 
 /// Something to simulate over datagrams: a server, its clients, and what must hold, whatever happens between them.
 ///
@@ -94,6 +95,7 @@ pub struct Passed {
 
 /// How a run over datagrams is set up.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct DatagramSetup {
     /// Where the server is.
     pub server: SocketAddr,
@@ -116,6 +118,21 @@ pub struct DatagramSetup {
     pub settle: Duration,
     /// Events after which the run is taken to go on for ever.
     pub max_events: u64,
+}
+
+impl DatagramSetup {
+    setters! {
+        server: SocketAddr,
+        latency: Duration,
+        quantum: Duration,
+        mtu: usize,
+        queue: usize,
+        send_queue: Option<u64>,
+        deaf: usize,
+        heal_at: Duration,
+        settle: Duration,
+        max_events: u64,
+    }
 }
 
 impl DatagramSetup {

@@ -47,8 +47,7 @@ impl DatagramScenario for OneDeaf {
         let number = draw.below(0, 40);
         let address = |host: u8| SocketAddr::from(([192, 0, 2, host], 50_000));
         let server = SocketAddr::from(([192, 0, 2, 1], 7007));
-        let setup =
-            DatagramSetup { deaf: 1, send_queue: Some(24 << 10), queue: 1000, ..DatagramSetup::new(server) };
+        let setup = DatagramSetup::new(server).deaf(1).send_queue(Some(24 << 10)).queue(1000);
         let config = DatagramClientConfig::builder().size(16 + number as usize).in_flight(1).build().unwrap();
         let config = Arc::new(config);
         let client = |seed| {

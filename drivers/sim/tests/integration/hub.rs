@@ -158,7 +158,7 @@ impl Scenario for Talk {
         let left = draw.one_of(1, &[1, 3, 40]);
         let guests: Guests =
             Each(Box::new(move |_now, _id| Guest { left, writing: 0, shut: false, over: false }));
-        let setup = Setup { clients: 2 + draw.below(0, 4), rounds: 2, ..Setup::default() };
+        let setup = Setup::default().clients(2 + draw.below(0, 4)).rounds(2);
         (setup, guests, Room::default())
     }
 

@@ -107,7 +107,7 @@ impl Scenario for Shouting {
             let text = Some(Bytes::from_static(text.as_bytes()));
             Caller { text, writing: 0, shut: false, heard: Vec::new(), over: false }
         };
-        let setup = Setup { clients: 1 + draw.below(1, 3), ..Setup::default() };
+        let setup = Setup::default().clients(1 + draw.below(1, 3));
         (setup, Each(Box::new(call)), Each(|_now, _id| Shout::default()))
     }
 

@@ -83,7 +83,7 @@ impl Scenario for With {
         let party = |fault, is_client| -> Hub {
             Each(Box::new(move |_now, _id| Party { fault, is_client, shut: false, over: false }))
         };
-        let setup = Setup { max_events: 10_000, ..Setup::default() };
+        let setup = Setup::default().max_events(10_000);
         (setup, party(Fault::Nothing, true), party(self.fault, false))
     }
 

@@ -83,7 +83,7 @@ impl Error for Lost {}
 /// that is not used for as long, too.
 pub fn config() -> SessionConfig {
     let idle = Some(Duration::from_secs(30));
-    SessionConfig { idle, ..crate::server::config() }
+    crate::server::config().idle(idle)
 }
 
 /// One connection to a server that speaks RESP2, for commands that are answered once each: pipelines up to [`IN_FLIGHT`]
@@ -181,7 +181,7 @@ mod tests {
     /// What a session with a call on its way does when this comes.
     fn told(calls: u8, reply: &'static [u8]) -> Vec<(u8, Result<Reply, Lost>)> {
         let now = Time::ZERO;
-        let config = SessionConfig { inbox: 20, ..config() };
+        let config = config().inbox(20);
         let mut session = Session::new(Client::new(), Arc::new(config), now);
         assert!(matches!(session.poll(now), Action::Wait(wait) if wait.commands == IN_FLIGHT));
         for token in 0..calls {

@@ -281,7 +281,7 @@ fn nonsense_ends_the_connection_and_says_why() {
 fn a_server_that_is_silent_is_given_up() {
     // It reads for ever, and says nothing.
     let silent = || dying(1 << 20, b"");
-    let config = || SessionConfig { idle: Some(Duration::from_millis(20)), ..config() };
+    let config = || config().idle(Some(Duration::from_millis(20)));
     let stream = connect(&silent(), &ConnectOptions::default()).unwrap();
     let connection = blocking::Connection::new(stream, config()).unwrap();
     assert_eq!(connection.call(&["PING"]), Err(Lost::Ended(SessionEnd::Idle)));

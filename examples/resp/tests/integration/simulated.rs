@@ -194,7 +194,7 @@ impl<P: Protocol<Command = Infallible, Event = Infallible>> Scenario for Shared<
     }
 
     fn build(&self, draw: &mut Draw<'_>) -> (Setup, Clients, Servers<P>) {
-        let setup = Setup { clients: 1 + draw.below(0, 4), rounds: 2, ..Setup::default() };
+        let setup = Setup::default().clients(1 + draw.below(0, 4)).rounds(2);
         let plan = Plan { left: 1 + draw.below(1, 5), mix: draw.below(2, 1000) };
         let clients = Clients { plan, opened: 0, heard: Heard::default() };
         (setup, clients, Servers { keys: SharedKeys::default(), protocol: self.0 })

@@ -8,7 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use roundtrip_core::Time;
 use roundtrip_core::hub::{ConnectionId, Hub, Mail, Undelivered};
-use roundtrip_core::protocol::{Io, Need, Protocol, Session, SessionConfig, SessionEnd};
+use roundtrip_core::protocol::{Io, Need, Protocol, Session, SessionEnd};
 use roundtrip_resp::client::{self, Call, Client, Done, Lost, Reply};
 use roundtrip_resp::{Resp, SharedKeys, config};
 use roundtrip_sim::{Draw, Moment, Reached, Scenario, Setup, Violation};
@@ -170,7 +170,7 @@ impl Hub for Callers {
 
     fn open(&mut self, now: Time, id: ConnectionId) -> Session<Caller> {
         let begin = (0..self.burst).map_while(|_| self.call(id)).collect();
-        let config = SessionConfig { idle: Some(Duration::from_secs(5)), ..client::config() };
+        let config = client::config().idle(Some(Duration::from_secs(5)));
         Session::new(Caller { client: Client::new(), begin }, Arc::new(config), now)
     }
 
@@ -234,7 +234,7 @@ impl Scenario for Calling {
     }
 
     fn build(&self, draw: &mut Draw<'_>) -> (Setup, Callers, Servers) {
-        let setup = Setup { clients: 1 + draw.below(0, 3), rounds: 2, ..Setup::default() };
+        let setup = Setup::default().clients(1 + draw.below(0, 3)).rounds(2);
         let burst = draw.one_of(1, &[2, 1, 100]);
         let calls = burst + draw.one_of(2, &[1, 10, 150]);
         let callers = Callers {

@@ -161,7 +161,7 @@ impl Hub for Talkers {
     fn open(&mut self, now: Time, id: ConnectionId) -> Session<Talker> {
         let talker = Talker { name: id.number(), burst: self.burst, lines: self.lines, said: 0, missed: 0 };
         // What it says last may be what it misses. Longer than any fault.
-        let config = SessionConfig { idle: Some(Duration::from_secs(30)), ..SessionConfig::default() };
+        let config = SessionConfig::default().idle(Some(Duration::from_secs(30)));
         Session::new(talker, Arc::new(config), now)
     }
 
@@ -268,7 +268,7 @@ impl Scenario for Talking {
     }
 
     fn build(&self, draw: &mut Draw<'_>) -> (Setup, Talkers, Rooms) {
-        let setup = Setup { clients: 1 + draw.below(0, 4), rounds: 2, ..Setup::default() };
+        let setup = Setup::default().clients(1 + draw.below(0, 4)).rounds(2);
         // More than a mailbox holds, where speakers may be ahead.
         let burst = draw.one_of(1, &[2, 1, 80]);
         let talkers = Talkers { burst, lines: burst + draw.below(2, 10), history: History::default() };

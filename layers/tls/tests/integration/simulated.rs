@@ -161,11 +161,10 @@ impl<'a, L: Layer> Scenario for Wrapped<'a, L> {
     }
 
     fn build(&self, draw: &mut Draw<'_>) -> (Setup, Self::Client, Self::Server) {
-        let limits = LayerConfig {
-            inbox: draw.one_of(0, &[32 << 10, 20 << 10]),
-            opening: draw.one_of(1, &[ms(10_000), ms(10_000), ms(3), ms(50)]),
-            closing: draw.one_of(2, &[ms(2000), ms(1), ms(20)]),
-        };
+        let limits = LayerConfig::default()
+            .inbox(draw.one_of(0, &[32 << 10, 20 << 10]))
+            .opening(draw.one_of(1, &[ms(10_000), ms(10_000), ms(3), ms(50)]))
+            .closing(draw.one_of(2, &[ms(2000), ms(1), ms(20)]));
         let buffer = draw.one_of(3, &[64 << 10, 1, 100, 5000]);
         let server = ServerConfig::builder()
             .buffer(buffer)
@@ -180,7 +179,7 @@ impl<'a, L: Layer> Scenario for Wrapped<'a, L> {
         let length = draw.one_of(10, &[32, 0, 1, 300, 2000]);
         let window = draw.one_of(11, &[64 << 10, 64 << 10, 1000, 60]);
         let send_buffer = draw.one_of(12, &[64 << 10, 64 << 10, 1000, 60]);
-        let setup = Setup { clients: 1 + draw.below(13, 3), window, send_buffer, ..Setup::default() };
+        let setup = Setup::default().clients(1 + draw.below(13, 3)).window(window).send_buffer(send_buffer);
         let plain = Plain::default();
         *self.plain.lock().unwrap() = plain.clone();
         let config = Arc::new(client.build().unwrap());

@@ -78,7 +78,7 @@ impl Protocol for Reflector {
 }
 
 fn session<P: Protocol>(protocol: P, now: Time) -> Session<P> {
-    let config = SessionConfig { inbox: BUFFER, outbox: BUFFER, ..SessionConfig::default() };
+    let config = SessionConfig::default().inbox(BUFFER).outbox(BUFFER);
     Session::new(protocol, Arc::new(config), now)
 }
 

@@ -141,13 +141,11 @@ impl Scenario for PingPong {
     }
 
     fn build(&self, _draw: &mut Draw<'_>) -> (Setup, Pingers, Servers) {
-        let setup = Setup {
-            clients: self.clients,
+        let setup = Setup::default()
+            .clients(self.clients)
             // A calm run has no faults to heal from.
-            heal_at: Duration::from_secs(100_000),
-            max_events: u64::MAX,
-            ..Setup::default()
-        };
+            .heal_at(Duration::from_secs(100_000))
+            .max_events(u64::MAX);
         (setup, Pingers { messages: self.messages }, Servers(Arc::new(ServerConfig::default())))
     }
 }

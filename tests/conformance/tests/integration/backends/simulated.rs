@@ -146,23 +146,21 @@ impl<M: Session, W: Fn(EchoServer) -> M + Clone + Send + Sync> Scenario for Play
 
     fn build(&self, _draw: &mut Draw<'_>) -> (Setup, Clients, Servers<W>) {
         let count = self.script.clients().len();
-        let setup = Setup {
-            clients: if self.script.is_together() { u32::try_from(count).unwrap_or(1) } else { 1 },
-            rounds: if self.script.is_together() { 1 } else { u16::try_from(count).unwrap_or(1) },
-            limits: self.script.limits(),
+        let setup = Setup::default()
+            .clients(if self.script.is_together() { u32::try_from(count).unwrap_or(1) } else { 1 })
+            .rounds(if self.script.is_together() { 1 } else { u16::try_from(count).unwrap_or(1) })
+            .limits(self.script.limits())
             // All that the network does, its faults included, is short against what a script calls a time.
-            latency: Duration::from_micros(20),
-            quantum: Duration::from_micros(1),
-            heal_at: if self.script.bytes() > 10_000 {
+            .latency(Duration::from_micros(20))
+            .quantum(Duration::from_micros(1))
+            .heal_at(if self.script.bytes() > 10_000 {
                 Duration::from_millis(3)
             } else {
                 Duration::from_millis(200)
-            },
-            settle: Duration::from_secs(3600),
-            max_events: 10_000_000,
-            window: 2 << 10,
-            ..Setup::default()
-        };
+            })
+            .settle(Duration::from_secs(3600))
+            .max_events(10_000_000)
+            .window(2 << 10);
         let clients = Clients {
             script: self.script.clone(),
             log: Arc::clone(&self.log),

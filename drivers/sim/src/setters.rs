@@ -1,0 +1,14 @@
+//! Setters of setups.
+
+/// Makes a setter of each field: a setup that may get more of them cannot be written as a literal elsewhere.
+macro_rules! setters {
+    ($($field:ident: $type:ty,)*) => {
+        $(#[doc = concat!("Sets [`", stringify!($field), "`](#structfield.", stringify!($field), ").")]
+        #[must_use]
+        pub const fn $field(mut self, $field: $type) -> Self {
+            self.$field = $field;
+            self
+        })*
+    };
+}
+pub(crate) use setters;
