@@ -275,11 +275,12 @@ impl<P: Protocol> Machine for Session<P> {
                 }
             }
             Input::Stop => {
-                if self.closing.is_none() && !self.stopped {
+                // Also after its own end: what is left to be written is bounded in time from here on.
+                if !self.stopped {
                     self.stopped = true;
                     self.last_activity = now;
                     if self.need != Need::Room {
-                        self.closing = Some(SessionEnd::Stopped);
+                        self.closing.get_or_insert(SessionEnd::Stopped);
                     }
                 }
             }

@@ -278,6 +278,26 @@ fn once_stopped_it_ends_though_its_peer_takes_nothing() {
     assert_eq!((how, outcome.end, outcome.unsent), (Teardown::Reset, SessionEnd::Idle, 3));
 }
 
+/// What it was about to end with by itself is written in bounded time as well.
+#[test]
+fn stopped_after_its_own_end_it_ends_though_its_peer_takes_nothing() {
+    let config = SessionConfig { idle: None, linger: Duration::from_nanos(10), ..SessionConfig::default() };
+    let mut bench = Bench(Session::new(Lines::default(), Arc::new(config), NOW));
+    bench.wait();
+    assert_eq!(bench.data("quit\n").write(), "QUIT\n");
+    assert_eq!(bench.wait().deadline, None);
+    let at = |nanos| Time::from_nanos(nanos);
+    bench.0.handle(at(7), Input::Stop);
+    let Action::Wait(wait) = bench.0.poll(at(7)) else { panic!("there is a write outstanding") };
+    assert_eq!(wait.deadline, Some(at(17)));
+    let mut reads = Bench(bench.0.clone());
+    let (how, outcome) = bench.close(at(17));
+    assert_eq!((how, outcome.end, outcome.unsent), (Teardown::Reset, SessionEnd::Idle, 5));
+    // With one that does, the end is its own.
+    reads.tell(Input::Wrote(5)).half_closes();
+    assert_eq!(reads.tell(Input::Eof).close(NOW).1.end, SessionEnd::Finished);
+}
+
 /// Asks the application, whose answers come as commands; one question at a time.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 struct Asker {
