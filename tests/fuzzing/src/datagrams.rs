@@ -1,10 +1,11 @@
 //! Operations on the machines of datagrams: whatever peers, a driver that keeps to nothing, and the clock do.
 //!
 //! An entry is a version, which machine (0 the echo's server, 1 its client, 2 a listener), a byte of its configuration, and
-//! then operations of two bytes: what, and how much of it.
+//! then operations of two bytes: what, and how much of it. Bits 4 and 5 of the configuration say what comes: datagrams so
+//! large that a megabyte is soon full, from many sources, and addresses of every kind.
 
 use std::collections::BTreeSet;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::num::NonZeroU64;
 use std::time::Duration;
 
@@ -23,6 +24,10 @@ use roundtrip_messages::{
 const VERSION: u8 = 1;
 /// Bytes of a client's datagram.
 const SIZE: usize = 40;
+/// Large datagrams.
+const LARGE: [&[u8]; 2] = [&[0; 60_000], &[0; 30_000]];
+/// Answers that wait for the rate at most.
+const MOST_WAITING: u64 = 64;
 /// The server's port.
 const PORT: u16 = 7007;
 /// Actions that one input may lead to: all that may be in flight is given up, and as much is sent.
@@ -36,21 +41,30 @@ pub fn datagram_ops(bytes: &[u8]) {
         0 => {
             let builder = DatagramEchoConfig::builder().rate((config & 1 != 0).then_some(100));
             let echo = builder.repeats((config & 2 != 0).then_some(3)).build().unwrap();
-            let (mut answers, mut came) = (0_u64, 0_u64);
-            let outcome =
-                drive(DatagramEcho::new(echo.into(), Some(PORT), now), ops, |moment| match moment {
-                    Moment::Came => came += 1,
-                    Moment::Sent(Datagram { peer, .. }) => {
-                        answers += 1;
-                        assert!(answers <= came, "an answer that nobody asked for");
-                        assert!(
-                            !WELL_KNOWN_PORTS.contains(&peer.port()) && peer.port() != PORT,
-                            "{peer} is answered"
-                        );
-                    }
-                    Moment::Unsent => answers -= 1,
-                    Moment::Event => {}
-                });
+            let (mut answers, mut came, mut others) = (0_u64, 0_u64, 0_u64);
+            let echo = DatagramEcho::new(echo.into(), Some(PORT), now);
+            let outcome = drive(echo, *config, ops, |moment| match moment {
+                Moment::Came => {
+                    // What the transport did not take is told twice.
+                    assert!(came.saturating_sub(answers + others) <= MOST_WAITING, "more wait than may");
+                    came += 1;
+                }
+                Moment::Sent(Datagram { peer, .. }) => {
+                    answers += 1;
+                    assert!(answers <= came, "an answer that nobody asked for");
+                    assert!(
+                        !WELL_KNOWN_PORTS.contains(&peer.port()) && peer.port() != PORT,
+                        "{peer} is answered"
+                    );
+                    let ip = peer.ip().to_canonical();
+                    assert!(!ip.is_multicast() && !ip.is_unspecified() && ip != Ipv4Addr::BROADCAST);
+                }
+                Moment::Unsent => {
+                    answers -= 1;
+                    others += 1;
+                }
+                Moment::Event => others += 1,
+            });
             assert_eq!(outcome.received, outcome.echoed + outcome.unanswered + outcome.unsent);
             assert_eq!(outcome.echoed, answers);
         }
@@ -62,18 +76,17 @@ pub fn datagram_ops(bytes: &[u8]) {
             let schedule = Schedule { messages: 50, period, ..Schedule::closed_loop(now) };
             let server = address(PORT);
             let mut sent = Vec::new();
-            let outcome = drive(
-                DatagramClient::new(client.into(), schedule, server, 7, now),
-                ops,
-                |moment| match moment {
-                    Moment::Came | Moment::Event => {}
-                    Moment::Sent(Datagram { payload, .. }) => {
-                        assert_eq!(payload.len(), SIZE);
-                        sent.push(payload.clone());
+            let outcome =
+                drive(DatagramClient::new(client.into(), schedule, server, 7, now), *config, ops, |moment| {
+                    match moment {
+                        Moment::Came | Moment::Event => {}
+                        Moment::Sent(Datagram { payload, .. }) => {
+                            assert_eq!(payload.len(), SIZE);
+                            sent.push(payload.clone());
+                        }
+                        Moment::Unsent => drop(sent.pop()),
                     }
-                    Moment::Unsent => drop(sent.pop()),
-                },
-            );
+                });
             let counts = outcome.counts;
             assert_eq!(counts.sent, sent.len() as u64);
             assert!(counts.back + counts.late + counts.lost <= counts.sent, "{counts:?}");
@@ -82,13 +95,14 @@ pub fn datagram_ops(bytes: &[u8]) {
             assert_eq!(distinct.len(), sent.len(), "a datagram is sent twice");
         }
         _ => {
+            let traffic = *config;
             let config = ListenerConfig {
                 count: (config & 1 != 0).then_some(5),
                 limit: (config & 2 != 0).then_some(Duration::from_millis(300)),
                 settle: (config & 4 != 0).then_some(Duration::from_millis(20)),
             };
             let mut events = 0;
-            let (ending, report) = drive(Listener::new(config, now), ops, |moment| {
+            let (ending, report) = drive(Listener::new(config, now), traffic, ops, |moment| {
                 events += u64::from(matches!(moment, Moment::Event));
             });
             let expected = match ending {
@@ -116,6 +130,7 @@ fn assert_report(report: &ListenerReport<SocketAddr>) {
     for (sender, followed) in &report.senders {
         let tracker = &followed.tracker;
         assert_eq!(Sender::new(sender.to_string().as_bytes()), Some(*sender));
+        assert_eq!(format!("{sender:?}"), format!("Sender({sender})"));
         heard += tracker.came() + tracker.forgotten();
         let missing = tracker.missing().map(|range| range.end() - range.start() + 1).sum::<u64>();
         assert_eq!(missing, tracker.missing_count(), "{tracker:?}");
@@ -156,6 +171,46 @@ fn address(port: u16) -> SocketAddr {
     SocketAddr::from(([192, 0, 2, 1], port))
 }
 
+const LARGE_BIT: u8 = 16;
+const ADDRESSES_BIT: u8 = 32;
+
+/// Where a datagram says that it comes from.
+fn source(traffic: u8, n: usize) -> SocketAddr {
+    if traffic & ADDRESSES_BIT != 0 {
+        let all = [
+            IpAddr::from(Ipv4Addr::BROADCAST),
+            Ipv4Addr::UNSPECIFIED.into(),
+            Ipv4Addr::new(224, 0, 0, 1).into(),
+            Ipv6Addr::LOCALHOST.into(),
+            Ipv6Addr::UNSPECIFIED.into(),
+            Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 1).into(),
+            Ipv4Addr::LOCALHOST.to_ipv6_mapped().into(),
+        ];
+        SocketAddr::new(all[n % all.len()], 50_000)
+    } else if traffic & LARGE_BIT != 0 {
+        address(50_000 + u16::try_from(n % 32).unwrap_or_default())
+    } else {
+        address([50_000, 50_001, 7, PORT, 0][n % 5])
+    }
+}
+
+/// Something that was sent: whole, cut, or with a wrong bit.
+fn arriving(sent: &[Bytes], what: u8, n: usize) -> Bytes {
+    let mut payload = match sent.len() {
+        0 => format!("@name#{} text", n + 1).into_bytes(),
+        len => sent[n % len].to_vec(),
+    };
+    if what == 1 {
+        payload.truncate(n);
+    } else if what == 2 && !payload.is_empty() {
+        let index = n % payload.len();
+        payload[index] ^= 1;
+    }
+    payload.into()
+}
+
+const FAILURES: [Failure; 3] = [Failure::Reset, Failure::Truncated, Failure::Io];
+
 /// What passes.
 enum Moment<'a> {
     Came,
@@ -167,6 +222,7 @@ enum Moment<'a> {
 /// Does all operations; what came of the machine. In the end it is asked to stop, and must.
 fn drive<M: DatagramMachine<Address = SocketAddr>>(
     mut machine: M,
+    traffic: u8,
     ops: &[u8],
     mut saw: impl FnMut(Moment<'_>),
 ) -> M::Outcome {
@@ -181,18 +237,12 @@ fn drive<M: DatagramMachine<Address = SocketAddr>>(
         match what {
             // Something that was sent comes, whole, damaged, or from somewhere else.
             0..=2 if credit > 0 => {
-                let mut payload = match sent.len() {
-                    0 => format!("@name#{} text", n + 1).into_bytes(),
-                    len => sent[n % len].to_vec(),
+                let payload = if what == 0 && traffic & LARGE_BIT != 0 {
+                    Bytes::from_static(LARGE[n / 128])
+                } else {
+                    arriving(&sent, what, n)
                 };
-                if what == 1 {
-                    payload.truncate(n);
-                } else if what == 2 && !payload.is_empty() {
-                    let index = n % payload.len();
-                    payload[index] ^= 1;
-                }
-                let port = [50_000, 50_001, 7, PORT, 0][n % 5];
-                let datagram = Datagram { peer: address(port), payload: payload.into() };
+                let datagram = Datagram { peer: source(traffic, n), payload };
                 credit -= 1;
                 if !over {
                     saw(Moment::Came);
@@ -221,7 +271,7 @@ fn drive<M: DatagramMachine<Address = SocketAddr>>(
                 }
                 machine.handle(now, DatagramInput::TooLong { from: peer });
             }
-            5 if n > 250 => machine.handle(now, DatagramInput::Failed(Failure::Reset)),
+            5 if n > 250 => machine.handle(now, DatagramInput::Failed(FAILURES[n % 3])),
             6 if n == 0 => machine.handle(now, DatagramInput::Stop),
             6 if n > 250 => machine.handle(now, DatagramInput::Abort),
             6 => machine.handle(now, DatagramInput::SendQueue(SendQueue { unread: n as u64, size: 250 })),
@@ -288,6 +338,20 @@ pub(crate) fn seeds() -> Vec<Vec<u8>> {
             let late: Vec<_> = (0..60u8).map(|n| if n % 2 == 0 { (7, 30) } else { (0, n / 4) }).collect();
             all.push(script(machine, config, &late));
         }
+    }
+    // More than waits for a rate: of one source and then of others, by count and by bytes, and then all of it leaves.
+    let flood = |own: &[(u8, u8)], others: &[(u8, u8)]| [own, others, &[(8, 255); 4]].concat();
+    all.push(script(0, 1, &flood(&[(0, 0); 80], &[(0, 1); 20])));
+    all.push(script(0, 1, &flood(&[(0, 0); 80], &[(0, 1), (0, 0), (0, 1)])));
+    let others: Vec<_> = (0..24).chain(128..152).map(|n| (0, n)).collect();
+    all.push(script(0, 1 | LARGE_BIT, &flood(&[(0, 0); 40], &others)));
+    all.push(script(0, 1 | LARGE_BIT, &flood(&others, &others)));
+    all.push(script(0, 1 | LARGE_BIT, &flood(&[(1, 0); 80], &[(0, 1); 20])));
+    // From addresses that are no single socket, and from those of IPv6.
+    let addresses: Vec<_> = (0..14).map(|n| (0, n)).collect();
+    all.push(script(0, ADDRESSES_BIT, &addresses));
+    for n in 251..254 {
+        all.push(script(1, 0, &[(0, 0), (5, n)]));
     }
     // In order up to the end mark, with one missing and then late, and with more senders than are followed.
     let in_order: Vec<_> = (0..5).map(|n| (0, n)).chain([(3, 6), (0, 5), (3, 6)]).collect();
