@@ -8,6 +8,7 @@
 //! | `server_ops` | operations on a server session | the reference model, I1–I8 and I10, I9 against the same history unsliced |
 //! | `client_ops` | operations on a client session, a peer that tampers | I3–I8, I9 as a differential, an honest echo is verified |
 //! | `pinger_ops` | operations on a load's session, the same peer | I3–I8; when each message was due, sent and back |
+//! | `session_ops` | operations on a session of a protocol that does what the bytes say | I2–I8, the answers against a simple reading of the bytes, every stop ends |
 //! | `admission_ops` | a day at a door | the rules of the door; every stop ends |
 //! | `config_ops` | numbers for every configuration | the documented bounds |
 //! | `datagram_ops` | operations on the machines of datagrams | bounded work, I3–I5, what is answered was asked, every stop ends |
@@ -37,6 +38,7 @@ mod resp;
 pub mod schedule;
 #[cfg(feature = "seeds")]
 pub mod seeds;
+mod sessions;
 #[allow(dead_code, reason = "the program uses all of it")]
 // The program has no library that could be linked.
 #[path = "../../../src/units.rs"]
@@ -48,6 +50,7 @@ pub use parsers::{endpoint_parse, report_parse, script_parse, trace_parse, units
 pub use records::record_parse;
 pub use resp::resp_ops;
 pub use schedule::schedule;
+pub use sessions::session_ops;
 
 use roundtrip_testkit::model;
 
@@ -55,10 +58,11 @@ use roundtrip_testkit::model;
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All targets.
-pub const TARGETS: [Target; 14] = [
+pub const TARGETS: [Target; 15] = [
     ("server_ops", server_ops),
     ("client_ops", client_ops),
     ("pinger_ops", pinger_ops),
+    ("session_ops", session_ops),
     ("admission_ops", admission_ops),
     ("config_ops", config_ops),
     ("datagram_ops", datagram_ops),

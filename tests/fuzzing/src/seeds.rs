@@ -14,7 +14,7 @@ use crate::model::peer::{PeerOp, Visited};
 use crate::model::pinging::{PingSetup, Pinged};
 use crate::model::slicing::{Damage, Slicing};
 use crate::model::wire::{Damaged, Wire};
-use crate::{datagrams, records, schedule};
+use crate::{datagrams, records, schedule, sessions};
 
 /// Runs of each scenario that become an entry.
 const RUNS: u64 = 200;
@@ -29,6 +29,7 @@ pub fn of(target: &str) -> Vec<Vec<u8>> {
         "server_ops" => servers(),
         "client_ops" => clients(),
         "pinger_ops" => pingers(),
+        "session_ops" => sessions::seeds(),
         "admission_ops" => days(),
         "config_ops" => configs(),
         "datagram_ops" => datagrams::seeds(),

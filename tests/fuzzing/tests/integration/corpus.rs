@@ -86,6 +86,7 @@ replayed! {
     server_ops,
     client_ops,
     pinger_ops,
+    session_ops,
     admission_ops,
     config_ops,
     datagram_ops,
