@@ -41,6 +41,9 @@
 //! assert_eq!(outcome.output, Some(Ok("Ada".to_owned())));
 //! ```
 //!
+//! The [examples](https://docs.rs/crate/roundtrip-script/latest/source/examples/) are a client of SOCKS5 and an SMTP-like
+//! greeting, each with its simulation.
+//!
 //! # What a script sees
 //!
 //! Everything goes through its [`ScriptIo`]. It reads, writes, sleeps, tells the application ([`event`](ScriptIo::event)), is
