@@ -281,7 +281,7 @@ fn once_stopped_it_ends_though_its_peer_takes_nothing() {
 /// What it was about to end with by itself is written in bounded time as well.
 #[test]
 fn stopped_after_its_own_end_it_ends_though_its_peer_takes_nothing() {
-    let config = SessionConfig { idle: None, linger: Duration::from_nanos(10), ..SessionConfig::default() };
+    let config = SessionConfig::default().idle(None).linger(Duration::from_nanos(10));
     let mut bench = Bench(Session::new(Lines::default(), Arc::new(config), NOW));
     bench.wait();
     assert_eq!(bench.data("quit\n").write(), "QUIT\n");

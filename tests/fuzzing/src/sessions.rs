@@ -430,7 +430,7 @@ struct Bench {
 impl Bench {
     fn new(setup: Setup) -> Self {
         let Setup { inbox, outbox, idle, linger, .. } = setup;
-        let config = SessionConfig { inbox, outbox, idle, linger };
+        let config = SessionConfig::default().inbox(inbox).outbox(outbox).idle(idle).linger(linger);
         let now = Time::ZERO;
         Self {
             setup,

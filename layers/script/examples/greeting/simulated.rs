@@ -45,7 +45,7 @@ impl Scenario for Greeting {
         let client = |now, _| Script::new(Arc::new(ScriptConfig::default()), now, ask);
         // Longer than any time limit of the conversation.
         let settle = super::LIMIT * 10;
-        (Setup { settle, ..Setup::default() }, Each(client), Servers { extensions, names: Vec::new() })
+        (Setup::default().settle(settle), Each(client), Servers { extensions, names: Vec::new() })
     }
 
     fn finished(&self, moment: &Moment<'_, Self>, reached: &mut Reached) -> Result<(), Violation> {

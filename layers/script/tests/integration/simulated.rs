@@ -52,7 +52,7 @@ impl Scenario for Duplex {
 
     fn build(&self, draw: &mut Draw<'_>) -> (Setup, Self::Client, Self::Server) {
         let window = draw.one_of(0, &[64, 4096]);
-        let setup = Setup { clients: 2, window, send_buffer: window, ..Setup::default() };
+        let setup = Setup::default().clients(2).window(window).send_buffer(window);
         let config = ScriptConfig::default().inbox(BUFFER).outbox(BUFFER).idle(Some(Duration::from_secs(30)));
         let config = Arc::new(config);
         let total = draw.one_of(1, &[500, 1, 0]);
