@@ -24,6 +24,8 @@ fn what_is_queued_is_written_then_it_half_closes_and_waits_for_the_peers_end() {
         7
     });
     assert_eq!(bench.write(2), "by");
+    let machine = bench.session.machine();
+    assert_eq!((machine.output(), machine.held()), (Some(&7), 1));
     assert_eq!(bench.wait().read, 8);
     assert_eq!(bench.session.take(bench.now, 1), "e");
     let wait = bench.half_closes().wait();

@@ -42,6 +42,19 @@ fn an_exact_read_of_more_than_the_inbox_holds_is_too_long_at_once() {
 }
 
 #[test]
+fn an_exact_read_may_fill_the_inbox_and_can_be_an_array() {
+    let mut bench = Plain::new(small(4), |io| async move {
+        let whole = io.read_exact(4).await;
+        let [first, second] = io.read_array().await?;
+        io.read_array::<1>().await.map(|[third]| (whole, [first, second, third]))
+    });
+    bench.wait();
+    assert_eq!(bench.data(b"abcd").wait().read, 4);
+    bench.data(b"123");
+    assert_eq!(bench.output(), Ok((Ok(Bytes::from_static(b"abcd")), *b"123")));
+}
+
+#[test]
 fn a_read_until_a_delimiter_includes_it_wherever_the_stream_is_cut() {
     let text = b"one\r\n\r\ntwo\rthree\r\n";
     for cut in 1..text.len() {
