@@ -171,7 +171,7 @@ pub trait Machine {
         false
     }
 
-    /// The transport holds so many bytes that the peer sent before the machine [began to discard](Self::discards_input).
+    /// The transport holds `bytes` bytes that the peer sent before the machine [began to discard](Self::discards_input).
     /// Drivers that can know it say so at that moment, before they read more; what several calls say adds up.
     ///
     /// It is not an input. What the outcome counts may depend on it, and nothing that the machine does. A machine whose bytes

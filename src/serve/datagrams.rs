@@ -220,7 +220,7 @@ impl DatagramMachine for Counted {
 
     fn poll(&mut self, now: Time) -> DatagramAction<DatagramAddress, Self::Event, DatagramEchoOutcome> {
         let action = self.echo.poll(now);
-        // Before it is carried out: whoever has its answer finds it counted.
+        // Before it is carried out: a peer that has its answer finds it counted.
         self.counters.set(self.echo.counts());
         action
     }

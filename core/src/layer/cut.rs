@@ -6,19 +6,19 @@
 /// counted in the bytes that the transport gave, and what is decoded came with the last one that was passed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub(super) struct Cut {
-    /// Bytes that were passed: the codec took them, or nobody will.
+    /// Bytes that were passed: the codec took them, or they will not be decoded.
     passed: u64,
     /// The position of the cut; none before there is one.
     at: Option<u64>,
 }
 
 impl Cut {
-    /// The machine discards, and so many bytes that were not passed have come. The first call counts.
+    /// The machine discards; `received` bytes that were not passed have come. The first call counts.
     pub(super) fn note(&mut self, received: usize) {
         self.at.get_or_insert(self.passed + received as u64);
     }
 
-    /// So many more came before the cut.
+    /// `bytes` more came before the cut.
     pub(super) const fn extend(&mut self, bytes: u64) {
         if let Some(at) = &mut self.at {
             *at = at.saturating_add(bytes);
@@ -29,7 +29,7 @@ impl Cut {
         self.at.is_some()
     }
 
-    /// Passes so many bytes; how many of them came before the cut.
+    /// Passes `bytes` bytes; how many of them came before the cut.
     pub(super) fn pass(&mut self, bytes: usize) -> u64 {
         let bytes = bytes as u64;
         let before = self.at.map_or(bytes, |at| at.saturating_sub(self.passed).min(bytes));

@@ -255,13 +255,13 @@ impl<C: Codec, M: Machine> Layered<C, M> {
         self.leave_encoded(received);
     }
 
-    /// So many bytes came that will not be decoded.
+    /// `bytes` bytes came that will not be decoded.
     fn leave_encoded(&mut self, bytes: usize) {
         let before = self.cut.pass(bytes);
         self.leave_unread(bytes as u64, before);
     }
 
-    /// So many bytes will not be told; of them, so many came before the cut.
+    /// `bytes` bytes will not be told; `before` of them came before the cut.
     fn leave_unread(&mut self, bytes: u64, before: u64) {
         if !self.peer_finished {
             self.unread += bytes;

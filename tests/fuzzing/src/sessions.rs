@@ -133,9 +133,9 @@ enum Message {
     Ask(u8),
     /// Tell the application.
     Tell(u8),
-    /// Set a deadline so many nanoseconds from now, unless one is set.
+    /// Set a deadline this many nanoseconds from now, unless one is set.
     Deadline(u8),
-    /// Send so many bytes as there is room, while more messages are taken.
+    /// Send as many bytes as there is room for, while more messages are taken.
     Pump(u8),
     Finish,
     Reset,
@@ -511,7 +511,7 @@ impl Bench {
         }
     }
 
-    /// The transport takes so many of the bytes that are pending.
+    /// The transport takes some of the bytes that are pending.
     fn write(&mut self, most: usize) {
         let pending = self.driven.pending();
         let wrote = most.min(pending.len());

@@ -134,7 +134,7 @@ impl<'a, S: Service, T: Clock, B: Bell + 'static> Serving<'a, S, T, B> {
         self.clock.now()
     }
 
-    /// Wakes whoever obeys the policy, and accepts.
+    /// Wakes the thread or task that accepts.
     pub fn bell(&self) -> &B {
         &self.bell
     }

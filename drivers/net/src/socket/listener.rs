@@ -47,7 +47,7 @@ impl Listener {
         Ok(Self { keepalive, ..self })
     }
 
-    /// One that listens already, on behalf of somebody who knew nothing of these options.
+    /// One that listens already, set up by a program that knew nothing of these options.
     #[cfg(unix)]
     fn inherit(socket: Socket, options: &BindOptions) -> io::Result<Self> {
         super::set_buffers(&socket, options.socket_buffer)?;

@@ -258,7 +258,7 @@ mod tests {
         bind(&"127.0.0.1:0".parse().unwrap(), &BindOptions::default()).unwrap()
     }
 
-    /// A port on which nobody listens while this is there.
+    /// A port without a listener while this is there.
     fn held(address: &str) -> io::Result<Socket> {
         let socket = Socket::new(Domain::IPV4, Type::STREAM, None)?;
         socket.bind(&address.parse::<SocketAddr>().unwrap().into())?;

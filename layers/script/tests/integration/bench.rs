@@ -14,7 +14,7 @@ pub(crate) fn after(nanos: u64) -> Time {
     Time::from_nanos(1000 + nanos)
 }
 
-/// Buffers of so many bytes.
+/// Buffers of this many bytes.
 pub(crate) fn small(bytes: usize) -> ScriptConfig {
     ScriptConfig::default().inbox(bytes).outbox(bytes)
 }

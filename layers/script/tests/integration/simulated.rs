@@ -17,7 +17,7 @@ async fn echo(io: ScriptIo) {
     }
 }
 
-/// Sends so many bytes, and counts those that come back at the same time.
+/// Sends `total` numbers, and counts those that come back at the same time.
 async fn upload(io: ScriptIo, total: u32) -> u32 {
     let sending = async {
         for number in 0..total {
