@@ -1,6 +1,9 @@
 //! Setters of configurations.
 
-/// Makes a setter of each field: a configuration that may get more of them cannot be written as a literal elsewhere.
+/// Makes a setter of each field: a configuration that may get more of them cannot be written as a literal elsewhere. For the
+/// crates of this workspace.
+#[doc(hidden)]
+#[macro_export]
 macro_rules! setters {
     ($($field:ident: $type:ty,)*) => {
         $(#[doc = concat!("Sets [`", stringify!($field), "`](#structfield.", stringify!($field), ").")]
@@ -11,4 +14,3 @@ macro_rules! setters {
         })*
     };
 }
-pub(crate) use setters;

@@ -6,7 +6,6 @@ use bytes::{Bytes, BytesMut};
 
 use super::credit::CreditTracker;
 use super::cut::Cut;
-use crate::setters::setters;
 use crate::{Action, Driven, Failure, Input, Machine, Step, Teardown, Time};
 
 /// What the bytes of a machine look like on the wire: encryption, compression, framing.
@@ -82,7 +81,7 @@ pub struct LayerConfig {
 }
 
 impl LayerConfig {
-    setters! {
+    crate::setters! {
         inbox: usize,
         opening: Duration,
         closing: Duration,

@@ -4,7 +4,6 @@ use alloc::sync::Arc;
 use core::time::Duration;
 
 use super::{Buffers, Finish, Io, Need, Protocol};
-use crate::setters::setters;
 use crate::{Action, Failure, Input, Machine, Teardown, Time, Wait};
 
 /// How a [`Session`] bounds memory and time.
@@ -30,7 +29,7 @@ pub struct SessionConfig {
 }
 
 impl SessionConfig {
-    setters! {
+    crate::setters! {
         inbox: usize,
         outbox: usize,
         idle: Option<Duration>,

@@ -79,7 +79,6 @@ mod queue;
 mod quiet;
 mod run;
 mod scenario;
-mod setters;
 mod short;
 mod shrink;
 mod trace;

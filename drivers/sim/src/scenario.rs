@@ -9,7 +9,6 @@ use roundtrip_core::hub::{ConnectionId, Hub};
 use crate::choose::{Chooser, Entity, Site};
 use crate::connection::{Connection, Side};
 use crate::hash::Rolling;
-use crate::setters::setters;
 
 /// Something to simulate: a server, its clients, and what must hold, whatever happens between them.
 ///
@@ -140,7 +139,7 @@ pub struct Setup {
 }
 
 impl Setup {
-    setters! {
+    roundtrip_core::setters! {
         clients: u32,
         rounds: u16,
         pause: Duration,

@@ -45,46 +45,13 @@ impl Default for ScriptConfig {
 }
 
 impl ScriptConfig {
-    /// Sets the bytes received and not taken.
-    #[must_use]
-    pub const fn inbox(mut self, bytes: usize) -> Self {
-        self.inbox = bytes;
-        self
-    }
-
-    /// Sets the bytes queued and not written.
-    #[must_use]
-    pub const fn outbox(mut self, bytes: usize) -> Self {
-        self.outbox = bytes;
-        self
-    }
-
-    /// Sets the events not handed over.
-    #[must_use]
-    pub const fn events(mut self, events: usize) -> Self {
-        self.events = events;
-        self
-    }
-
-    /// Sets the longest time without a byte moved.
-    #[must_use]
-    pub const fn idle(mut self, limit: Option<Duration>) -> Self {
-        self.idle = limit;
-        self
-    }
-
-    /// Sets the time from a stop to the end of the conversation.
-    #[must_use]
-    pub const fn grace(mut self, limit: Duration) -> Self {
-        self.grace = limit;
-        self
-    }
-
-    /// Sets the longest wait for the peer's end.
-    #[must_use]
-    pub const fn linger(mut self, limit: Duration) -> Self {
-        self.linger = limit;
-        self
+    roundtrip_core::setters! {
+        inbox: usize,
+        outbox: usize,
+        events: usize,
+        idle: Option<Duration>,
+        grace: Duration,
+        linger: Duration,
     }
 }
 

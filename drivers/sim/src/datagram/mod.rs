@@ -12,7 +12,6 @@ use crate::choose::Family;
 use crate::context::Told;
 use crate::run::{Run, Simulation};
 use crate::scenario::{Draw, Reached, Violation};
-use crate::setters::setters;
 
 /// Something to simulate over datagrams: a server, its clients, and what must hold, whatever happens between them.
 ///
@@ -121,7 +120,7 @@ pub struct DatagramSetup {
 }
 
 impl DatagramSetup {
-    setters! {
+    roundtrip_core::setters! {
         server: SocketAddr,
         latency: Duration,
         quantum: Duration,
