@@ -73,7 +73,7 @@ pub struct SessionOutcome {
     pub sent: u64,
     /// Of those received, bytes that the protocol did not take.
     pub unread: usize,
-    /// Bytes of replies that were not written.
+    /// Bytes of replies that the transport did not confirm as taken. After an abort or a failure, it may have taken some.
     pub unsent: usize,
 }
 
