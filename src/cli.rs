@@ -91,6 +91,9 @@ pub(crate) enum Driver {
     /// One task a connection, on a few threads
     #[cfg(feature = "smol")]
     Smol,
+    /// One tokio task a connection, on a few threads
+    #[cfg(feature = "tokio")]
+    Tokio,
     /// An edge-triggered event loop a thread
     #[cfg(feature = "reactor")]
     Reactor,
@@ -293,6 +296,8 @@ impl Driver {
             Self::Std => "std",
             #[cfg(feature = "smol")]
             Self::Smol => "smol",
+            #[cfg(feature = "tokio")]
+            Self::Tokio => "tokio",
             #[cfg(feature = "reactor")]
             Self::Reactor => "reactor",
             #[cfg(feature = "uring")]

@@ -37,7 +37,7 @@ impl Driver {
             None | Some(cli::Driver::Std) => Ok(Self::Std),
             #[cfg(feature = "smol")]
             Some(cli::Driver::Smol) => Ok(Self::Smol),
-            #[cfg(any(feature = "reactor", feature = "uring"))]
+            #[cfg(any(feature = "reactor", feature = "uring", feature = "tokio"))]
             Some(driver) => Err(Problem::usage(
                 format!("--driver {} drives no datagrams", driver.name()),
                 "choose --driver std or --driver smol",

@@ -7,8 +7,14 @@ use std::num::NonZeroUsize;
 use roundtrip_core::Machine;
 use roundtrip_core::admission::Limits;
 #[cfg(all(unix, feature = "reactor"))]
-use roundtrip_reactor::ReactorOptions;
-use roundtrip_std::{Clients, Endpoint, Served, ServerHandle, Service, SystemClock};
+use roundtrip_reactor::Reactor;
+#[cfg(feature = "smol")]
+use roundtrip_smol::Smol;
+use roundtrip_std::{Backend, Clients, Endpoint, Served, ServerHandle, Service, Std, SystemClock};
+#[cfg(all(unix, feature = "tokio"))]
+use roundtrip_tokio::Tokio;
+#[cfg(all(target_os = "linux", feature = "uring"))]
+use roundtrip_uring::Uring;
 
 use crate::cli;
 use crate::erased::{self, AnyClients, AnyService};
@@ -28,6 +34,8 @@ const AVAILABLE: &[cli::Driver] = &[
     cli::Driver::Reactor,
     #[cfg(feature = "smol")]
     cli::Driver::Smol,
+    #[cfg(all(unix, feature = "tokio"))]
+    cli::Driver::Tokio,
     cli::Driver::Std,
     #[cfg(all(target_os = "linux", feature = "uring"))]
     cli::Driver::Uring,
@@ -47,17 +55,13 @@ fn fallback() -> String {
 pub(crate) enum Driver {
     Std,
     #[cfg(feature = "smol")]
-    Smol {
-        threads: NonZeroUsize,
-    },
+    Smol(Smol),
+    #[cfg(all(unix, feature = "tokio"))]
+    Tokio(Tokio),
     #[cfg(all(unix, feature = "reactor"))]
-    Reactor {
-        options: ReactorOptions,
-    },
+    Reactor(Reactor),
     #[cfg(all(target_os = "linux", feature = "uring"))]
-    Uring {
-        threads: NonZeroUsize,
-    },
+    Uring(Uring),
     /// Of named pipes: blocking, one thread a connection.
     Pipe,
 }
@@ -102,15 +106,19 @@ impl Driver {
         #[allow(unused_variables, reason = "the driver `std` has no use for it")]
         let threads = args.threads.unwrap_or(NonZeroUsize::MIN);
         match args.of_streams() {
-            cli::Driver::Std if args.threads.is_some() => {
-                pointless("--threads", "has one thread for each connection", &["smol", "reactor", "uring"])
-            }
+            cli::Driver::Std if args.threads.is_some() => pointless(
+                "--threads",
+                "has one thread for each connection",
+                &["smol", "tokio", "reactor", "uring"],
+            ),
             driver if args.spin.is_some() && driver.name() != "reactor" => {
                 pointless("--spin", "sleeps where it waits", &["reactor"])
             }
             cli::Driver::Std => Ok(Self::Std),
             #[cfg(feature = "smol")]
-            cli::Driver::Smol => Ok(Self::Smol { threads }),
+            cli::Driver::Smol => Ok(Self::Smol(Smol { threads })),
+            #[cfg(feature = "tokio")]
+            cli::Driver::Tokio => Self::tokio(threads),
             #[cfg(feature = "uring")]
             cli::Driver::Uring => Self::uring(threads),
             #[cfg(feature = "reactor")]
@@ -121,7 +129,7 @@ impl Driver {
     #[cfg(all(unix, feature = "reactor"))]
     #[expect(clippy::unnecessary_wraps, reason = "elsewhere there is none")]
     const fn reactor(threads: NonZeroUsize, spin: std::time::Duration) -> Result<Self, Problem> {
-        Ok(Self::Reactor { options: ReactorOptions { threads, spin } })
+        Ok(Self::Reactor(Reactor { threads, busy_poll: spin }))
     }
 
     #[cfg(all(not(unix), feature = "reactor"))]
@@ -129,11 +137,22 @@ impl Driver {
         Err(Problem::usage("no --driver reactor: its event loops are for Unix", fallback()))
     }
 
+    #[cfg(all(unix, feature = "tokio"))]
+    #[expect(clippy::unnecessary_wraps, reason = "elsewhere there is none")]
+    const fn tokio(threads: NonZeroUsize) -> Result<Self, Problem> {
+        Ok(Self::Tokio(Tokio { threads }))
+    }
+
+    #[cfg(all(not(unix), feature = "tokio"))]
+    fn tokio(_threads: NonZeroUsize) -> Result<Self, Problem> {
+        Err(Problem::usage("no --driver tokio: its sockets are for Unix", fallback()))
+    }
+
     /// The driver that needs something of the system that not every system has, or gives.
     #[cfg(all(target_os = "linux", feature = "uring"))]
     fn uring(threads: NonZeroUsize) -> Result<Self, Problem> {
         match roundtrip_uring::available() {
-            Ok(()) => Ok(Self::Uring { threads }),
+            Ok(()) => Ok(Self::Uring(Uring { threads, ..Uring::default() })),
             Err(error) => {
                 Err(Problem::new(Exit::Internal, format!("no --driver uring: {}", plain(&error)), fallback()))
             }
@@ -149,7 +168,7 @@ impl Driver {
     #[cfg(all(target_os = "linux", feature = "uring"))]
     pub(crate) fn takes(self, endpoint: &Endpoint) -> Result<(), Problem> {
         if let (
-            Self::Uring { .. },
+            Self::Uring(_),
             Endpoint::Unix { seqpacket: true, .. } | Endpoint::Abstract { seqpacket: true, .. },
         ) = (self, endpoint)
         {
@@ -184,11 +203,13 @@ impl Driver {
         match self {
             Self::Std | Self::Pipe => None,
             #[cfg(feature = "smol")]
-            Self::Smol { threads } => Some(threads),
+            Self::Smol(smol) => Some(smol.threads),
+            #[cfg(all(unix, feature = "tokio"))]
+            Self::Tokio(tokio) => Some(tokio.threads),
             #[cfg(all(unix, feature = "reactor"))]
-            Self::Reactor { options } => Some(options.threads),
+            Self::Reactor(reactor) => Some(reactor.threads),
             #[cfg(all(target_os = "linux", feature = "uring"))]
-            Self::Uring { threads } => Some(threads),
+            Self::Uring(uring) => Some(uring.threads),
         }
     }
 
@@ -219,19 +240,15 @@ impl Driver {
         }
         let listeners = listeners.into_iter().filter_map(Listener::into_socket).collect();
         match self {
-            Self::Std | Self::Pipe => roundtrip_std::serve(listeners, limits, handle, service),
+            Self::Std | Self::Pipe => Std.serve(listeners, limits, handle, service),
             #[cfg(feature = "smol")]
-            Self::Smol { threads } => {
-                roundtrip_smol::serve_on(threads, &SystemClock::new(), listeners, limits, handle, service)
-            }
+            Self::Smol(smol) => smol.serve(listeners, limits, handle, service),
+            #[cfg(all(unix, feature = "tokio"))]
+            Self::Tokio(tokio) => tokio.serve(listeners, limits, handle, service),
             #[cfg(all(unix, feature = "reactor"))]
-            Self::Reactor { options } => {
-                roundtrip_reactor::serve_on(options, &SystemClock::new(), listeners, limits, handle, service)
-            }
+            Self::Reactor(reactor) => reactor.serve(listeners, limits, handle, service),
             #[cfg(all(target_os = "linux", feature = "uring"))]
-            Self::Uring { threads } => {
-                roundtrip_uring::serve_on(threads, &SystemClock::new(), listeners, limits, handle, service)
-            }
+            Self::Uring(uring) => uring.serve(listeners, limits, handle, service),
         }
     }
 
@@ -260,13 +277,15 @@ impl Driver {
         }
         let streams = streams.filter_map(Stream::into_socket);
         match self {
-            Self::Std | Self::Pipe => roundtrip_std::drive_all(&clock, streams, clients),
+            Self::Std | Self::Pipe => Std.drive_all_with(&clock, streams, clients),
             #[cfg(feature = "smol")]
-            Self::Smol { threads } => roundtrip_smol::drive_all_on(threads, &clock, streams, clients),
+            Self::Smol(smol) => smol.drive_all_with(&clock, streams, clients),
+            #[cfg(all(unix, feature = "tokio"))]
+            Self::Tokio(tokio) => tokio.drive_all_with(&clock, streams, clients),
             #[cfg(all(unix, feature = "reactor"))]
-            Self::Reactor { options } => roundtrip_reactor::drive_all_on(options, &clock, streams, clients),
+            Self::Reactor(reactor) => reactor.drive_all_with(&clock, streams, clients),
             #[cfg(all(target_os = "linux", feature = "uring"))]
-            Self::Uring { threads } => roundtrip_uring::drive_all_on(threads, &clock, streams, clients),
+            Self::Uring(uring) => uring.drive_all_with(&clock, streams, clients),
         }
     }
 }

@@ -221,8 +221,6 @@ fn words(end: End) -> &'static str {
 mod tests {
     use std::io::{Read, Write};
     use std::net::TcpStream;
-    #[cfg(any(feature = "smol", feature = "uring"))]
-    use std::num::NonZeroUsize;
     use std::thread;
 
     use roundtrip_core::Input;
@@ -245,11 +243,13 @@ mod tests {
         [
             Some(Driver::Std),
             #[cfg(feature = "smol")]
-            Some(Driver::Smol { threads: NonZeroUsize::MIN }),
+            Some(Driver::Smol(roundtrip_smol::Smol::default())),
+            #[cfg(all(unix, feature = "tokio"))]
+            Some(Driver::Tokio(roundtrip_tokio::Tokio::default())),
             #[cfg(all(unix, feature = "reactor"))]
-            Some(Driver::Reactor { options: roundtrip_reactor::ReactorOptions::default() }),
+            Some(Driver::Reactor(roundtrip_reactor::Reactor::default())),
             #[cfg(all(target_os = "linux", feature = "uring"))]
-            roundtrip_uring::available().is_ok().then_some(Driver::Uring { threads: NonZeroUsize::MIN }),
+            roundtrip_uring::available().is_ok().then(|| Driver::Uring(roundtrip_uring::Uring::default())),
         ]
         .into_iter()
         .flatten()

@@ -101,7 +101,7 @@ fn bash_completes_verbs_and_options() {
     assert_eq!(complete(&["che"]), ["check"]);
     assert_eq!(complete(&["s"]), ["serve", "send", "sim"]);
     assert_eq!(complete(&["load", "--sv"]), ["--svg"]);
-    assert_eq!(complete(&["check", "--driver", ""]), ["std", "smol", "reactor", "uring"]);
+    assert_eq!(complete(&["check", "--driver", ""]), ["std", "smol", "tokio", "reactor", "uring"]);
     assert_eq!(complete(&["sim", "determinism", "so"]), ["soak"]);
 }
 

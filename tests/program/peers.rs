@@ -7,9 +7,9 @@ use crate::common::{Running, Server, have, nobody, noise, roundtrip, run, run_wi
 
 /// Those that there are on this system.
 const DRIVERS: &[&str] = if cfg!(target_os = "linux") {
-    &["std", "smol", "reactor", "uring"]
+    &["std", "smol", "tokio", "reactor", "uring"]
 } else {
-    &["std", "smol", "reactor"]
+    &["std", "smol", "tokio", "reactor"]
 };
 
 /// `tool`, told to send standard input, half-close, and print what comes back until the end.

@@ -2,7 +2,7 @@
 //! wait for in between, is the driver's.
 //!
 //! There are two ways to drive it. With a transport that is tried, [`advance`](Connection::advance),
-//! [`write`](Connection::write) and [`read`](Connection::read) make the calls. With one that completes what it was given,
+//! [`write`](Connection::write) and [`read`](Connection::read) make the calls on it. With one that completes what it was given,
 //! [`advance_to_write`](Connection::advance_to_write) leaves them to the driver, which tells what came of each with
 //! [`wrote`](Connection::wrote), [`came`](Connection::came), [`finished`](Connection::finished) and
 //! [`fail`](Connection::fail), and calls [`close`](Connection::close) when nothing is on its way any more.
@@ -14,12 +14,12 @@ use bytes::Bytes;
 use roundtrip_core::{Driven, Machine, Step, Teardown, Time};
 
 use crate::classify::{self, Transfer};
-use crate::{Block, Call, CallFailed, Ended, Guarded, Mail, Mailbox, Stream};
+use crate::{Block, Call, CallFailed, Ended, Mail, Mailbox, Transport};
 
 /// Actions of a machine that never waits, before a stop or an abort is looked for and the others of its thread have their turn.
 pub const MAX_ACTIONS: u32 = 32;
 
-/// A machine on its stream. No call of it waits.
+/// A machine and the bookkeeping of its [`Transport`], which each call is given. No call waits.
 ///
 /// A driver [advances](Self::advance) it, waits for what [`session`](Self::session) says, tells it the time of its
 /// [waking](Self::wake), and makes the calls that were waited for.
@@ -27,8 +27,7 @@ pub const MAX_ACTIONS: u32 = 32;
     clippy::struct_excessive_bools,
     reason = "independent facts, each asked for itself on the message path"
 )]
-pub struct Connection<M, S: AsRef<Guarded>> {
-    transport: S,
+pub struct Connection<M> {
     session: Driven<M>,
     /// Read once a wake-up.
     now: Time,
@@ -40,6 +39,10 @@ pub struct Connection<M, S: AsRef<Guarded>> {
     unfinished: bool,
     /// The peer's end was seen.
     finished: bool,
+    /// The transport could not half-close yet.
+    half_closing: bool,
+    /// The machine closed, and only that is waited for.
+    closing: bool,
     written: u64,
     /// Bytes that the driver has read and not told.
     held: usize,
@@ -48,27 +51,23 @@ pub struct Connection<M, S: AsRef<Guarded>> {
     failure: Option<CallFailed>,
 }
 
-impl<M: Machine, S: AsRef<Guarded>> Connection<M, S> {
+impl<M: Machine> Connection<M> {
     /// A machine that begins now.
-    pub fn new(transport: S, now: Time, machine: impl FnOnce(Time) -> M) -> Self {
+    pub fn new(now: Time, machine: impl FnOnce(Time) -> M) -> Self {
         Self {
-            transport,
             session: Driven::new(machine(now)),
             now,
             more: false,
             mail: false,
             unfinished: false,
             finished: false,
+            half_closing: false,
+            closing: false,
             written: 0,
             held: 0,
             unread_at_cut: None,
             failure: None,
         }
-    }
-
-    /// What it is driven on.
-    pub const fn transport(&self) -> &S {
-        &self.transport
     }
 
     /// What it waits for: its credit, what is pending, its deadline.
@@ -109,6 +108,7 @@ impl<M: Machine, S: AsRef<Guarded>> Connection<M, S> {
     #[inline(always)]
     pub fn advance(
         &mut self,
+        transport: &mut impl Transport,
         block: &mut Block,
         mut events: impl FnMut(M::Event),
     ) -> Option<Ended<M::Outcome>> {
@@ -116,16 +116,21 @@ impl<M: Machine, S: AsRef<Guarded>> Connection<M, S> {
         for _ in 0..MAX_ACTIONS {
             match self.session.step(self.now) {
                 Step::Write => {
-                    self.write(block);
+                    self.write(transport, block);
                     self.session.unshare_pending();
                 }
-                Step::ShutdownWrite => self.half_close(),
+                Step::ShutdownWrite => self.half_close(transport),
                 Step::Event(event) => events(event),
                 Step::Wait(_) => {
-                    self.note_cut();
+                    self.note_cut(transport);
                     return None;
                 }
-                Step::Close { how, outcome } => return Some(self.close(how, outcome)),
+                // A machine that closed says so again.
+                Step::Close { how: Teardown::Graceful, .. } if self.half_closing => {
+                    self.closing = true;
+                    return None;
+                }
+                Step::Close { how, outcome } => return Some(self.close(transport, how, outcome)),
             }
         }
         self.interrupt();
@@ -143,15 +148,19 @@ impl<M: Machine, S: AsRef<Guarded>> Connection<M, S> {
     /// its session's [`pending_bytes`](Driven::pending_bytes) from then on.
     #[expect(clippy::inline_always, reason = "on the message path, called in one place of a driver")]
     #[inline(always)]
-    pub fn advance_to_write(&mut self, mut events: impl FnMut(M::Event)) -> Option<(Teardown, M::Outcome)> {
+    pub fn advance_to_write(
+        &mut self,
+        transport: &mut impl Transport,
+        mut events: impl FnMut(M::Event),
+    ) -> Option<(Teardown, M::Outcome)> {
         self.unfinished = false;
         for _ in 0..MAX_ACTIONS {
             match self.session.step(self.now) {
                 Step::Write => {}
-                Step::ShutdownWrite => self.half_close(),
+                Step::ShutdownWrite => self.half_close(transport),
                 Step::Event(event) => events(event),
                 Step::Wait(_) => {
-                    self.note_cut();
+                    self.note_cut(transport);
                     return None;
                 }
                 Step::Close { how, outcome } => return Some((how, outcome)),
@@ -167,9 +176,9 @@ impl<M: Machine, S: AsRef<Guarded>> Connection<M, S> {
     }
 
     /// If the machine has begun to discard what it reads, notes what is readable now.
-    fn note_cut(&mut self) {
+    fn note_cut(&mut self, transport: &impl Transport) {
         if self.unread_at_cut.is_none() && self.session.machine().discards_input() {
-            let unread = if self.finished { 0 } else { self.stream().unread() };
+            let unread = if self.finished { 0 } else { transport.unread() };
             self.unread_at_cut = Some(0);
             self.came_before_cut(unread + self.held as u64);
         }
@@ -212,33 +221,37 @@ impl<M: Machine, S: AsRef<Guarded>> Connection<M, S> {
         self.session.eof(self.now);
     }
 
-    /// Writes what the kernel takes of what is pending.
-    pub fn write(&mut self, block: &mut Block) {
-        match self.stream().write(self.session.pending()) {
+    /// Writes what the transport takes of what is pending. False if it takes nothing now; else the machine must be advanced.
+    pub fn write(&mut self, transport: &mut impl Transport, block: &mut Block) -> bool {
+        match transport.write(self.session.pending()) {
             Ok(wrote) => self.wrote(wrote),
-            Err(error) => self.broke(block, error),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return false,
+            Err(error) => self.broke(transport, block, error),
         }
+        true
     }
 
     /// Writing failed. What came before the connection broke is still there, and is read first.
-    pub fn broke(&mut self, block: &mut Block, error: io::Error) {
+    pub fn broke(&mut self, transport: &mut impl Transport, block: &mut Block, error: io::Error) {
         if !classify::is_again(&error) {
-            while self.session.credit() > 0 && self.read_some(block).is_ok_and(|read| read > 0) {}
+            while self.session.credit() > 0 && self.read_some(transport, block).is_ok_and(|read| read > 0) {}
         }
         self.fail(Call::Write, error);
     }
 
-    /// Reads once, if there is credit.
-    pub fn read(&mut self, block: &mut Block) {
+    /// Reads once, if there is credit. False if there is none, or nothing to read now; else the machine must be advanced.
+    pub fn read(&mut self, transport: &mut impl Transport, block: &mut Block) -> bool {
         if self.session.credit() == 0 {
-            return;
+            return false;
         }
         self.more = false;
-        match self.read_some(block) {
+        match self.read_some(transport, block) {
             Ok(0) => self.finished(),
             Ok(_) => {}
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return false,
             Err(error) => self.fail(Call::Read, error),
         }
+        true
     }
 
     /// Hands one piece of mail to the session, which then must be advanced; whether there was any. The mailbox is
@@ -276,25 +289,39 @@ impl<M: Machine, S: AsRef<Guarded>> Connection<M, S> {
         }
     }
 
-    fn stream(&self) -> &Stream {
-        self.transport.as_ref().stream()
+    /// Whether the transport was asked to half-close and could not yet: [`half_close`](Self::half_close) must be called again.
+    pub const fn is_half_closing(&self) -> bool {
+        self.half_closing
     }
 
-    fn half_close(&mut self) {
+    /// Whether the machine closed in order, and nothing is waited for but the transport's half-close.
+    pub const fn is_closing(&self) -> bool {
+        self.closing
+    }
+
+    /// Waits no longer for the transport to half-close.
+    pub const fn abandon_half_close(&mut self) {
+        self.half_closing = false;
+    }
+
+    /// Half-closes the transport, or notes that it cannot yet.
+    pub fn half_close(&mut self, transport: &mut impl Transport) {
         // The peer may answer our end at once with bytes that come after the cut.
-        self.note_cut();
-        if let Err(error) = self.stream().half_close() {
+        self.note_cut(transport);
+        let result = transport.half_close();
+        self.half_closing = result.as_ref().is_err_and(classify::is_again);
+        if let Err(error) = result {
             self.fail(Call::HalfClose, error);
         }
     }
 
     /// Reads at most the credit and delivers it; how much there was.
-    fn read_some(&mut self, block: &mut Block) -> io::Result<usize> {
+    fn read_some(&mut self, transport: &mut impl Transport, block: &mut Block) -> io::Result<usize> {
         let keep = !self.session.pending().is_empty();
         let bytes = block.fill(self.session.credit(), keep, |buffer| {
-            let read = self.stream().read(buffer);
+            let read = transport.read(buffer);
             self.more = match &read {
-                Ok(read) => self.stream().may_have_more(buffer.len(), *read),
+                Ok(read) => transport.may_have_more(buffer.len(), *read),
                 Err(error) => error.kind() == io::ErrorKind::Interrupted,
             };
             read
@@ -305,17 +332,15 @@ impl<M: Machine, S: AsRef<Guarded>> Connection<M, S> {
         Ok(read)
     }
 
-    /// What came of a machine that closed. Then the connection must be dropped, which tears it down as told.
-    pub fn close(&mut self, how: Teardown, outcome: M::Outcome) -> Ended<M::Outcome> {
-        self.transport.as_ref().disarm();
-        let stream = self.stream();
-        let unread = if self.finished { 0 } else { stream.unread() };
-        let destroyed = if how == Teardown::Reset {
-            stream.reset_on_close();
-            stream.unacknowledged()
-        } else {
-            0
-        };
+    /// What came of a machine that closed. Then the transport must be dropped, which tears it down as told.
+    pub fn close(
+        &mut self,
+        transport: &mut impl Transport,
+        how: Teardown,
+        outcome: M::Outcome,
+    ) -> Ended<M::Outcome> {
+        let unread = if self.finished { 0 } else { transport.unread() };
+        let destroyed = transport.close(how);
         Ended {
             outcome,
             written: self.written,
@@ -327,11 +352,10 @@ impl<M: Machine, S: AsRef<Guarded>> Connection<M, S> {
     }
 }
 
-impl<M, S: AsRef<Guarded> + fmt::Debug> fmt::Debug for Connection<M, S> {
+impl<M> fmt::Debug for Connection<M> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { transport, written, failure, .. } = self;
+        let Self { written, failure, .. } = self;
         f.debug_struct("Connection")
-            .field("transport", transport)
             .field("written", written)
             .field("failure", failure)
             .finish_non_exhaustive()

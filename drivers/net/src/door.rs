@@ -107,7 +107,7 @@ impl<C> Door<C> {
                     self.stopping = true;
                     self.sessions.values().for_each(Control::stop);
                 }
-                AdmissionAction::AbortAll => self.sessions.values().for_each(Control::abort),
+                AdmissionAction::AbortAll => self.abort_all(),
                 AdmissionAction::Wait { accept, deadline } => {
                     self.needs_word = accept != Accept::Open;
                     return Some((accept, deadline));
@@ -128,6 +128,11 @@ impl<C> Door<C> {
         self.next += 1;
         self.sessions.insert(id, control.clone());
         Some(Caller { id, peer })
+    }
+
+    /// Aborts every session that is open.
+    pub fn abort_all(&self) {
+        self.sessions.values().for_each(Control::abort);
     }
 
     /// During a sweep, nobody was waiting any more.

@@ -1,12 +1,15 @@
 //! A stream on its way through code that may panic, or be given up.
 
 use std::cell::Cell;
+use std::io;
 #[cfg(unix)]
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 #[cfg(windows)]
 use std::os::windows::io::{AsSocket, BorrowedSocket};
 
-use crate::Stream;
+use roundtrip_core::Teardown;
+
+use crate::{Stream, Transport};
 
 /// A stream that is reset if it is dropped before its machine has closed: neither a panic nor giving up must look like
 /// an orderly end.
@@ -42,9 +45,34 @@ impl Drop for Guarded {
     }
 }
 
-impl AsRef<Self> for Guarded {
-    fn as_ref(&self) -> &Self {
-        self
+impl Transport for &Guarded {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.stream.read(buffer)
+    }
+
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.stream.write(bytes)
+    }
+
+    fn half_close(&mut self) -> io::Result<()> {
+        self.stream.half_close()
+    }
+
+    fn may_have_more(&self, room: usize, read: usize) -> bool {
+        self.stream.may_have_more(room, read)
+    }
+
+    fn unread(&self) -> u64 {
+        self.stream.unread()
+    }
+
+    fn close(&mut self, how: Teardown) -> u64 {
+        self.disarm();
+        if how == Teardown::Graceful {
+            return 0;
+        }
+        self.stream.reset_on_close();
+        self.stream.unacknowledged()
     }
 }
 
@@ -52,6 +80,13 @@ impl AsRef<Self> for Guarded {
 impl AsFd for Guarded {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.stream.as_fd()
+    }
+}
+
+#[cfg(unix)]
+impl AsRawFd for Guarded {
+    fn as_raw_fd(&self) -> RawFd {
+        self.as_fd().as_raw_fd()
     }
 }
 

@@ -10,13 +10,16 @@
 //! | [`classify`] | errors by operating-system code, as the core's own enums |
 //! | [`Control`], [`Mailbox`], [`Bell`] | stop, abort and commands from any thread, bounded |
 //! | [`Peer`], [`Source`] | who is at the other end, and what connections are counted by |
+//! | [`Backend`] | a driver as a value: serves and drives any machine |
 //! | [`Service`], [`Clients`], [`Ended`] | what a server, or a client, does for each connection |
 //! | [`SharedHub`] | a hub as such a service: what the connections of a server share |
 //! | [`Door`], [`ServerHandle`] | the admission policy, obeyed, and the way to stop it |
 //! | [`Clock`], [`SystemClock`] | the one place where a clock is read |
 //! | [`event_loop`] | what drivers share that drive many connections on one thread |
+//! | [`Transport`] | what the bytes of a connection go over |
 //! | [`Connection`], [`Guarded`], [`Block`] | the calls that carry out what one machine wants |
 
+mod backend;
 mod block;
 pub mod classify;
 mod clients;
@@ -34,7 +37,9 @@ mod panic;
 mod peer;
 mod service;
 mod socket;
+mod transport;
 
+pub use backend::Backend;
 pub use block::Block;
 pub use clients::Clients;
 pub use clock::{Clock, SystemClock, until};
@@ -55,3 +60,4 @@ pub use socket::{
     BindOptions, ConnectOptions, DatagramAddress, DatagramSocket, Family, Keepalive, Listener, Received,
     Stream, bind, bind_datagram, connect, connect_datagram,
 };
+pub use transport::Transport;

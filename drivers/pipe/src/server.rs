@@ -86,7 +86,7 @@ type Command<S> = <<S as Service>::Machine as Machine>::Command;
 
 struct Server<'a, S: Service, T> {
     /// Its bell wakes the thread that accepts.
-    app: Serving<'a, S, T, Event>,
+    app: Serving<&'a S, &'a T, Event>,
 }
 
 /// A connection that was let in.
@@ -153,7 +153,7 @@ impl<'a, S: Service, T: Clock> Server<'a, S, T> {
                 self.serve_one(admitted);
             }
         })?;
-        let driver = Driver::new(self.app.clock())?;
+        let driver = Driver::new(*self.app.clock())?;
         let stream = listeners[ready].accept()?;
         // The next look begins behind it: a busy listener must not starve the others.
         listeners.rotate_left(ready + 1);

@@ -2,7 +2,7 @@
 //!
 //! # The loop
 //!
-//! [`serve`] is the ten-line loop of [`roundtrip_core`] made real for many connections at once, on `mio`:
+//! [`Reactor`] runs the ten-line loop of [`roundtrip_core`] for many connections at once, on `mio`:
 //!
 //! | the machine says | the driver does |
 //! | --- | --- |
@@ -23,18 +23,18 @@
 //! connection, which stays where it is while that moves on. Deadlines take effect up to a millisecond late.
 //!
 //! No message takes a lock or an allocation. A server reads the clock once a turn of its thread, clients once for each
-//! connection that is woken. With [`ReactorOptions::spin`] a thread looks again and again for a while before it sleeps, as
+//! connection that is woken. With [`Reactor::spin`] a thread looks again and again for a while before it sleeps, as
 //! long as that pays.
 //!
 //! # The server
 //!
-//! [`serve`] runs a [`Service`] behind the core's admission policy until it is drained; a [`ServerHandle`] stops it from
-//! any thread. With [`serve_on`], several threads drive connections, and the first of them accepts for all.
+//! [`Reactor`] is a [`Backend`]: it serves a [`Service`] behind the core's admission policy until it is drained; a [`ServerHandle`]
+//! stops it from any thread. Several threads drive connections, if it has more than one; the first of them accepts for all.
 //!
 //! ```
 //! use roundtrip_core::admission::Limits;
 //! use roundtrip_echo::{ClientConfig, EchoClient, EchoServer, Payload, ServerConfig, Verdict};
-//! use roundtrip_reactor::{BindOptions, ConnectOptions, ServerHandle};
+//! use roundtrip_reactor::{Backend, BindOptions, ConnectOptions, ServerHandle};
 //! use std::sync::Arc;
 //!
 //! let listener = roundtrip_reactor::bind(&"127.0.0.1:0".parse()?, &BindOptions::default())?;
@@ -44,7 +44,7 @@
 //!     scope.spawn(|| {
 //!         let config = Arc::new(ServerConfig::default());
 //!         let echo = |now, _peer: &_| EchoServer::new(Arc::clone(&config), now);
-//!         roundtrip_reactor::serve(vec![listener], Limits::default(), &handle, &echo)
+//!         roundtrip_reactor::Reactor::default().serve(vec![listener], Limits::default(), &handle, &echo)
 //!     });
 //!     let stream = roundtrip_reactor::connect(&endpoint, &ConnectOptions::default())?;
 //!     let ended = roundtrip_reactor::drive(stream, |now| {
@@ -60,6 +60,7 @@
 #![cfg(unix)]
 #![forbid(unsafe_code)]
 
+mod backend;
 mod clients;
 mod connection;
 mod options;
@@ -70,12 +71,10 @@ mod spin;
 mod thread;
 mod timer;
 
-pub use clients::{drive_all, drive_all_on};
 pub use connection::{Driver, drive};
-pub use options::ReactorOptions;
+pub use options::Reactor;
 pub use roundtrip_net::{
-    BindOptions, Call, CallFailed, Caller, Clients, Clock, ConnectOptions, Control, Ended, Endpoint,
+    Backend, BindOptions, Call, CallFailed, Caller, Clients, Clock, ConnectOptions, Control, Ended, Endpoint,
     EndpointError, Family, Listener, NetError, Peer, PostError, Served, ServerHandle, Service, Source, Stage,
     Stream, SystemClock, bind, connect, passed_listeners,
 };
-pub use server::{serve, serve_by, serve_hub, serve_on};

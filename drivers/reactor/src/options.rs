@@ -1,28 +1,22 @@
-//! What a reactor is told about itself.
+//! The driver's options.
 
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
-/// How connections are driven. A number of threads is enough: `serve_on(threads, ..)`.
+/// The reactor: edge-triggered event loops.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ReactorOptions {
+pub struct Reactor {
     /// Threads, each of which has a poller and a share of the connections.
     pub threads: NonZeroUsize,
-    /// How long a thread that has nothing to do looks for something before it sleeps; zero is not at all. It does so only
-    /// while that pays: where a peer answers within that time, a message is answered sooner by what sleeping and waking
-    /// cost, and the thread takes a core of its own for it. Longer than some hundred microseconds it gains nothing.
-    pub spin: Duration,
+    /// How long to busy-poll before sleeping, which saves the cost of a wake-up and takes a full core; zero: not at all. A
+    /// thread does so only while that pays: where peers answer within that time. More than some hundred microseconds gains
+    /// nothing.
+    pub busy_poll: Duration,
 }
 
-impl Default for ReactorOptions {
-    /// One thread, which does not spin.
+impl Default for Reactor {
+    /// One thread, which does not busy-poll.
     fn default() -> Self {
-        Self { threads: NonZeroUsize::MIN, spin: Duration::ZERO }
-    }
-}
-
-impl From<NonZeroUsize> for ReactorOptions {
-    fn from(threads: NonZeroUsize) -> Self {
-        Self { threads, ..Self::default() }
+        Self { threads: NonZeroUsize::MIN, busy_poll: Duration::ZERO }
     }
 }

@@ -6,91 +6,30 @@
 //! a connection. A session tells the door of its own end, and rings if the policy waits for that.
 
 use std::io;
-use std::num::NonZeroUsize;
 use std::os::fd::{AsFd, AsRawFd};
 use std::sync::Arc;
 use std::thread;
 
 use mio::Interest;
 use mio::unix::SourceFd;
-use roundtrip_core::Machine;
 use roundtrip_core::admission::Limits;
-use roundtrip_core::hub::Hub;
 use roundtrip_net::event_loop::{DOOR, Desk, Desks, Entrance, Rest, Ring, Serving};
-use roundtrip_net::{Clock, Listener, Served, ServerHandle, Service, SharedHub, SystemClock};
+use roundtrip_net::{Clock, Listener, Served, ServerHandle, Service};
 
-use crate::options::ReactorOptions;
+use crate::options::Reactor;
 use crate::poller::{Poller, mio};
 use crate::thread::{Thread, Timing};
 
-/// Serves every connection of `listeners` that `limits` let in, on the calling thread, until the server is drained:
-/// stopped by `handle`, or `limits.total` reached, and every session over.
-///
-/// A connection that fails, a machine that panics and a failed accept each end one connection at the most.
-///
-/// # Errors
-///
-/// If the listeners cannot be waited for.
-pub fn serve<S: Service>(
-    listeners: Vec<Listener>,
-    limits: Limits,
-    handle: &ServerHandle,
-    service: &S,
-) -> io::Result<Served> {
-    serve_by(&SystemClock::new(), listeners, limits, handle, service)
-}
-
-/// Does what [`serve`] does, on this clock.
-///
-/// # Errors
-///
-/// If the listeners cannot be waited for.
-pub fn serve_by<S: Service>(
+/// Serves on the calling thread and `options.threads` - 1 others until the server is drained. A session stays on the thread that
+/// it began on; they are given to the threads in turn.
+pub(crate) fn serve<S: Service>(
+    options: Reactor,
     clock: &impl Clock,
     listeners: Vec<Listener>,
     limits: Limits,
     handle: &ServerHandle,
     service: &S,
 ) -> io::Result<Served> {
-    serve_on(NonZeroUsize::MIN, clock, listeners, limits, handle, service)
-}
-
-/// Serves a hub: what its connections share is called by one of them at a time, and reaches the others by mail. Gives
-/// the hub back once the server is drained.
-///
-/// # Errors
-///
-/// If the listeners cannot be waited for.
-pub fn serve_hub<H>(
-    clock: &impl Clock,
-    listeners: Vec<Listener>,
-    limits: Limits,
-    handle: &ServerHandle,
-    hub: H,
-) -> io::Result<(Served, H)>
-where
-    H: Hub<Session: Machine<Command: Send>> + Send,
-{
-    let service = SharedHub::new(hub, clock);
-    let served = serve_by(clock, listeners, limits, handle, &service)?;
-    Ok((served, service.into_hub()))
-}
-
-/// Does what [`serve_by`] does, on so many threads, of which the calling one is the first. A session stays on the thread
-/// that it began on; they are given to the threads in turn.
-///
-/// # Errors
-///
-/// If the listeners cannot be waited for, or a thread or its poller cannot be made.
-pub fn serve_on<S: Service>(
-    options: impl Into<ReactorOptions>,
-    clock: &impl Clock,
-    listeners: Vec<Listener>,
-    limits: Limits,
-    handle: &ServerHandle,
-    service: &S,
-) -> io::Result<Served> {
-    let options = options.into();
     let poller = Poller::new()?;
     for listener in &listeners {
         let fd = listener.as_fd().as_raw_fd();
@@ -115,7 +54,7 @@ pub fn serve_on<S: Service>(
 /// The first thread: what it does besides driving connections, until the server is drained.
 fn run<'t, S: Service, T: Clock>(
     mut entrance: Entrance<'_, S, T>,
-    mut thread: Thread<'t, Serving<'t, S, T>, T>,
+    mut thread: Thread<'t, Serving<&'t S, &'t T>, T>,
 ) -> io::Result<()> {
     let mut rest: Option<Rest> = None;
     loop {

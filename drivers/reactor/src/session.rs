@@ -38,9 +38,10 @@ pub(crate) enum Turn<O> {
 /// A machine on its stream.
 #[derive(Debug)]
 pub(crate) struct Session<M: Machine> {
-    connection: Connection<M, Guarded>,
+    connection: Connection<M>,
     mailbox: Mailbox<M::Command>,
-    stream: Readiness,
+    stream: Guarded,
+    readiness: Readiness,
     begun: bool,
     registered: bool,
 }
@@ -66,10 +67,11 @@ impl<M: Machine> Session<M> {
         machine: impl FnOnce(Time) -> M,
     ) -> Self {
         Self {
-            connection: Connection::new(stream, now, machine),
+            connection: Connection::new(now, machine),
             mailbox,
-            // Whoever has just connected has most often sent something, too.
-            stream: Readiness { readable: true, hung_up: false, writable: false },
+            stream,
+            // A client that has just connected has most often sent something, too.
+            readiness: Readiness { readable: true, hung_up: false, writable: false },
             begun: false,
             registered: false,
         }
@@ -77,11 +79,11 @@ impl<M: Machine> Session<M> {
 
     /// The poller said this of the stream. Whether there is anything to do.
     pub(crate) fn note(&mut self, event: &Event) -> bool {
-        let (session, stream) = (self.connection.session(), &mut self.stream);
-        stream.hung_up |= event.is_read_closed() || event.is_error();
-        stream.readable |= event.is_readable() || stream.hung_up;
-        stream.writable |= !session.pending().is_empty() && (event.is_writable() || event.is_error());
-        stream.writable || (stream.readable && session.credit() > 0)
+        let (session, ready) = (self.connection.session(), &mut self.readiness);
+        ready.hung_up |= event.is_read_closed() || event.is_error();
+        ready.readable |= event.is_readable() || ready.hung_up;
+        ready.writable |= !session.pending().is_empty() && (event.is_writable() || event.is_error());
+        ready.writable || (ready.readable && session.credit() > 0)
     }
 
     /// The bell rang.
@@ -99,7 +101,7 @@ impl<M: Machine> Session<M> {
         if self.registered {
             return Ok(());
         }
-        let fd = self.connection.transport().as_fd().as_raw_fd();
+        let fd = self.stream.as_fd().as_raw_fd();
         registry.register(&mut SourceFd(&fd), mio(token), Interest::READABLE | Interest::WRITABLE)?;
         self.registered = true;
         Ok(())
@@ -130,7 +132,7 @@ impl<M: Machine> Session<M> {
             }
         }
         for _ in 0..TURNS {
-            if let Some(ended) = self.connection.advance(block, &mut events) {
+            if let Some(ended) = self.connection.advance(&mut &self.stream, block, &mut events) {
                 return Turn::Over(ended);
             }
             if self.connection.is_unfinished() {
@@ -152,9 +154,9 @@ impl<M: Machine> Session<M> {
         // A write was tried when there was something new to write. Of what the stream did not take, the poller tells
         // when it does.
         let writes =
-            std::mem::take(&mut self.stream.writable) && !self.connection.session().pending().is_empty();
+            std::mem::take(&mut self.readiness.writable) && !self.connection.session().pending().is_empty();
         if writes {
-            self.connection.write(block);
+            self.connection.write(&mut &self.stream, block);
         }
         writes
     }
@@ -163,18 +165,18 @@ impl<M: Machine> Session<M> {
     fn read(&mut self, clock: &impl Clock, block: &mut Block, moment: Moment) -> bool {
         let credit = self.connection.session().credit();
         let late = self.deadline().is_some_and(|deadline| deadline <= self.connection.now());
-        if credit == 0 || !(self.stream.readable || late) {
+        if credit == 0 || !(self.readiness.readable || late) {
             return false;
         }
         if moment == Moment::Later {
             // A machine may measure when bytes come, so they are not told with the time of the wake-up.
             self.connection.wake(clock.now());
         }
-        self.connection.read(block);
+        self.connection.read(&mut &self.stream, block);
         // A read that left room has emptied the stream, and what comes later is told; but not an end that was told with
         // what has just been read.
         let came = self.connection.session().credit() != credit;
-        self.stream.readable = self.connection.may_have_more() || (came && self.stream.hung_up);
+        self.readiness.readable = self.connection.may_have_more() || (came && self.readiness.hung_up);
         true
     }
 }

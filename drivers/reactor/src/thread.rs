@@ -12,7 +12,7 @@ use roundtrip_net::event_loop::{
 };
 use roundtrip_net::{Block, Clock, Ended, Panic, catch, until};
 
-use crate::options::ReactorOptions;
+use crate::options::Reactor;
 use crate::poller::{Poller, token};
 use crate::session::{Session, Turn};
 use crate::spin::Spin;
@@ -60,7 +60,7 @@ impl<'a, A: App, T: Clock> Thread<'a, A, T> {
     pub(crate) fn new(
         app: &'a A,
         clock: &'a T,
-        options: ReactorOptions,
+        options: Reactor,
         timing: Timing,
         poller: Poller,
         desk: Arc<DeskOf<A>>,
@@ -70,7 +70,7 @@ impl<'a, A: App, T: Clock> Thread<'a, A, T> {
             clock,
             desk,
             poller,
-            spin: Spin::new(options.spin),
+            spin: Spin::new(options.busy_poll),
             timing,
             woken: clock.now(),
             slots: Slots::new(),
@@ -88,7 +88,7 @@ impl<'a, A: App, T: Clock> Thread<'a, A, T> {
         scope: &'scope thread::Scope<'scope, '_>,
         app: &'a A,
         clock: &'a T,
-        options: ReactorOptions,
+        options: Reactor,
         timing: Timing,
         poller: Poller,
     ) -> io::Result<Arc<DeskOf<A>>>

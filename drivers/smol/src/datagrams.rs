@@ -12,16 +12,15 @@ use roundtrip_core::datagram::DatagramMachine;
 use roundtrip_net::{
     Call, Clock, Control, DatagramAddress, DatagramSocket, Datagrams, DatagramsEnded, MAILBOX, Mailbox,
 };
+use roundtrip_task::{LazyTimer, MAX_STEPS, Notifier, with_block};
 
-use crate::alarm::Alarm;
-use crate::connection::{TURNS, with_block};
-use crate::ring::Ring;
+use crate::SmolTimer;
 
 /// Drives one machine over a socket of datagrams: make it, hand its [`Control`] to whoever should stop it, then
 /// [`drive`](DatagramDriver::drive).
 #[derive(Debug)]
 pub struct DatagramDriver<T> {
-    ring: Arc<Ring>,
+    notifier: Arc<Notifier>,
     mailbox: Mailbox<Infallible>,
     control: Control<Infallible>,
     clock: T,
@@ -34,9 +33,9 @@ impl<T: Clock> DatagramDriver<T> {
     ///
     /// None. The drivers that need a descriptor for their wake-up may have none left.
     pub fn new(clock: T) -> io::Result<Self> {
-        let ring = Arc::new(Ring::default());
-        let (mailbox, control) = Mailbox::new(MAILBOX, ring.clone());
-        Ok(Self { ring, mailbox, control, clock })
+        let notifier = Arc::new(Notifier::default());
+        let (mailbox, control) = Mailbox::new(MAILBOX, notifier.clone());
+        Ok(Self { notifier, mailbox, control, clock })
     }
 
     /// The way in, from any thread: to stop it, or abort it.
@@ -57,7 +56,7 @@ impl<T: Clock> DatagramDriver<T> {
     ) -> io::Result<DatagramsEnded<M::Outcome>> {
         let socket = Async::new_nonblocking(socket)?;
         let datagrams = Datagrams::new(socket, self.clock.now(), machine);
-        let mut session = Session { driver: self, datagrams, alarm: Alarm::new(), begun: false };
+        let mut session = Session { driver: self, datagrams, timer: LazyTimer::new(), begun: false };
         Ok(poll_fn(|cx| session.poll(cx, &mut events)).await)
     }
 }
@@ -65,7 +64,7 @@ impl<T: Clock> DatagramDriver<T> {
 struct Session<M, T> {
     driver: DatagramDriver<T>,
     datagrams: Datagrams<M, Async<DatagramSocket>>,
-    alarm: Alarm,
+    timer: LazyTimer<SmolTimer>,
     begun: bool,
 }
 
@@ -81,11 +80,11 @@ impl<M: DatagramMachine<Address = DatagramAddress>, T: Clock> Session<M, T> {
             // What is there is received before a passed deadline takes effect.
             self.receive(cx);
         }
-        for _ in 0..TURNS {
+        for _ in 0..MAX_STEPS {
             if let Some(ended) = self.datagrams.advance(&mut *events) {
                 return Poll::Ready(ended);
             }
-            if self.driver.ring.hear() {
+            if self.driver.notifier.take() {
                 self.datagrams.expect_mail();
             }
             // Mail comes first: peers that always have more must not keep it from being seen.
@@ -125,12 +124,12 @@ impl<M: DatagramMachine<Address = DatagramAddress>, T: Clock> Session<M, T> {
     /// Makes sure that the deadline and the bell wake the task, as what comes will; false if it has been rung for
     /// already.
     fn sleeps(&mut self, cx: &mut Context<'_>) -> bool {
-        if self.driver.ring.poll(cx) {
+        if self.driver.notifier.poll_take(cx) {
             self.datagrams.expect_mail();
             return false;
         }
         if let Some(deadline) = self.datagrams.session().deadline() {
-            self.alarm.wake_by(cx, self.datagrams.now(), deadline);
+            self.timer.wake_by(cx, self.datagrams.now(), deadline);
         }
         true
     }

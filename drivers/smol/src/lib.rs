@@ -1,54 +1,36 @@
-//! The smol driver: any machine over a socket, one future a connection.
+//! The smol driver: any machine over sockets and streams, one future a connection.
 //!
-//! # The loop
-//!
-//! [`drive`] is the ten-line loop of [`roundtrip_core`] made real, on `async-io`:
-//!
-//! | the machine says | the driver does |
+//! | you have | use |
 //! | --- | --- |
-//! | `Write` | writes at once what the kernel takes, keeps the rest |
-//! | `ShutdownWrite` | `shutdown(2)` |
-//! | `Event` | calls the application |
-//! | `Wait` | looks into its mailbox, writes, reads at most the credit; sleeps when none of that was possible |
-//! | `Close` | closes or resets the socket, returns the outcome |
+//! | an executor, and connections of your own | [`drive`], or [`Driver`] for events, commands and a clock |
+//! | an executor, and listeners | [`serve`], a future |
+//! | no executor | [`Smol`], a [`Backend`]: the same calls as in every driver, which block |
 //!
-//! One future does all of it, in this order, so that nothing that was read can be lost to another branch of a race. A
-//! [`Control`] wakes it. Whenever it wakes, for a passed deadline too, what is readable is read *before* the machine is
-//! polled. After 32 turns without a sleep the other tasks of the thread have theirs. The future can be
-//! dropped: the connection is then reset.
-//!
-//! A connection that waits holds no read buffer (there is one for each thread) and one timer, which is set only if
-//! its machine has a deadline.
-//!
-//! # The server
-//!
-//! [`serve`] runs a [`Service`] behind the core's admission policy until it is drained; a [`ServerHandle`] stops it from
-//! any thread. It blocks, as in every driver, and runs an executor of its own: on the calling thread, or with [`serve_on`]
-//! on more. That makes drivers exchangeable, and keeps the policy's promises: no session is left when it returns.
-//! Whoever has an executor accepts as they like, and spawns [`Driver::drive`] on it.
+//! [`roundtrip_task`] has the loop. On any executor, also one of another runtime: `async-io` runs its reactor on a thread of
+//! its own where no other thread does. A connection that waits holds no read buffer (there is one for each thread), and a
+//! timer that is set only if its machine has a deadline.
 //!
 //! ```
 //! use roundtrip_core::admission::Limits;
 //! use roundtrip_echo::{ClientConfig, EchoClient, EchoServer, Payload, ServerConfig, Verdict};
-//! use roundtrip_smol::{BindOptions, ConnectOptions, ServerHandle};
+//! use roundtrip_smol::{BindOptions, ConnectOptions, Global, Peer, ServerHandle};
 //! use std::sync::Arc;
 //!
 //! let listener = roundtrip_smol::bind(&"127.0.0.1:0".parse()?, &BindOptions::default())?;
 //! let endpoint = listener.local_endpoint()?;
 //! let handle = ServerHandle::new();
-//! std::thread::scope(|scope| {
-//!     scope.spawn(|| {
-//!         let config = Arc::new(ServerConfig::default());
-//!         let echo = |now, _peer: &_| EchoServer::new(Arc::clone(&config), now);
-//!         roundtrip_smol::serve(vec![listener], Limits::default(), &handle, &echo)
-//!     });
-//!     let stream = roundtrip_smol::connect(&endpoint, &ConnectOptions::default())?;
-//!     let driven = roundtrip_smol::drive(stream, |now| {
+//! let config = Arc::new(ServerConfig::default());
+//! let echo = Arc::new(move |now, _peer: &Peer| EchoServer::new(Arc::clone(&config), now));
+//! smol::block_on(async {
+//!     let server =
+//!         smol::spawn(roundtrip_smol::serve(Global, vec![listener], Limits::default(), handle.clone(), echo));
+//!     let stream = roundtrip_smol::connect(endpoint, ConnectOptions::default()).await?;
+//!     let ended = roundtrip_smol::drive(stream, |now| {
 //!         EchoClient::new(ClientConfig::default().into(), Payload::seeded(1, 100_000), now)
 //!     });
-//!     let ended = roundtrip_smol::block_on(driven)?;
+//!     assert_eq!(ended.await.outcome.verdict, Verdict::Verified);
 //!     handle.stop();
-//!     assert_eq!(ended.outcome.verdict, Verdict::Verified);
+//!     assert_eq!(server.await?.tally.admitted, 1);
 //!     Ok::<(), Box<dyn std::error::Error>>(())
 //! })?;
 //! # Ok::<(), Box<dyn std::error::Error>>(())
@@ -56,24 +38,26 @@
 
 #![forbid(unsafe_code)]
 
-mod alarm;
-mod clients;
-mod connection;
+mod connect;
 mod datagrams;
-mod ring;
+mod io;
 mod server;
-mod workers;
+mod session;
+mod socket;
 
 pub use async_io::block_on;
-pub use clients::{drive_all, drive_all_on};
-pub use connection::{Driver, drive};
+pub use connect::connect;
 pub use datagrams::DatagramDriver;
+pub use io::Io;
 #[cfg(unix)]
 pub use roundtrip_net::passed_listeners;
 pub use roundtrip_net::{
-    BindOptions, Call, CallFailed, Caller, Clients, Clock, ConnectOptions, Control, DatagramAddress,
+    Backend, BindOptions, Call, CallFailed, Caller, Clients, Clock, ConnectOptions, Control, DatagramAddress,
     DatagramSocket, DatagramsEnded, Ended, Endpoint, EndpointError, Family, Listener, NetError, Peer,
     PostError, Served, ServerHandle, Service, Source, Stage, Stream, SystemClock, bind, bind_datagram,
-    connect, connect_datagram,
+    connect_datagram,
 };
-pub use server::{serve, serve_by, serve_hub, serve_on};
+pub use roundtrip_task::Spawn;
+pub use server::{Global, Smol, serve};
+pub use session::{Driver, drive};
+pub use socket::{IntoTransport, SmolSocket, SmolTimer};

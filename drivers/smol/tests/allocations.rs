@@ -13,7 +13,7 @@ static ALLOCATOR: Counting = Counting;
 #[test]
 fn only_looks_allocate() {
     for size in [64, 16 << 10] {
-        let allocations = allocations::a_message(roundtrip_smol::serve, size, 8);
+        let allocations = allocations::a_message(roundtrip_smol::Smol::default(), size, 8);
         assert!(allocations < 1.0, "{allocations} a message of {size} bytes");
     }
 }

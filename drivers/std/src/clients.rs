@@ -9,20 +9,8 @@ use roundtrip_net::{Block, Clients, Clock, Stream, catch};
 use crate::connection::Driver;
 use crate::server::STACK;
 
-/// Drives all of these streams at once, each on a thread of its own, until every session is over.
-///
-/// The streams are taken one after the other on the calling thread: an iterator may connect them, and take its time,
-/// while those before are driven.
-///
-/// # Errors
-///
-/// If a thread or a descriptor cannot be had; no more streams are taken then, and the sessions that began are driven to
-/// their end.
-///
-/// # Panics
-///
-/// If a machine or `clients` does; the connection is reset, and the others are driven to their end.
-pub fn drive_all<C: Clients>(
+/// Drives all of these streams at once, each on a thread of its own.
+pub(crate) fn drive_all<C: Clients>(
     clock: &impl Clock,
     streams: impl IntoIterator<Item = Stream>,
     clients: &C,

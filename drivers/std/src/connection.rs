@@ -73,20 +73,26 @@ impl<C, T: Clock> Driver<C, T> {
     ) -> Result<Ended<M::Outcome>, Panic> {
         let stream = Guarded::new(stream);
         let now = self.clock.now();
-        let mut connection = Connection::new(stream, now, machine);
+        let mut connection = Connection::new(now, machine);
         let ended = catch(|| {
             loop {
-                if let Some(ended) = connection.advance(block, &mut events) {
+                if let Some(ended) = connection.advance(&mut &stream, block, &mut events) {
                     return ended;
                 }
-                self.wait(&mut connection, block);
+                self.wait(&mut connection, &stream, block);
             }
         });
-        drop_driven(connection, ended)
+        drop_driven((connection, stream), ended)
     }
 
     /// Sleeps until something happens, and tells the session of it.
-    fn wait<M: Machine<Command = C>>(&self, connection: &mut Connection<M, Guarded>, block: &mut Block) {
+    fn wait<M: Machine<Command = C>>(
+        &self,
+        connection: &mut Connection<M>,
+        stream: &Guarded,
+        block: &mut Block,
+    ) {
+        let mut transport = stream;
         let more = connection.may_have_more();
         if connection.is_unfinished() {
             connection.wake(self.clock.now());
@@ -103,10 +109,11 @@ impl<C, T: Clock> Driver<C, T> {
         let may_read = connection.session().credit() > 0;
         if may_read && more {
             connection.wake(self.clock.now());
-            return connection.read(block);
+            connection.read(&mut transport, block);
+            return;
         }
         let interest = Interest {
-            fd: connection.transport().as_fd(),
+            fd: stream.as_fd(),
             readable: may_read,
             writable: !connection.session().pending().is_empty(),
         };
@@ -123,13 +130,13 @@ impl<C, T: Clock> Driver<C, T> {
             Err(error) => return connection.fail(Call::Wait, error),
         };
         if ready.writable {
-            connection.write(block);
+            connection.write(&mut transport, block);
         }
         // What is there is read before a passed deadline takes effect: it may have come while we were
         // suspended, after poll(2) had looked.
         let late = deadline.is_some_and(|deadline| deadline <= now);
         if ready.readable || (may_read && late) {
-            connection.read(block);
+            connection.read(&mut transport, block);
         }
         if ready.rung {
             self.wake.clear();

@@ -18,13 +18,13 @@
 //!
 //! # The server
 //!
-//! [`serve`] runs a [`Service`] behind the core's admission policy until it is drained; a [`ServerHandle`]
+//! [`Std`] is a [`Backend`]: it serves a [`Service`] behind the core's admission policy until it is drained; a [`ServerHandle`]
 //! stops it from any thread. Threads accept for themselves, one at a time.
 //!
 //! ```
 //! use roundtrip_core::admission::Limits;
 //! use roundtrip_echo::{ClientConfig, EchoClient, EchoServer, Payload, ServerConfig, Verdict};
-//! use roundtrip_std::{BindOptions, ConnectOptions, ServerHandle};
+//! use roundtrip_std::{Backend, BindOptions, ConnectOptions, ServerHandle};
 //! use std::sync::Arc;
 //!
 //! let listener = roundtrip_std::bind(&"127.0.0.1:0".parse()?, &BindOptions::default())?;
@@ -34,7 +34,7 @@
 //!     scope.spawn(|| {
 //!         let config = Arc::new(ServerConfig::default());
 //!         let echo = |now, _peer: &_| EchoServer::new(Arc::clone(&config), now);
-//!         roundtrip_std::serve(vec![listener], Limits::default(), &handle, &echo)
+//!         roundtrip_std::Std.serve(vec![listener], Limits::default(), &handle, &echo)
 //!     });
 //!     let stream = roundtrip_std::connect(&endpoint, &ConnectOptions::default())?;
 //!     let ended = roundtrip_std::drive(stream, |now| {
@@ -55,7 +55,7 @@
 //! use roundtrip_echo::{
 //!     DatagramClient, DatagramClientConfig, DatagramEcho, DatagramEchoConfig, DatagramVerdict, Schedule,
 //! };
-//! use roundtrip_std::{BindOptions, ConnectOptions, DatagramDriver, SystemClock, bind_datagram, connect_datagram};
+//! use roundtrip_std::{Backend, BindOptions, ConnectOptions, DatagramDriver, SystemClock, bind_datagram, connect_datagram};
 //!
 //! let socket = bind_datagram(&"udp:127.0.0.1:0".parse()?, &BindOptions::default())?;
 //! let endpoint = socket.local_endpoint()?;
@@ -83,6 +83,7 @@
 #![cfg_attr(not(windows), forbid(unsafe_code))]
 #![cfg_attr(windows, deny(unsafe_code))]
 
+mod backend;
 mod clients;
 mod connection;
 mod datagrams;
@@ -90,20 +91,24 @@ pub mod plain;
 mod server;
 mod wake;
 
-pub use clients::drive_all;
+pub use backend::Std;
 pub use connection::{Driver, drive};
 pub use datagrams::DatagramDriver;
 #[cfg(unix)]
 pub use roundtrip_net::passed_listeners;
 pub use roundtrip_net::{
-    BindOptions, Call, CallFailed, Caller, Clients, Clock, ConnectOptions, Control, DatagramAddress,
+    Backend, BindOptions, Call, CallFailed, Caller, Clients, Clock, ConnectOptions, Control, DatagramAddress,
     DatagramSocket, DatagramsEnded, Ended, Endpoint, EndpointError, Family, Keepalive, Listener, NetError,
     Peer, PostError, Received, Served, ServerHandle, Service, Source, Stage, Stream, SystemClock, bind,
     bind_datagram, classify, connect, connect_datagram,
 };
-pub use server::{serve, serve_by, serve_hub};
 
 /// The README's examples are compiled and run as this crate's tests, because it has all they need.
-#[cfg(doctest)]
+#[cfg(all(doctest, unix))]
 #[doc = include_str!("../../../README.md")]
 struct Readme;
+
+/// And so are those of the page on embedding.
+#[cfg(all(doctest, unix))]
+#[doc = include_str!("../../../docs/embedding.md")]
+struct Embedding;

@@ -11,12 +11,10 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
 use roundtrip_core::admission::{Accept, Limits};
-use roundtrip_core::hub::Hub;
 use roundtrip_core::{Machine, Time};
 use roundtrip_net::event_loop::{App, Serving, finish};
 use roundtrip_net::{
-    Block, Caller, Clock, Listener, Peer, Served, ServerHandle, Service, SharedHub, Stream, SystemClock,
-    catch, until,
+    Block, Caller, Clock, Listener, Peer, Served, ServerHandle, Service, Stream, catch, until,
 };
 
 use crate::connection::Driver;
@@ -27,29 +25,8 @@ const MAX_FOLLOWERS: usize = 16;
 /// A thread's stack, bytes. Read buffers are not on it.
 pub(crate) const STACK: usize = 256 << 10;
 
-/// Serves every connection of `listeners` that `limits` let in, each on a thread of its own, until the server
-/// is drained: stopped by `handle`, or `limits.total` reached, and every session over.
-///
-/// A connection that fails, a machine that panics and a failed accept each end one connection at the most.
-///
-/// # Errors
-///
-/// If not even the first thread can be made, or the system has no descriptor left for its wake-up.
-pub fn serve<S: Service>(
-    listeners: Vec<Listener>,
-    limits: Limits,
-    handle: &ServerHandle,
-    service: &S,
-) -> io::Result<Served> {
-    serve_by(&SystemClock::new(), listeners, limits, handle, service)
-}
-
-/// Does what [`serve`] does, on this clock.
-///
-/// # Errors
-///
-/// If not even the first thread can be made, or the system has no descriptor left for its wake-up.
-pub fn serve_by<S: Service>(
+/// Serves until the server is drained.
+pub(crate) fn serve<S: Service>(
     clock: &impl Clock,
     listeners: Vec<Listener>,
     limits: Limits,
@@ -66,32 +43,11 @@ pub fn serve_by<S: Service>(
     Ok(server.app.served())
 }
 
-/// Serves a hub: what its connections share is called by one of them at a time, and reaches the others by mail. Gives
-/// the hub back once the server is drained.
-///
-/// # Errors
-///
-/// If not even the first thread can be made, or the system has no descriptor left for its wake-up.
-pub fn serve_hub<H>(
-    clock: &impl Clock,
-    listeners: Vec<Listener>,
-    limits: Limits,
-    handle: &ServerHandle,
-    hub: H,
-) -> io::Result<(Served, H)>
-where
-    H: Hub<Session: Machine<Command: Send>> + Send,
-{
-    let service = SharedHub::new(hub, clock);
-    let served = serve_by(clock, listeners, limits, handle, &service)?;
-    Ok((served, service.into_hub()))
-}
-
 type Command<S> = <<S as Service>::Machine as Machine>::Command;
 
 struct Server<'a, S: Service, T> {
     /// Its bell wakes the leader.
-    app: Serving<'a, S, T, Wake>,
+    app: Serving<&'a S, &'a T, Wake>,
     /// Held by the leader.
     listeners: Mutex<Vec<Listener>>,
     threads: Mutex<Threads>,
@@ -265,7 +221,7 @@ impl<'a, S: Service, T: Clock> Server<'a, S, T> {
         peer: Peer,
         wake: Arc<Wake>,
     ) -> Option<Admitted<Command<S>, &'a T>> {
-        let driver = Driver::with_wake(wake, self.app.clock());
+        let driver = Driver::with_wake(wake, *self.app.clock());
         let admitted = self.app.door().admit(now, peer, &driver.control());
         if admitted.is_none() {
             self.app.refused(&peer);

@@ -6,7 +6,7 @@ use roundtrip_core::{Machine, Time};
 use roundtrip_net::event_loop::{Token, WayIn};
 use roundtrip_net::{Block, Clock, Control, Ended, Guarded, Stream, SystemClock, until};
 
-use crate::options::UringOptions;
+use crate::options::Uring;
 use crate::ring::{Prepared, Sleep};
 use crate::session::{Session, Turn};
 
@@ -30,7 +30,7 @@ pub fn drive<M: Machine>(stream: Stream, machine: impl FnOnce(Time) -> M) -> io:
 ///
 /// What a driver would say: the kernel has none, or one without what is needed, or forbids it.
 pub fn available() -> io::Result<()> {
-    Prepared::new(UringOptions::default()).map(drop)
+    Prepared::new(Uring::default()).map(drop)
 }
 
 /// Drives one connection: make it, hand its [`Control`] to whoever should reach in, then
@@ -51,7 +51,7 @@ impl<C, T: Clock> Driver<C, T> {
     ///
     /// If a ring cannot be made: the kernel has none, or forbids it.
     pub fn new(clock: T) -> io::Result<Self> {
-        let prepared = Prepared::new(UringOptions::default())?;
+        let prepared = Prepared::new(Uring::default())?;
         let way_in = WayIn::new(prepared.wake());
         Ok(Self { prepared, way_in, clock })
     }

@@ -3,7 +3,7 @@
 //!
 //! # The loop
 //!
-//! [`serve`] is the ten-line loop of [`roundtrip_core`] made real for many connections at once:
+//! [`Uring`] runs the ten-line loop of [`roundtrip_core`] for many connections at once:
 //!
 //! | the machine says | the driver does |
 //! | --- | --- |
@@ -26,13 +26,13 @@
 //!
 //! # The server
 //!
-//! [`serve`] runs a [`Service`] behind the core's admission policy until it is drained; a [`ServerHandle`] stops it from
-//! any thread. With [`serve_on`], several threads drive connections, and the first of them accepts for all.
+//! [`Uring`] is a [`Backend`]: it serves a [`Service`] behind the core's admission policy until it is drained; a [`ServerHandle`]
+//! stops it from any thread. Several threads drive connections, if it has more than one; the first of them accepts for all.
 //!
 //! ```
 //! use roundtrip_core::admission::Limits;
 //! use roundtrip_echo::{ClientConfig, EchoClient, EchoServer, Payload, ServerConfig, Verdict};
-//! use roundtrip_uring::{BindOptions, ConnectOptions, ServerHandle};
+//! use roundtrip_uring::{Backend, BindOptions, ConnectOptions, ServerHandle};
 //! use std::sync::Arc;
 //!
 //! let listener = roundtrip_uring::bind(&"127.0.0.1:0".parse()?, &BindOptions::default())?;
@@ -42,7 +42,7 @@
 //!     scope.spawn(|| {
 //!         let config = Arc::new(ServerConfig::default());
 //!         let echo = |now, _peer: &_| EchoServer::new(Arc::clone(&config), now);
-//!         roundtrip_uring::serve(vec![listener], Limits::default(), &handle, &echo)
+//!         roundtrip_uring::Uring::default().serve(vec![listener], Limits::default(), &handle, &echo)
 //!     });
 //!     let stream = roundtrip_uring::connect(&endpoint, &ConnectOptions::default())?;
 //!     let ended = roundtrip_uring::drive(stream, |now| {
@@ -59,6 +59,7 @@
 #![deny(unsafe_code)]
 
 mod arena;
+mod backend;
 mod clients;
 mod connection;
 mod options;
@@ -67,12 +68,10 @@ mod server;
 mod session;
 mod thread;
 
-pub use clients::{drive_all, drive_all_on};
 pub use connection::{Driver, available, drive};
-pub use options::UringOptions;
+pub use options::Uring;
 pub use roundtrip_net::{
-    BindOptions, Call, CallFailed, Caller, Clients, Clock, ConnectOptions, Control, Ended, Endpoint,
+    Backend, BindOptions, Call, CallFailed, Caller, Clients, Clock, ConnectOptions, Control, Ended, Endpoint,
     EndpointError, Family, Listener, NetError, Peer, PostError, Served, ServerHandle, Service, Source, Stage,
     Stream, SystemClock, bind, connect, passed_listeners,
 };
-pub use server::{serve, serve_by, serve_hub, serve_on};

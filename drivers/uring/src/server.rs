@@ -11,88 +11,27 @@
 //! accept(2), and would take a call of its own with a multishot accept.
 
 use std::io;
-use std::num::NonZeroUsize;
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::thread;
 
-use roundtrip_core::Machine;
 use roundtrip_core::admission::Limits;
-use roundtrip_core::hub::Hub;
 
 use roundtrip_net::event_loop::{DOOR, Desk, Desks, Entrance, Rest, Ring, Serving};
-use roundtrip_net::{Clock, Listener, Served, ServerHandle, Service, SharedHub, SystemClock};
+use roundtrip_net::{Clock, Listener, Served, ServerHandle, Service};
 
 use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
 
-use crate::options::UringOptions;
-use crate::ring::{LineId, Prepared, Uring, Watch};
+use crate::options::Uring;
+use crate::ring::{LineId, Prepared, ThreadRing, Watch};
 use crate::session::packets;
 use crate::thread::Thread;
 
-/// Serves every connection of `listeners` that `limits` let in, on the calling thread, until the server is drained:
-/// stopped by `handle`, or `limits.total` reached, and every session over.
-///
-/// A connection that fails, a machine that panics and a failed accept each end one connection at the most.
-///
-/// # Errors
-///
-/// If a ring cannot be made: the kernel has none, or forbids it.
-pub fn serve<S: Service>(
-    listeners: Vec<Listener>,
-    limits: Limits,
-    handle: &ServerHandle,
-    service: &S,
-) -> io::Result<Served> {
-    serve_by(&SystemClock::new(), listeners, limits, handle, service)
-}
-
-/// Does what [`serve`] does, on this clock.
-///
-/// # Errors
-///
-/// If a ring cannot be made: the kernel has none, or forbids it.
-pub fn serve_by<S: Service>(
-    clock: &impl Clock,
-    listeners: Vec<Listener>,
-    limits: Limits,
-    handle: &ServerHandle,
-    service: &S,
-) -> io::Result<Served> {
-    serve_on(NonZeroUsize::MIN, clock, listeners, limits, handle, service)
-}
-
-/// Serves a hub: what its connections share is called by one of them at a time, and reaches the others by mail. Gives
-/// the hub back once the server is drained.
-///
-/// # Errors
-///
-/// If a ring cannot be made: the kernel has none, or forbids it.
-pub fn serve_hub<H>(
-    clock: &impl Clock,
-    listeners: Vec<Listener>,
-    limits: Limits,
-    handle: &ServerHandle,
-    hub: H,
-) -> io::Result<(Served, H)>
-where
-    H: Hub<Session: Machine<Command: Send>> + Send,
-{
-    let service = SharedHub::new(hub, clock);
-    let served = serve_by(clock, listeners, limits, handle, &service)?;
-    Ok((served, service.into_hub()))
-}
-
-/// Does what [`serve_by`] does, on so many threads, of which the calling one is the first. A session stays on the thread
-/// that it began on; they are given to the threads in turn.
-///
-/// # Errors
-///
-/// If a thread or its ring cannot be made: the kernel has none, or forbids it. If a ring is of no use any more.
-/// `Unsupported` if a listener is [of packets](Listener::is_of_packets).
-pub fn serve_on<S: Service>(
-    options: impl Into<UringOptions>,
+/// Serves on the calling thread and `options.threads` - 1 others until the server is drained. A session stays on the thread that
+/// it began on; they are given to the threads in turn.
+pub(crate) fn serve<S: Service>(
+    options: Uring,
     clock: &impl Clock,
     listeners: Vec<Listener>,
     limits: Limits,
@@ -102,7 +41,6 @@ pub fn serve_on<S: Service>(
     if listeners.iter().any(Listener::is_of_packets) {
         return Err(packets());
     }
-    let options = options.into();
     let prepared = Prepared::new(options)?;
     let ring = Arc::new(Ring::new(Arc::clone(prepared.wake())));
     ring.belongs_to(DOOR);
@@ -125,7 +63,7 @@ pub fn serve_on<S: Service>(
 fn run<'t, S: Service, T: Clock>(
     mut entrance: Entrance<'_, S, T>,
     listening: &Listening,
-    mut thread: Thread<'t, Serving<'t, S, T>, T>,
+    mut thread: Thread<'t, Serving<&'t S, &'t T>, T>,
 ) -> io::Result<()> {
     let mut rest: Option<Rest> = None;
     loop {
@@ -152,7 +90,7 @@ struct Listening {
 }
 
 impl Listening {
-    fn new(uring: &mut Uring, listeners: &[Listener]) -> io::Result<Self> {
+    fn new(uring: &mut ThreadRing, listeners: &[Listener]) -> io::Result<Self> {
         let epoll = Rc::new(epoll::create(CreateFlags::CLOEXEC)?);
         for listener in listeners {
             epoll::add(&epoll, listener, EventData::new_u64(0), EventFlags::IN)?;
@@ -161,7 +99,7 @@ impl Listening {
     }
 
     /// Has it told, once, if that was not asked for before.
-    fn watch(&self, uring: &mut Uring) {
+    fn watch(&self, uring: &mut ThreadRing) {
         if uring.is_idle(self.line) {
             uring.watch(self.line, Watch::Once);
         }

@@ -8,7 +8,7 @@ use roundtrip_core::{Machine, Teardown, Time};
 use roundtrip_net::event_loop::Token;
 use roundtrip_net::{Block, Call, Connection, Ended, Guarded, Mailbox, classify};
 
-use crate::ring::{LineId, Received, Uring, Watch, What};
+use crate::ring::{LineId, Received, ThreadRing, Watch, What};
 
 /// How often a connection goes on without waiting before the others of its thread have their turn.
 const TURNS: u32 = 32;
@@ -27,7 +27,8 @@ pub(crate) enum Turn<O> {
 /// A machine on its stream.
 #[derive(Debug)]
 pub(crate) struct Session<M: Machine> {
-    connection: Connection<M, Rc<Guarded>>,
+    connection: Connection<M>,
+    stream: Rc<Guarded>,
     mailbox: Mailbox<M::Command>,
     line: LineId,
     begun: bool,
@@ -96,7 +97,7 @@ struct Send {
 impl<M: Machine> Session<M> {
     /// A machine that begins now.
     pub(crate) fn new(
-        uring: &mut Uring,
+        uring: &mut ThreadRing,
         token: Token,
         stream: Guarded,
         mailbox: Mailbox<M::Command>,
@@ -104,14 +105,15 @@ impl<M: Machine> Session<M> {
         machine: impl FnOnce(Time) -> M,
     ) -> Self {
         let stream = Rc::new(stream);
-        let mut connection = Connection::new(Rc::clone(&stream), now, machine);
+        let mut connection = Connection::new(now, machine);
         if stream.stream().is_of_packets() {
             connection.fail(Call::Wait, packets());
         }
         Self {
             connection,
             mailbox,
-            line: uring.attach(token, stream),
+            line: uring.attach(token, Rc::<Guarded>::clone(&stream)),
+            stream,
             begun: false,
             receive: Receive::default(),
             send: Send::default(),
@@ -165,7 +167,7 @@ impl<M: Machine> Session<M> {
     /// One wake-up.
     pub(crate) fn run(
         &mut self,
-        uring: &mut Uring,
+        uring: &mut ThreadRing,
         now: Time,
         block: &mut Block,
         mut events: impl FnMut(M::Event),
@@ -185,7 +187,7 @@ impl<M: Machine> Session<M> {
         let mut turns = 0..TURNS;
         loop {
             self.connection.holds(self.receive.surplus.len());
-            self.closed = self.connection.advance_to_write(&mut events);
+            self.closed = self.connection.advance_to_write(&mut &*self.stream, &mut events);
             if self.connection.is_cut() && self.cut.is_none() {
                 self.cut = Some(uring.entered());
             }
@@ -271,7 +273,7 @@ impl<M: Machine> Session<M> {
         }
     }
 
-    fn tell_what_was_sent(&mut self, uring: &mut Uring, block: &mut Block) {
+    fn tell_what_was_sent(&mut self, uring: &mut ThreadRing, block: &mut Block) {
         match self.send.sent.take() {
             None => {}
             Some(Ok(sent)) => {
@@ -283,7 +285,7 @@ impl<M: Machine> Session<M> {
         }
         if let Some(error) = self.broken.take() {
             if self.receive.flight == Flight::Nothing {
-                self.connection.broke(block, error);
+                self.connection.broke(&mut &*self.stream, block, error);
             } else {
                 uring.cancel_receive(self.line);
                 self.broken = Some(error);
@@ -300,7 +302,7 @@ impl<M: Machine> Session<M> {
     }
 
     /// Has the ring send what is pending, and receive what there is credit for.
-    fn ask(&mut self, uring: &mut Uring) {
+    fn ask(&mut self, uring: &mut ThreadRing) {
         if self.broken.is_some() {
             return;
         }
@@ -313,7 +315,7 @@ impl<M: Machine> Session<M> {
         self.ask_to_receive(uring);
     }
 
-    fn ask_to_receive(&mut self, uring: &mut Uring) {
+    fn ask_to_receive(&mut self, uring: &mut ThreadRing) {
         if self.receive.flight == Flight::GoesOn && self.receive.hang_up == HangUp::Seen {
             uring.cancel_receive(self.line);
         }
@@ -338,7 +340,7 @@ impl<M: Machine> Session<M> {
     }
 
     /// After the machine's end: cancels what is in flight, and counts what comes of it.
-    fn wind_up(&mut self, uring: &mut Uring) -> Turn<M::Outcome> {
+    fn wind_up(&mut self, uring: &mut ThreadRing) -> Turn<M::Outcome> {
         if let Some(Ok(sent)) = self.send.sent.take() {
             self.connection.wrote(sent);
         }
@@ -351,7 +353,7 @@ impl<M: Machine> Session<M> {
             return Turn::Wait(None);
         }
         let Some((how, outcome)) = self.closed.take() else { return Turn::Wait(None) };
-        let mut ended = self.connection.close(how, outcome);
+        let mut ended = self.connection.close(&mut &*self.stream, how, outcome);
         ended.unread += self.receive.late + self.receive.surplus.len() as u64;
         uring.detach(self.line);
         Turn::Over(ended)
@@ -359,7 +361,7 @@ impl<M: Machine> Session<M> {
 
     /// After a panic, when the machine is not called any more: whether nothing is in flight, and the session can be
     /// dropped. Until then it must be asked again after each completion.
-    pub(crate) fn give_up(&self, uring: &mut Uring) -> bool {
+    pub(crate) fn give_up(&self, uring: &mut ThreadRing) -> bool {
         if uring.is_idle(self.line) {
             uring.detach(self.line);
             return true;
@@ -382,11 +384,11 @@ fn is_to_be_tried_again(error: &io::Error) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::options::UringOptions;
+    use crate::options::Uring;
     use crate::ring::{Prepared, Sleep};
     use roundtrip_core::{Action, Input, Wait};
-    use roundtrip_net::Control;
     use roundtrip_net::event_loop::WayIn;
+    use roundtrip_net::{Backend, Control};
     use std::io::Write;
     use std::net::Shutdown;
     use std::os::unix::net::UnixStream;
@@ -448,7 +450,7 @@ mod tests {
 
     /// A session whose completions the test makes up.
     struct Bench {
-        uring: Uring,
+        uring: ThreadRing,
         session: Session<Obedient>,
         control: Control<Order>,
         peer: UnixStream,
@@ -456,7 +458,7 @@ mod tests {
 
     impl Bench {
         fn new(read: usize, writes: usize) -> Self {
-            let prepared = Prepared::new(UringOptions::default()).unwrap();
+            let prepared = Prepared::new(Uring::default()).unwrap();
             let WayIn { mailbox, control, .. } = WayIn::new(prepared.wake());
             let (ours, peer) = UnixStream::pair().unwrap();
             let mut uring = prepared.start();
@@ -525,8 +527,12 @@ mod tests {
         assert_eq!(ended.failure.unwrap().error.kind(), io::ErrorKind::Unsupported);
         let service = |_now, _peer: &_| Obedient::default();
         let handle = roundtrip_net::ServerHandle::new();
-        let served =
-            crate::serve(vec![listener], roundtrip_core::admission::Limits::default(), &handle, &service);
+        let served = Uring::default().serve(
+            vec![listener],
+            roundtrip_core::admission::Limits::default(),
+            &handle,
+            &service,
+        );
         assert_eq!(served.unwrap_err().kind(), io::ErrorKind::Unsupported);
     }
 

@@ -11,13 +11,13 @@ use roundtrip_net::event_loop::{
 };
 use roundtrip_net::{Block, Clock, Ended, Panic, catch, until};
 
-use crate::ring::{Prepared, Sleep, Uring};
+use crate::ring::{Prepared, Sleep, ThreadRing};
 use crate::session::{Session, Turn};
 
 /// One thread's connections, and what they share.
 pub(crate) struct Thread<'a, A: App, T> {
     // Dropped before the sessions: it waits until nothing is in flight.
-    uring: Uring,
+    uring: ThreadRing,
     app: &'a A,
     clock: &'a T,
     /// Read once a turn, after the ring was entered: for what it brought, the best guess there is.
@@ -82,7 +82,7 @@ impl<'a, A: App, T: Clock> Thread<'a, A, T> {
         Ok(desk)
     }
 
-    pub(crate) const fn uring(&mut self) -> &mut Uring {
+    pub(crate) const fn uring(&mut self) -> &mut ThreadRing {
         &mut self.uring
     }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use roundtrip_core::admission::Limits;
 use roundtrip_core::protocol::Session;
 use roundtrip_resp::{Resp, SharedKeys, config};
-use roundtrip_std::{BindOptions, Peer, ServerHandle, bind};
+use roundtrip_std::{Backend, BindOptions, Peer, ServerHandle, bind};
 
 fn main() -> ExitCode {
     let args: Vec<_> = std::env::args().skip(1).collect();
@@ -27,12 +27,21 @@ fn run(endpoint: &str, driver: &str) -> Result<(), Box<dyn std::error::Error>> {
     // It is stopped by a signal: there is nothing to save.
     let handle = ServerHandle::new();
     match driver {
-        "std" => roundtrip_std::serve(vec![listener], Limits::default(), &handle, &service)?,
-        "smol" => roundtrip_smol::serve(vec![listener], Limits::default(), &handle, &service)?,
+        "std" => roundtrip_std::Std.serve(vec![listener], Limits::default(), &handle, &service)?,
+        "smol" => {
+            roundtrip_smol::Smol::default().serve(vec![listener], Limits::default(), &handle, &service)?
+        }
         #[cfg(unix)]
-        "reactor" => roundtrip_reactor::serve(vec![listener], Limits::default(), &handle, &service)?,
+        "reactor" => roundtrip_reactor::Reactor::default().serve(
+            vec![listener],
+            Limits::default(),
+            &handle,
+            &service,
+        )?,
         #[cfg(target_os = "linux")]
-        "uring" => roundtrip_uring::serve(vec![listener], Limits::default(), &handle, &service)?,
+        "uring" => {
+            roundtrip_uring::Uring::default().serve(vec![listener], Limits::default(), &handle, &service)?
+        }
         other => return Err(format!("no driver `{other}`").into()),
     };
     Ok(())

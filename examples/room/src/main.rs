@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use roundtrip_core::admission::Limits;
 use roundtrip_room::{Room, RoomConfig, Slow};
-use roundtrip_std::{BindOptions, ServerHandle, SystemClock, bind};
+use roundtrip_std::{Backend, BindOptions, ServerHandle, SystemClock, bind};
 
 fn main() -> ExitCode {
     let args: Vec<_> = std::env::args().skip(1).collect();
@@ -32,12 +32,14 @@ fn run(endpoint: &str, driver: &str, slow: &str) -> Result<(), Box<dyn std::erro
     // It is stopped by a signal: there is nothing to save.
     let (clock, limits, handle) = (SystemClock::new(), Limits::default(), ServerHandle::new());
     match driver {
-        "std" => roundtrip_std::serve_hub(&clock, listeners, limits, &handle, room)?,
-        "smol" => roundtrip_smol::serve_hub(&clock, listeners, limits, &handle, room)?,
+        "std" => roundtrip_std::Std.serve_hub(&clock, listeners, limits, &handle, room)?,
+        "smol" => roundtrip_smol::Smol::default().serve_hub(&clock, listeners, limits, &handle, room)?,
         #[cfg(unix)]
-        "reactor" => roundtrip_reactor::serve_hub(&clock, listeners, limits, &handle, room)?,
+        "reactor" => {
+            roundtrip_reactor::Reactor::default().serve_hub(&clock, listeners, limits, &handle, room)?
+        }
         #[cfg(target_os = "linux")]
-        "uring" => roundtrip_uring::serve_hub(&clock, listeners, limits, &handle, room)?,
+        "uring" => roundtrip_uring::Uring::default().serve_hub(&clock, listeners, limits, &handle, room)?,
         other => return Err(format!("no driver `{other}`").into()),
     };
     Ok(())

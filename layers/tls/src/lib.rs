@@ -20,7 +20,7 @@
 //! ```
 //! # use roundtrip_core::admission::Limits;
 //! # use roundtrip_echo::{ClientConfig, EchoClient, EchoServer, Payload, ServerConfig, Verdict};
-//! # use roundtrip_std::{BindOptions, ConnectOptions, ServerHandle};
+//! # use roundtrip_std::{Backend, BindOptions, ConnectOptions, ServerHandle};
 //! # use std::sync::Arc;
 //! use roundtrip_tls::{Acceptor, Connector, Identity, LayerConfig};
 //! # let certified = rcgen::generate_simple_self_signed(["localhost".to_owned()])?;
@@ -39,7 +39,7 @@
 //! # let handle = ServerHandle::new();
 //! # std::thread::scope(|scope| {
 //! # scope.spawn(|| {
-//! roundtrip_std::serve(vec![listener], Limits::default(), &handle, &echo)
+//! roundtrip_std::Std.serve(vec![listener], Limits::default(), &handle, &echo)
 //! # });
 //! # let stream = roundtrip_std::connect(&endpoint, &ConnectOptions::default())?;
 //! # let name = "localhost".parse()?;

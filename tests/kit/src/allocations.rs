@@ -1,6 +1,6 @@
 //! What a message costs in allocations, in the thread that drives it, over real sockets.
 
-use std::io::{self, Read, Write};
+use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::sync::{Arc, Mutex};
 use std::thread;
@@ -8,7 +8,7 @@ use std::thread;
 use roundtrip_core::admission::Limits;
 use roundtrip_core::{Input, Machine, Observe, Tap, Time};
 use roundtrip_echo::{EchoServer, ServerConfig};
-use roundtrip_net::{BindOptions, Caller, Control, Listener, Served, ServerHandle, Service};
+use roundtrip_net::{Backend, BindOptions, Caller, Control, ServerHandle, Service};
 
 use crate::counting::ALLOCATIONS;
 
@@ -62,12 +62,8 @@ impl Service for CountedEcho {
 }
 
 /// Allocations per message of this size in the thread that serves it: the most that any connection counted, divided by the
-/// number of messages that its thread served meanwhile. `serve` is the driver's.
-pub fn a_message(
-    serve: impl FnOnce(Vec<Listener>, Limits, &ServerHandle, &CountedEcho) -> io::Result<Served> + Send + 'static,
-    size: usize,
-    connections_of_a_thread: usize,
-) -> f64 {
+/// number of messages that its thread served meanwhile.
+pub fn a_message(backend: impl Backend + Send + 'static, size: usize, connections_of_a_thread: usize) -> f64 {
     let listener = roundtrip_net::bind(&"127.0.0.1:0".parse().unwrap(), &BindOptions::default()).unwrap();
     let address = listener.local_address().unwrap();
     let counted = Arc::new(Mutex::new(Vec::with_capacity(CONNECTIONS)));
@@ -76,7 +72,7 @@ pub fn a_message(
         let (handle, counted) = (handle.clone(), Arc::clone(&counted));
         move || {
             let service = CountedEcho { size, during: counted };
-            serve(vec![listener], Limits::default(), &handle, &service).unwrap();
+            backend.serve(vec![listener], Limits::default(), &handle, &service).unwrap();
         }
     });
     let mut clients: Vec<_> = (0..CONNECTIONS).map(|_| TcpStream::connect(address).unwrap()).collect();

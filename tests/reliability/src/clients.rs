@@ -18,9 +18,17 @@ const THREADS: usize = 4;
 pub(crate) fn trial(driver: &str, scale: Scale) -> Result<Cell, Failed> {
     let drive: fn(Stream) -> std::io::Result<()> = match driver {
         "std" => |stream| roundtrip_std::drive(stream, client).map(drop),
+        "tokio" => |stream| {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+            drop(runtime.block_on(roundtrip_tokio::drive(stream, client)));
+            Ok(())
+        },
         "reactor" => |stream| roundtrip_reactor::drive(stream, client).map(drop),
         "uring" => |stream| roundtrip_uring::drive(stream, client).map(drop),
-        "smol" => |stream| roundtrip_smol::block_on(roundtrip_smol::drive(stream, client)).map(drop),
+        "smol" => |stream| {
+            drop(roundtrip_smol::block_on(roundtrip_smol::drive(stream, client)));
+            Ok(())
+        },
         _ => return Err(format!("no client for the driver {driver}").into()),
     };
     let tries = scale.of(100_000);

@@ -81,7 +81,7 @@ fn kib(bytes: u64) -> String {
 
 pub(crate) fn idle(server: &Server, scale: Scale) -> Result<Cell, Failed> {
     // Where a connection costs a process or two descriptors, 10,000 are more than this machine has.
-    let is_lean = matches!(server.driver(), Some("smol" | "reactor" | "uring"));
+    let is_lean = matches!(server.driver(), Some("smol" | "tokio" | "reactor" | "uring"));
     let clients = scale.of(if is_lean { 10_000 } else { 2000 });
     let running = server.start(&[])?;
     // What is allocated once is not counted.

@@ -54,6 +54,7 @@ impl Server {
         vec![
             Self { name: "roundtrip-std", how: How::Ours("std") },
             Self { name: "roundtrip-smol", how: How::Ours("smol") },
+            Self { name: "roundtrip-tokio", how: How::Ours("tokio") },
             Self { name: "roundtrip-reactor", how: How::Ours("reactor") },
             Self { name: "roundtrip-uring", how: How::Ours("uring") },
             theirs(

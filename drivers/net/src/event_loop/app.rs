@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::io;
+use std::ops::Deref;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use roundtrip_core::admission::Limits;
@@ -110,23 +111,27 @@ impl<C: Clients> App for Numbered<'_, C> {
 }
 
 /// A service behind its door. A session tells the door of its own end, and rings if the policy waits for that.
-pub struct Serving<'a, S: Service, T, B = Ring> {
-    service: &'a S,
-    clock: &'a T,
+///
+/// `P` points to the service: a reference, or an `Arc` where the server must own it.
+pub struct Serving<P: Deref<Target: Service>, T, B = Ring> {
+    service: P,
+    clock: T,
     bell: Arc<B>,
-    door: Mutex<Door<<S::Machine as Machine>::Command>>,
+    door: Mutex<DoorOf<P>>,
 }
 
-impl<'a, S: Service, T: Clock, B: Bell + 'static> Serving<'a, S, T, B> {
+type DoorOf<P> = Door<<<<P as Deref>::Target as Service>::Machine as Machine>::Command>;
+
+impl<P: Deref<Target: Service>, T: Clock, B: Bell + 'static> Serving<P, T, B> {
     /// This service; what is asked through `handle` from here on rings `bell`.
-    pub fn new(service: &'a S, clock: &'a T, bell: Arc<B>, limits: Limits, handle: &ServerHandle) -> Self {
+    pub fn new(service: P, clock: T, bell: Arc<B>, limits: Limits, handle: &ServerHandle) -> Self {
         handle.ring_with(bell.clone());
         Self { service, clock, bell, door: Mutex::new(Door::new(limits, handle)) }
     }
 
     /// The clock of all connections.
-    pub const fn clock(&self) -> &'a T {
-        self.clock
+    pub const fn clock(&self) -> &T {
+        &self.clock
     }
 
     /// The time.
@@ -140,7 +145,7 @@ impl<'a, S: Service, T: Clock, B: Bell + 'static> Serving<'a, S, T, B> {
     }
 
     /// The policy.
-    pub fn door(&self) -> MutexGuard<'_, Door<<S::Machine as Machine>::Command>> {
+    pub fn door(&self) -> MutexGuard<'_, DoorOf<P>> {
         // No service and no machine runs under this lock, so the door is whole even if a holder panicked.
         self.door.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -168,19 +173,22 @@ impl<'a, S: Service, T: Clock, B: Bell + 'static> Serving<'a, S, T, B> {
     }
 }
 
-impl<S: Service, T: Clock, B: Bell + 'static> App for Serving<'_, S, T, B> {
-    type Machine = S::Machine;
+impl<P, T: Clock, B: Bell + 'static> App for Serving<P, T, B>
+where
+    P: Deref<Target: Service> + Sync,
+{
+    type Machine = <P::Target as Service>::Machine;
     type Name = Caller;
 
-    fn open(&self, now: Time, caller: &Caller, control: &Control<CommandOf<Self>>) -> S::Machine {
+    fn open(&self, now: Time, caller: &Caller, control: &Control<CommandOf<Self>>) -> Self::Machine {
         self.service.open(now, caller, control)
     }
 
-    fn event(&self, caller: &Caller, event: <S::Machine as Machine>::Event) {
+    fn event(&self, caller: &Caller, event: <Self::Machine as Machine>::Event) {
         self.service.event(caller, event);
     }
 
-    fn ended(&self, caller: &Caller, ended: Ended<<S::Machine as Machine>::Outcome>) {
+    fn ended(&self, caller: &Caller, ended: Ended<<Self::Machine as Machine>::Outcome>) {
         self.service.ended(caller, ended);
     }
 
@@ -205,7 +213,7 @@ impl<C> fmt::Debug for Numbered<'_, C> {
     }
 }
 
-impl<S: Service, T, B: fmt::Debug> fmt::Debug for Serving<'_, S, T, B> {
+impl<P: Deref<Target: Service>, T, B: fmt::Debug> fmt::Debug for Serving<P, T, B> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Serving").field("bell", &self.bell).finish_non_exhaustive()
     }

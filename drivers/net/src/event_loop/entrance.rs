@@ -15,7 +15,7 @@ const ACCEPTS: usize = 32;
 /// What the thread that accepts does besides driving connections: it obeys the policy, and gives each thread its share of
 /// those who are let in.
 pub struct Entrance<'a, S: Service, T> {
-    server: &'a Serving<'a, S, T>,
+    server: &'a Serving<&'a S, &'a T>,
     listeners: Vec<Listener>,
     desks: Desks<Caller, <S::Machine as Machine>::Command>,
 }
@@ -32,7 +32,7 @@ pub struct Rest {
 impl<'a, S: Service, T: Clock> Entrance<'a, S, T> {
     /// The way into `server` from these listeners, to the threads at these desks.
     pub const fn new(
-        server: &'a Serving<'a, S, T>,
+        server: &'a Serving<&'a S, &'a T>,
         listeners: Vec<Listener>,
         desks: Desks<Caller, <S::Machine as Machine>::Command>,
     ) -> Self {

@@ -17,7 +17,7 @@ use roundtrip_core::admission::Limits;
 use roundtrip_core::{Action, Input, Machine, Teardown, Time, Wait};
 use roundtrip_echo::{EchoServer, ServerConfig};
 use roundtrip_reactor::{
-    BindOptions, Driver, Peer, ReactorOptions, ServerHandle, Service, SystemClock, bind, drive_all, serve_on,
+    Backend, BindOptions, Driver, Peer, Reactor, ServerHandle, Service, SystemClock, bind,
 };
 
 fn pair() -> (TcpStream, TcpStream) {
@@ -149,12 +149,15 @@ fn connect(address: SocketAddr) -> TcpStream {
 }
 
 /// A server on so many threads, which are left alone when a test fails.
-fn start<S: Service + Send + 'static>(threads: usize, service: S) -> (SocketAddr, impl FnOnce()) {
-    start_with(NonZeroUsize::new(threads).unwrap().into(), service)
+fn start<S: Service<Machine: Send> + Send + 'static>(
+    threads: usize,
+    service: S,
+) -> (SocketAddr, impl FnOnce()) {
+    start_with(Reactor { threads: NonZeroUsize::new(threads).unwrap(), ..Reactor::default() }, service)
 }
 
-fn start_with<S: Service + Send + 'static>(
-    options: ReactorOptions,
+fn start_with<S: Service<Machine: Send> + Send + 'static>(
+    options: Reactor,
     service: S,
 ) -> (SocketAddr, impl FnOnce()) {
     let listener = bind(&"127.0.0.1:0".parse().unwrap(), &BindOptions::default()).unwrap();
@@ -164,7 +167,7 @@ fn start_with<S: Service + Send + 'static>(
         let handle = handle.clone();
         move || {
             let clock = SystemClock::new();
-            let served = serve_on(options, &clock, vec![listener], Limits::default(), &handle, &service);
+            let served = options.serve_with(&clock, vec![listener], Limits::default(), &handle, &service);
             sender.send(served.unwrap())
         }
     });
@@ -235,7 +238,7 @@ fn a_deadline_wakes_a_thread_that_sleeps() {
 /// It never sleeps once it spins, so it must look for all that would have woken it.
 #[test]
 fn a_thread_that_spins_for_hours_keeps_deadlines_and_hears_a_stop() {
-    let options = ReactorOptions { spin: Duration::from_secs(3600), ..ReactorOptions::default() };
+    let options = Reactor { busy_poll: Duration::from_secs(3600), ..Reactor::default() };
     let (address, stop) = start_with(options, |now, _peer: &Peer| {
         let idle = ServerConfig::builder().idle(Some(Duration::from_millis(20))).build().unwrap();
         EchoServer::new(idle.into(), now)
@@ -261,7 +264,7 @@ fn a_client_that_panics_ends_no_other() {
             echo(now)
         };
         let streams = [unlucky.into(), lucky.into()];
-        let driven = catch_unwind(AssertUnwindSafe(|| drive_all(&SystemClock::new(), streams, &machine)));
+        let driven = catch_unwind(AssertUnwindSafe(|| Reactor::default().drive_all(streams, &machine)));
         sender.send((driven.is_err(), went_on.into_inner())).unwrap();
     });
     assert_eq!(first.read(&mut [0]).unwrap_err().kind(), std::io::ErrorKind::ConnectionReset);

@@ -51,9 +51,10 @@ fn a_peer_with_much_to_say_gets_so_many_turns_and_no_more() {
     let (mut client, server) = pair();
     client.write_all(&[0; 1000]).unwrap();
     let eaten = Arc::new(AtomicUsize::new(0));
-    let driver = Driver::new(SystemClock::new()).unwrap();
+    let driver = Driver::new(SystemClock::new());
     let nibbler = Nibbler(Arc::clone(&eaten));
-    let mut driven = pin!(driver.drive(server.into(), |_now| nibbler, |never| match never {}));
+    let mut driven =
+        pin!(driver.drive(roundtrip_smol::Stream::from(server), |_now| nibbler, |never| match never {}));
     for polls in 1..10 {
         assert!(poll_once(driven.as_mut()).is_pending());
         let so_far = eaten.load(Ordering::Relaxed);
@@ -67,7 +68,7 @@ fn a_connection_that_is_dropped_is_reset_begun_or_not() {
     for polls in [0, 1] {
         let (mut client, server) = pair();
         {
-            let mut driven = pin!(roundtrip_smol::drive(server.into(), echo));
+            let mut driven = pin!(roundtrip_smol::drive(roundtrip_smol::Stream::from(server), echo));
             for _ in 0..polls {
                 assert!(poll_once(driven.as_mut()).is_pending());
             }
@@ -85,9 +86,10 @@ fn a_connection_that_is_dropped_is_reset_begun_or_not() {
 #[test]
 fn a_future_may_be_sent_to_another_thread_between_two_polls() {
     let (mut client, server) = pair();
-    let driver = Driver::new(SystemClock::new()).unwrap();
+    let driver = Driver::new(SystemClock::new());
     let control = driver.control();
-    let mut driven = Box::pin(driver.drive(server.into(), echo, |never| match never {}));
+    let mut driven =
+        Box::pin(driver.drive(roundtrip_smol::Stream::from(server), echo, |never| match never {}));
     assert!(poll_once(driven.as_mut()).is_pending());
     let ended = std::thread::spawn(move || roundtrip_smol::block_on(driven));
     client.write_all(b"x").unwrap();
@@ -99,8 +101,8 @@ fn a_future_may_be_sent_to_another_thread_between_two_polls() {
 #[test]
 fn a_connection_that_waits_is_small() {
     let (_client, server) = pair();
-    let driver = Driver::new(SystemClock::new()).unwrap();
-    let driven = driver.drive(server.into(), echo, |never| match never {});
+    let driver = Driver::new(SystemClock::new());
+    let driven = driver.drive(roundtrip_smol::Stream::from(server), echo, |never| match never {});
     let (session, future) = (size_of::<EchoServer>(), size_of_val(&driven));
     println!("machine {session} bytes, future {future} bytes");
     // 32 bytes of it are what a driver knows of a cut, and of a machine that never waits.

@@ -4,30 +4,21 @@ use std::convert::Infallible;
 use std::io;
 use std::num::NonZeroUsize;
 
-use roundtrip_core::admission::Limits;
 use roundtrip_core::datagram::DatagramMachine;
-use roundtrip_core::hub::Hub;
 use roundtrip_core::{Machine, Time};
 use roundtrip_smol::{
-    Clients, Clock, Control, DatagramAddress, DatagramSocket, DatagramsEnded, Driver, Ended, Listener,
-    Served, ServerHandle, Service, Stream, SystemClock, block_on, drive_all_on, serve_on,
+    Backend, Clock, Control, DatagramAddress, DatagramSocket, DatagramsEnded, Driver, Ended, Stream, block_on,
 };
 use roundtrip_testkit::suite::{DatagramDriver, SocketDriver};
 
-/// Sessions on this many threads. One is what the functions without a number of threads use.
+/// Sessions on this many threads.
 pub(crate) struct Smol<const THREADS: usize>;
-
-impl<const THREADS: usize> Smol<THREADS> {
-    fn threads() -> NonZeroUsize {
-        NonZeroUsize::new(THREADS).unwrap()
-    }
-}
 
 impl<const THREADS: usize> SocketDriver for Smol<THREADS> {
     type Connection<C: Send + 'static, T: Clock + Send + 'static> = Driver<C, T>;
 
     fn connection<C: Send + 'static, T: Clock + Send + 'static>(clock: T) -> io::Result<Driver<C, T>> {
-        Driver::new(clock)
+        Ok(Driver::new(clock))
     }
 
     fn control<C: Send + 'static, T: Clock + Send + 'static>(connection: &Driver<C, T>) -> Control<C> {
@@ -44,40 +35,11 @@ impl<const THREADS: usize> SocketDriver for Smol<THREADS> {
     }
 
     fn drive<M: Machine>(stream: Stream, machine: impl FnOnce(Time) -> M) -> io::Result<Ended<M::Outcome>> {
-        block_on(roundtrip_smol::drive(stream, machine))
+        Ok(block_on(roundtrip_smol::drive(stream, machine)))
     }
 
-    fn drive_all<C: Clients<Machine: Send>>(
-        clock: &impl Clock,
-        streams: impl IntoIterator<Item = Stream>,
-        clients: &C,
-    ) -> io::Result<()> {
-        if THREADS == 1 {
-            return roundtrip_smol::drive_all(clock, streams, clients);
-        }
-        drive_all_on(Self::threads(), clock, streams, clients)
-    }
-
-    fn serve<S: Service<Machine: Send>>(
-        listeners: Vec<Listener>,
-        limits: Limits,
-        handle: &ServerHandle,
-        service: &S,
-    ) -> io::Result<Served> {
-        if THREADS == 1 {
-            return roundtrip_smol::serve(listeners, limits, handle, service);
-        }
-        serve_on(Self::threads(), &SystemClock::new(), listeners, limits, handle, service)
-    }
-
-    fn serve_hub<H: Hub<Session: Machine<Command: Send> + Send> + Send>(
-        clock: &impl Clock,
-        listeners: Vec<Listener>,
-        limits: Limits,
-        handle: &ServerHandle,
-        hub: H,
-    ) -> io::Result<(Served, H)> {
-        roundtrip_smol::serve_hub(clock, listeners, limits, handle, hub)
+    fn backend() -> impl Backend {
+        roundtrip_smol::Smol { threads: NonZeroUsize::new(THREADS).unwrap() }
     }
 }
 

@@ -5,7 +5,7 @@ use roundtrip_testkit::allocations;
 #[test]
 fn no_message_allocates() {
     for size in [64, 16 << 10] {
-        let allocations = allocations::a_message(roundtrip_std::serve, size, 1);
+        let allocations = allocations::a_message(roundtrip_std::Std, size, 1);
         assert!(allocations == 0.0, "{allocations} a message of {size} bytes");
     }
 }

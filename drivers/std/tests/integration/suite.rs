@@ -3,13 +3,10 @@
 use std::convert::Infallible;
 use std::io;
 
-use roundtrip_core::admission::Limits;
 use roundtrip_core::datagram::DatagramMachine;
-use roundtrip_core::hub::Hub;
 use roundtrip_core::{Machine, Time};
 use roundtrip_std::{
-    Clients, Clock, Control, DatagramAddress, DatagramSocket, DatagramsEnded, Driver, Ended, Listener,
-    Served, ServerHandle, Service, Stream,
+    Backend, Clock, Control, DatagramAddress, DatagramSocket, DatagramsEnded, Driver, Ended, Std, Stream,
 };
 use roundtrip_testkit::suite::{DatagramDriver, SocketDriver};
 
@@ -40,31 +37,8 @@ impl SocketDriver for Blocking {
         roundtrip_std::drive(stream, machine)
     }
 
-    fn drive_all<C: Clients<Machine: Send>>(
-        clock: &impl Clock,
-        streams: impl IntoIterator<Item = Stream>,
-        clients: &C,
-    ) -> io::Result<()> {
-        roundtrip_std::drive_all(clock, streams, clients)
-    }
-
-    fn serve<S: Service<Machine: Send>>(
-        listeners: Vec<Listener>,
-        limits: Limits,
-        handle: &ServerHandle,
-        service: &S,
-    ) -> io::Result<Served> {
-        roundtrip_std::serve(listeners, limits, handle, service)
-    }
-
-    fn serve_hub<H: Hub<Session: Machine<Command: Send> + Send> + Send>(
-        clock: &impl Clock,
-        listeners: Vec<Listener>,
-        limits: Limits,
-        handle: &ServerHandle,
-        hub: H,
-    ) -> io::Result<(Served, H)> {
-        roundtrip_std::serve_hub(clock, listeners, limits, handle, hub)
+    fn backend() -> impl Backend {
+        Std
     }
 }
 

@@ -28,7 +28,7 @@ use roundtrip_net::event_loop::{Rouse, Token, WAKE, Wake};
 use rustix::event::{EventfdFlags, eventfd};
 
 use crate::arena::Arena;
-use crate::options::UringOptions;
+use crate::options::Uring;
 use buffers::Buffers;
 
 /// Operations that can be handed over in one call; what is more is handed over in the next.
@@ -59,7 +59,7 @@ pub(crate) struct Prepared {
 }
 
 /// The ring of one thread, and what it is working on.
-pub(crate) struct Uring {
+pub(crate) struct ThreadRing {
     // Dropped before the buffers are.
     ring: IoUring,
     /// Entries for which there was no room.
@@ -155,7 +155,7 @@ pub(crate) struct Received {
 
 impl Prepared {
     /// A ring with its buffers.
-    pub(crate) fn new(options: UringOptions) -> io::Result<Self> {
+    pub(crate) fn new(options: Uring) -> io::Result<Self> {
         let ring = IoUring::builder()
             // It is started by the thread that will use it, which may be another one.
             .setup_r_disabled()
@@ -182,11 +182,11 @@ impl Prepared {
     }
 
     /// Starts it, for this thread.
-    pub(crate) fn start(self) -> Uring {
+    pub(crate) fn start(self) -> ThreadRing {
         let Self { ring, buffers, wake, rouser } = self;
         // A ring that cannot be started says so whenever it is entered.
         let _ = ring.submitter().register_enable_rings();
-        let mut uring = Uring {
+        let mut uring = ThreadRing {
             ring,
             backlog: VecDeque::new(),
             buffers,
@@ -204,7 +204,7 @@ impl Prepared {
     }
 }
 
-impl Uring {
+impl ThreadRing {
     pub(crate) const fn wake(&self) -> &Arc<Wake> {
         &self.wake
     }
@@ -457,7 +457,7 @@ fn is_passing(error: &io::Error) -> bool {
     matches!(error.raw_os_error(), Some(libc::EINTR | libc::ETIME | libc::EBUSY | libc::EAGAIN))
 }
 
-impl Drop for Uring {
+impl Drop for ThreadRing {
     fn drop(&mut self) {
         for index in 0..self.lines.len() {
             if self.lines[index].file.is_some() {
@@ -523,9 +523,9 @@ impl fmt::Debug for Prepared {
     }
 }
 
-impl fmt::Debug for Uring {
+impl fmt::Debug for ThreadRing {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Uring")
+        f.debug_struct("ThreadRing")
             .field("lines", &self.lines.len())
             .field("lost", &self.lost)
             .finish_non_exhaustive()

@@ -8,8 +8,8 @@ use super::*;
 
 const NAME: Token = Token(7);
 
-fn ring() -> Uring {
-    Prepared::new(UringOptions::default()).unwrap().start()
+fn ring() -> ThreadRing {
+    Prepared::new(Uring::default()).unwrap().start()
 }
 
 /// Bytes that tell when they are freed.
@@ -29,7 +29,7 @@ impl Drop for Witness {
 }
 
 /// A send that waits, for the socket takes no more; and whether its bytes were freed.
-fn send_that_waits(uring: &mut Uring) -> (LineId, UnixStream, Arc<AtomicBool>) {
+fn send_that_waits(uring: &mut ThreadRing) -> (LineId, UnixStream, Arc<AtomicBool>) {
     let (ours, theirs) = UnixStream::pair().unwrap();
     ours.set_nonblocking(true).unwrap();
     while (&ours).write(&[0; 1 << 14]).is_ok() {}
@@ -126,7 +126,7 @@ fn completions_that_find_no_room_are_not_lost() {
 
 #[test]
 fn no_more_is_received_than_was_asked_for_and_a_buffer_is_used_again() {
-    let options = UringOptions { buffers: std::num::NonZeroU16::MIN, ..UringOptions::default() };
+    let options = Uring { buffers: std::num::NonZeroU16::MIN, ..Uring::default() };
     let mut uring = Prepared::new(options).unwrap().start();
     let (ours, mut theirs) = UnixStream::pair().unwrap();
     theirs.write_all(b"abcdef").unwrap();

@@ -17,8 +17,7 @@ use roundtrip_core::admission::Limits;
 use roundtrip_core::{Action, Failure, Input, Machine, Teardown, Time, Wait};
 use roundtrip_echo::{EchoServer, End, Payload, ServerConfig};
 use roundtrip_uring::{
-    BindOptions, Clock, Driver, Peer, ServerHandle, Service, SystemClock, UringOptions, bind, drive_all,
-    serve_on,
+    Backend, BindOptions, Clock, Driver, Peer, ServerHandle, Service, SystemClock, Uring, bind,
 };
 
 fn pair() -> (TcpStream, TcpStream) {
@@ -127,7 +126,10 @@ fn connect(address: SocketAddr) -> TcpStream {
 }
 
 /// A server, which is left alone when a test fails.
-fn start<S: Service + Send + 'static>(options: UringOptions, service: S) -> (SocketAddr, impl FnOnce()) {
+fn start<S: Service<Machine: Send> + Send + 'static>(
+    options: Uring,
+    service: S,
+) -> (SocketAddr, impl FnOnce()) {
     let listener = bind(&"127.0.0.1:0".parse().unwrap(), &BindOptions::default()).unwrap();
     let address = listener.local_address().unwrap();
     let (handle, (sender, served)) = (ServerHandle::new(), channel());
@@ -135,7 +137,7 @@ fn start<S: Service + Send + 'static>(options: UringOptions, service: S) -> (Soc
         let handle = handle.clone();
         move || {
             let clock = SystemClock::new();
-            let served = serve_on(options, &clock, vec![listener], Limits::default(), &handle, &service);
+            let served = options.serve_with(&clock, vec![listener], Limits::default(), &handle, &service);
             sender.send(served.unwrap())
         }
     });
@@ -149,7 +151,7 @@ fn start<S: Service + Send + 'static>(options: UringOptions, service: S) -> (Soc
 /// With one buffer, most receives that complete together find none.
 #[test]
 fn connections_share_buffers_that_are_fewer() {
-    let options = UringOptions { buffers: NonZeroU16::MIN, ..UringOptions::default() };
+    let options = Uring { buffers: NonZeroU16::MIN, ..Uring::default() };
     let (address, stop) = start(options, |now, _peer: &Peer| echo(now));
     let mut streams: Vec<_> = (0..100).map(|_| connect(address)).collect();
     let messages: Vec<_> = (0..streams.len() as u64)
@@ -207,7 +209,7 @@ impl Machine for Nibbler {
 #[test]
 fn a_peer_that_always_has_more_starves_nobody() {
     let connections = AtomicUsize::new(0);
-    let (address, stop) = start(UringOptions::default(), move |_now, _peer: &Peer| {
+    let (address, stop) = start(Uring::default(), move |_now, _peer: &Peer| {
         let answers = connections.fetch_add(1, Ordering::Relaxed) > 0;
         Nibbler { answers, outstanding: None, over: false }
     });
@@ -225,7 +227,7 @@ fn a_peer_that_always_has_more_starves_nobody() {
 
 #[test]
 fn every_thread_has_its_share_of_the_connections() {
-    let options = UringOptions::from(std::num::NonZeroUsize::new(3).unwrap());
+    let options = Uring { threads: std::num::NonZeroUsize::new(3).unwrap(), ..Uring::default() };
     let (sender, threads) = channel();
     let (address, stop) = start(options, {
         let sender = Mutex::new(sender);
@@ -245,7 +247,7 @@ fn every_thread_has_its_share_of_the_connections() {
 /// Several at one time: each has a deadline of its own, which moved when it was answered.
 #[test]
 fn a_deadline_wakes_a_thread_that_sleeps() {
-    let (address, stop) = start(UringOptions::default(), |now, _peer: &Peer| {
+    let (address, stop) = start(Uring::default(), |now, _peer: &Peer| {
         let idle = ServerConfig::builder().idle(Some(Duration::from_millis(20))).build().unwrap();
         EchoServer::new(idle.into(), now)
     });
@@ -286,7 +288,7 @@ impl Machine for Fuse {
 #[test]
 fn a_machine_that_panics_with_a_receive_in_flight_is_reset_and_the_others_go_on() {
     let first = AtomicBool::new(true);
-    let (address, stop) = start(UringOptions::default(), move |now, _peer: &Peer| Fuse {
+    let (address, stop) = start(Uring::default(), move |now, _peer: &Peer| Fuse {
         blows: first.swap(false, Ordering::Relaxed),
         echo: echo(now),
     });
@@ -315,7 +317,7 @@ fn a_client_that_panics_ends_no_other() {
             echo(now)
         };
         let streams = [unlucky.into(), lucky.into()];
-        let driven = catch_unwind(AssertUnwindSafe(|| drive_all(&SystemClock::new(), streams, &machine)));
+        let driven = catch_unwind(AssertUnwindSafe(|| Uring::default().drive_all(streams, &machine)));
         sender.send((driven.is_err(), went_on.into_inner())).unwrap();
     });
     assert_eq!(first.read(&mut [0]).unwrap_err().kind(), std::io::ErrorKind::ConnectionReset);

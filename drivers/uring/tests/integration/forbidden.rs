@@ -7,7 +7,7 @@ use std::thread;
 
 use roundtrip_core::admission::Limits;
 use roundtrip_echo::{EchoServer, ServerConfig};
-use roundtrip_uring::{BindOptions, Peer, ServerHandle, SystemClock, available, bind, drive, serve_on};
+use roundtrip_uring::{Backend, BindOptions, Peer, ServerHandle, Uring, available, bind, drive};
 
 /// From here on, on this thread, the kernel answers `io_uring_setup(2)` with this error: seccomp(2).
 #[allow(unsafe_code, reason = "nothing safe sets a filter")]
@@ -60,8 +60,8 @@ fn a_server_says_so_before_it_accepts() {
     let listener = bind(&"127.0.0.1:0".parse().unwrap(), &BindOptions::default()).unwrap();
     let served = where_it_says(libc::EPERM, || {
         let echo = |now, _peer: &Peer| EchoServer::new(ServerConfig::default().into(), now);
-        let threads = NonZeroUsize::new(2).unwrap();
-        serve_on(threads, &SystemClock::new(), vec![listener], Limits::default(), &ServerHandle::new(), &echo)
+        let driver = Uring { threads: NonZeroUsize::new(2).unwrap(), ..Uring::default() };
+        driver.serve(vec![listener], Limits::default(), &ServerHandle::new(), &echo)
     });
     assert_eq!(served.unwrap_err().kind(), ErrorKind::PermissionDenied);
 }

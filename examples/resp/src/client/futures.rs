@@ -19,19 +19,12 @@ pub struct Connection {
 impl Connection {
     /// The connection, and the future that drives `stream` until it has ended: spawn that. Dropped, it resets the connection,
     /// and all calls are lost.
-    ///
-    /// # Errors
-    ///
-    /// None with this driver.
-    pub fn new(
-        stream: Stream,
-        config: SessionConfig,
-    ) -> std::io::Result<(Self, impl Future<Output = ()> + Send)> {
-        let driver = Driver::new(SystemClock::new())?;
+    pub fn new(stream: Stream, config: SessionConfig) -> (Self, impl Future<Output = ()> + Send) {
+        let driver = Driver::new(SystemClock::new());
         let control = driver.control();
         let client = move |now| Session::new(Client::new(), Arc::new(config), now);
         let driven = driver.drive(stream, client, |Done { token, result }| Promise::tell(&token, result));
-        Ok((Self { control }, async { drop(driven.await) }))
+        (Self { control }, async { drop(driven.await) })
     }
 
     /// Calls; the answer is to be awaited. The call is made at once, and dropping the answer takes nothing back and

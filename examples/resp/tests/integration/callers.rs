@@ -14,7 +14,7 @@ use roundtrip_core::admission::Limits;
 use roundtrip_core::protocol::{Session, SessionConfig, SessionEnd};
 use roundtrip_resp::client::{BadReply, Lost, Reply, blocking, config, futures};
 use roundtrip_resp::{Resp, SharedKeys};
-use roundtrip_std::{BindOptions, ConnectOptions, Endpoint, Peer, ServerHandle, bind, connect};
+use roundtrip_std::{Backend, BindOptions, ConnectOptions, Endpoint, Peer, ServerHandle, bind, connect};
 
 /// The example's server, on a free port of this process.
 struct Own {
@@ -33,10 +33,20 @@ impl Own {
             let service =
                 |now, _peer: &Peer| Session::new(Resp::new(Arc::clone(&keys)), Arc::clone(&config), now);
             match driver {
-                "std" => roundtrip_std::serve(vec![listener], Limits::default(), &handle, &service),
-                "smol" => roundtrip_smol::serve(vec![listener], Limits::default(), &handle, &service),
+                "std" => roundtrip_std::Std.serve(vec![listener], Limits::default(), &handle, &service),
+                "smol" => roundtrip_smol::Smol::default().serve(
+                    vec![listener],
+                    Limits::default(),
+                    &handle,
+                    &service,
+                ),
                 #[cfg(unix)]
-                "reactor" => roundtrip_reactor::serve(vec![listener], Limits::default(), &handle, &service),
+                "reactor" => roundtrip_reactor::Reactor::default().serve(
+                    vec![listener],
+                    Limits::default(),
+                    &handle,
+                    &service,
+                ),
                 other => panic!("no driver {other}"),
             }
         });
@@ -104,7 +114,7 @@ fn tasks<T: Send + 'static, F: Future<Output = T>>(
     talk: impl FnOnce(Arc<futures::Connection>) -> F + Send + 'static,
 ) -> T {
     let stream = connect(endpoint, &ConnectOptions::default()).unwrap();
-    let (connection, driven) = futures::Connection::new(stream, config).unwrap();
+    let (connection, driven) = futures::Connection::new(stream, config);
     thread::spawn(|| roundtrip_smol::block_on(driven));
     let (sender, came) = channel();
     thread::spawn(move || sender.send(roundtrip_smol::block_on(talk(Arc::new(connection)))));
@@ -294,7 +304,7 @@ fn more_calls_than_may_wait_are_told_so_at_once() {
     // Nothing drives it yet: all of them wait in the mailbox.
     let own = Own::start("smol");
     let stream = connect(&own.endpoint, &ConnectOptions::default()).unwrap();
-    let (connection, driven) = futures::Connection::new(stream, config()).unwrap();
+    let (connection, driven) = futures::Connection::new(stream, config());
     let answers: Vec<_> = (0..70).map(|_| connection.call(&["PING"])).collect();
     drop(driven);
     let results: Vec<_> = answers.into_iter().map(roundtrip_smol::block_on).collect();

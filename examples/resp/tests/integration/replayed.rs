@@ -14,7 +14,7 @@ use roundtrip_core::protocol::{Io, Need, Protocol, Session};
 use roundtrip_core::{Machine, Tap, Time};
 use roundtrip_record::{Observer, Record, Recorder, ReplayError, ReplayErrorCause, Replayed};
 use roundtrip_resp::{Keys, Resp, SharedKeys, config};
-use roundtrip_std::{BindOptions, Caller, Control, ServerHandle, Service, bind};
+use roundtrip_std::{Backend, BindOptions, Caller, Control, ServerHandle, Service, bind};
 
 const CLIENTS: usize = 4;
 const COUNTS: usize = 50;
@@ -67,7 +67,9 @@ fn record(name: &str) -> PathBuf {
         for _ in 0..CLIENTS {
             scope.spawn(|| count(address, &all_are_there));
         }
-        roundtrip_smol::serve(vec![listener], limits, &ServerHandle::new(), &service).unwrap();
+        roundtrip_smol::Smol::default()
+            .serve(vec![listener], limits, &ServerHandle::new(), &service)
+            .unwrap();
     });
     assert_eq!(
         format!("{:?}", service.keys.lock().unwrap()),

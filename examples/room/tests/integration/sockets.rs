@@ -13,7 +13,7 @@ use roundtrip_core::admission::Limits;
 use roundtrip_core::hub::{ConnectionId, Hub, Mail};
 use roundtrip_core::protocol::{Session, SessionOutcome};
 use roundtrip_room::{Counts, Line, Member, Room, RoomConfig, Slow};
-use roundtrip_std::{BindOptions, ServerHandle, SystemClock, bind};
+use roundtrip_std::{Backend, BindOptions, ServerHandle, SystemClock, bind};
 
 /// The room, and its counts for a test to look at while it is open.
 struct Watched {
@@ -58,12 +58,30 @@ impl Open {
             move || {
                 let (clock, limits) = (SystemClock::new(), Limits::default());
                 let (_, hub) = match driver {
-                    "std" => roundtrip_std::serve_hub(&clock, vec![listener], limits, &handle, hub),
-                    "smol" => roundtrip_smol::serve_hub(&clock, vec![listener], limits, &handle, hub),
+                    "std" => roundtrip_std::Std.serve_hub(&clock, vec![listener], limits, &handle, hub),
+                    "smol" => roundtrip_smol::Smol::default().serve_hub(
+                        &clock,
+                        vec![listener],
+                        limits,
+                        &handle,
+                        hub,
+                    ),
                     #[cfg(target_os = "linux")]
-                    "uring" => roundtrip_uring::serve_hub(&clock, vec![listener], limits, &handle, hub),
+                    "uring" => roundtrip_uring::Uring::default().serve_hub(
+                        &clock,
+                        vec![listener],
+                        limits,
+                        &handle,
+                        hub,
+                    ),
                     #[cfg(unix)]
-                    "reactor" => roundtrip_reactor::serve_hub(&clock, vec![listener], limits, &handle, hub),
+                    "reactor" => roundtrip_reactor::Reactor::default().serve_hub(
+                        &clock,
+                        vec![listener],
+                        limits,
+                        &handle,
+                        hub,
+                    ),
                     other => panic!("no driver {other}"),
                 }
                 .unwrap();

@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use roundtrip_core::admission::Limits;
 use roundtrip_script::{ReadError, Script, ScriptConfig, ScriptIo, TimedOut};
-use roundtrip_std::{BindOptions, ConnectOptions, Peer, ServerHandle};
+use roundtrip_std::{Backend, BindOptions, ConnectOptions, Peer, ServerHandle};
 
 #[cfg(test)]
 mod simulated;
@@ -126,7 +126,7 @@ fn run() -> Result<(), Box<dyn Error>> {
             let listener = roundtrip_std::bind(&endpoint.parse()?, &BindOptions::default())?;
             let extensions = ["server.example", "8BITMIME", "SIZE 1000000"].into();
             let service = |now, _: &Peer| server(&extensions, now);
-            roundtrip_std::serve(vec![listener], Limits::default(), &ServerHandle::new(), &service)?;
+            roundtrip_std::Std.serve(vec![listener], Limits::default(), &ServerHandle::new(), &service)?;
         }
         ["ask", endpoint] => {
             let stream = roundtrip_std::connect(&endpoint.parse()?, &ConnectOptions::default())?;

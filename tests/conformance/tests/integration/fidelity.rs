@@ -7,12 +7,12 @@ use std::thread;
 
 #[cfg(windows)]
 use crate::backends::pipes;
-#[cfg(unix)]
-use crate::backends::reactor;
 use crate::backends::simulated::Simulated;
 #[cfg(target_os = "linux")]
 use crate::backends::uring;
 use crate::backends::{Shipped, blocking, resets_are_told, shipped, smol};
+#[cfg(unix)]
+use crate::backends::{reactor, tokio};
 use roundtrip_conformance::{Script, Server, check, scripts};
 use roundtrip_sim::choose::{Family, Faults};
 
@@ -103,6 +103,14 @@ fn every_script_comes_to_its_end_on_the_smol_driver() {
 
 #[cfg(unix)]
 #[test]
+fn every_script_comes_to_its_end_on_the_tokio_driver() {
+    on_every_script(64, |script| {
+        check(&tokio::Sockets { session: shipped }, script).map(drop).map_err(|failure| failure.to_string())
+    });
+}
+
+#[cfg(unix)]
+#[test]
 fn every_script_comes_to_its_end_on_the_reactor() {
     on_every_script(64, |script| {
         check(&reactor::Sockets { session: shipped }, script).map(drop).map_err(|failure| failure.to_string())
@@ -132,6 +140,7 @@ fn packets_do_not_show() {
         ran.fetch_add(1, Ordering::Relaxed);
         check(&blocking::Packets { session: shipped }, script).map_err(|failure| failure.to_string())?;
         check(&smol::Packets { session: shipped }, script).map_err(|failure| failure.to_string())?;
+        check(&tokio::Packets { session: shipped }, script).map_err(|failure| failure.to_string())?;
         check(&reactor::Packets { session: shipped }, script).map_err(|failure| failure.to_string())?;
         Ok(())
     });

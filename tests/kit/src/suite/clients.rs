@@ -8,7 +8,7 @@ use std::time::Duration;
 use roundtrip_core::admission::Limits;
 use roundtrip_core::{Machine, Time};
 use roundtrip_echo::{ClientConfig, ClientOutcome, EchoClient, EchoServer, Payload, ServerConfig, Verdict};
-use roundtrip_net::{Clients, ConnectOptions, Control, Ended, Stream, SystemClock};
+use roundtrip_net::{Backend, Clients, ConnectOptions, Control, Ended, Stream};
 
 use super::common::{Running, echo, resets_are_told, soon, spawn};
 use super::driver::SocketDriver;
@@ -49,8 +49,7 @@ pub fn every_stream_is_driven_to_its_end_and_told_by_its_number<D: SocketDriver>
     let server = echo::<D>(ServerConfig::default(), Limits::default());
     let streams: Vec<_> = (0..20).map(|_| dial(&server)).collect();
     let (sender, ended) = channel();
-    let driven =
-        spawn(move || D::drive_all(&SystemClock::new(), streams, &Told(Mutex::new(sender))).map(|()| ended));
+    let driven = spawn(move || D::backend().drive_all(streams, &Told(Mutex::new(sender))).map(|()| ended));
     let mut ended: Vec<_> = soon(&driven).unwrap().iter().collect();
     ended.sort_unstable();
     assert_eq!(ended, (0..20).map(|index| (index, Verdict::Verified)).collect::<Vec<_>>());
@@ -74,7 +73,7 @@ pub fn sessions_are_driven_while_others_are_still_connecting<D: SocketDriver>() 
             streams.pop()
         })
     };
-    let driven = spawn(move || D::drive_all(&SystemClock::new(), streams, &Told(Mutex::new(sender))));
+    let driven = spawn(move || D::backend().drive_all(streams, &Told(Mutex::new(sender))));
     soon(&driven).unwrap();
     server.stop();
 }
@@ -100,7 +99,7 @@ pub fn a_control_reaches_its_session<D: SocketDriver>() {
     let server = echo::<D>(ServerConfig::default(), Limits::default());
     let streams = [dial(&server), dial(&server)];
     let (sender, controls) = channel();
-    let driven = spawn(move || D::drive_all(&SystemClock::new(), streams, &Endless(sender)));
+    let driven = spawn(move || D::backend().drive_all(streams, &Endless(sender)));
     for _ in 0..2 {
         soon(&controls).abort();
     }
@@ -110,7 +109,7 @@ pub fn a_control_reaches_its_session<D: SocketDriver>() {
 
 pub fn no_streams_are_nothing_to_wait_for<D: SocketDriver>() {
     let machine = |now, index: usize| client(index, BYTES, now);
-    D::drive_all(&SystemClock::new(), Vec::new(), &machine).unwrap();
+    D::backend().drive_all(Vec::new(), &machine).unwrap();
 }
 
 pub fn a_panic_resets_its_connection_and_reaches_the_caller<D: SocketDriver>() {
@@ -118,7 +117,7 @@ pub fn a_panic_resets_its_connection_and_reaches_the_caller<D: SocketDriver>() {
     let streams = [dial(&server)];
     let driven = spawn(move || {
         let machine = |_now, _index: usize| -> EchoClient { panic!("planted") };
-        catch_unwind(AssertUnwindSafe(|| D::drive_all(&SystemClock::new(), streams, &machine))).is_err()
+        catch_unwind(AssertUnwindSafe(|| D::backend().drive_all(streams, &machine))).is_err()
     });
     assert!(soon(&driven));
     let end = soon(&server.ended).outcome.end;

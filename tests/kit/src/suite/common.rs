@@ -10,7 +10,7 @@ use std::{io, thread};
 use roundtrip_core::admission::Limits;
 use roundtrip_core::{Machine, Time};
 use roundtrip_echo::{EchoServer, ServerConfig, ServerOutcome};
-use roundtrip_net::{BindOptions, Caller, Clock, Control, Ended, Served, ServerHandle, Service};
+use roundtrip_net::{Backend, BindOptions, Caller, Clock, Control, Ended, Served, ServerHandle, Service};
 
 use super::driver::SocketDriver;
 
@@ -52,7 +52,7 @@ pub(crate) fn echo<D: SocketDriver>(config: ServerConfig, limits: Limits) -> Run
     let service = Echo { config: config.into(), ended: sender };
     let served = spawn({
         let handle = handle.clone();
-        move || D::serve(vec![listener], limits, &handle, &service)
+        move || D::backend().serve(vec![listener], limits, &handle, &service)
     });
     Running { address, handle, ended, served }
 }

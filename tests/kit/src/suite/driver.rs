@@ -3,13 +3,10 @@
 use std::convert::Infallible;
 use std::io;
 
-use roundtrip_core::admission::Limits;
 use roundtrip_core::datagram::DatagramMachine;
-use roundtrip_core::hub::Hub;
 use roundtrip_core::{Machine, Time};
 use roundtrip_net::{
-    Clients, Clock, Control, DatagramAddress, DatagramSocket, DatagramsEnded, Ended, Listener, Served,
-    ServerHandle, Service, Stream,
+    Backend, Clock, Control, DatagramAddress, DatagramSocket, DatagramsEnded, Ended, Stream,
 };
 
 /// A driver of sockets. Every call blocks until the work is done.
@@ -34,26 +31,8 @@ pub trait SocketDriver: 'static {
 
     fn drive<M: Machine>(stream: Stream, machine: impl FnOnce(Time) -> M) -> io::Result<Ended<M::Outcome>>;
 
-    fn drive_all<C: Clients<Machine: Send>>(
-        clock: &impl Clock,
-        streams: impl IntoIterator<Item = Stream>,
-        clients: &C,
-    ) -> io::Result<()>;
-
-    fn serve<S: Service<Machine: Send>>(
-        listeners: Vec<Listener>,
-        limits: Limits,
-        handle: &ServerHandle,
-        service: &S,
-    ) -> io::Result<Served>;
-
-    fn serve_hub<H: Hub<Session: Machine<Command: Send> + Send> + Send>(
-        clock: &impl Clock,
-        listeners: Vec<Listener>,
-        limits: Limits,
-        handle: &ServerHandle,
-        hub: H,
-    ) -> io::Result<(Served, H)>;
+    /// The driver as a value.
+    fn backend() -> impl Backend;
 }
 
 /// A driver of datagram sockets. Every call blocks until the work is done.

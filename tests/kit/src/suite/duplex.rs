@@ -6,7 +6,7 @@ use std::sync::Arc;
 use roundtrip_core::Time;
 use roundtrip_core::admission::Limits;
 use roundtrip_core::protocol::{Io, Need, Protocol, Session, SessionConfig, SessionEnd};
-use roundtrip_net::{BindOptions, Peer, ServerHandle};
+use roundtrip_net::{Backend, BindOptions, Peer, ServerHandle};
 
 use super::common::{soon, spawn};
 use super::driver::SocketDriver;
@@ -90,7 +90,7 @@ pub fn sessions_stream_64_mib_both_ways_at_once<D: SocketDriver>() {
         let handle = handle.clone();
         move || {
             let service = |now, _: &Peer| session(Reflector, now);
-            D::serve(vec![listener], Limits::default(), &handle, &service).unwrap()
+            D::backend().serve(vec![listener], Limits::default(), &handle, &service).unwrap()
         }
     });
     let stream = std::net::TcpStream::connect(address).unwrap();

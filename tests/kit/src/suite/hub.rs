@@ -10,7 +10,7 @@ use roundtrip_core::Time;
 use roundtrip_core::admission::Limits;
 use roundtrip_core::hub::{ConnectionId, Hub, Mail, Undelivered};
 use roundtrip_core::protocol::{Io, Need, Protocol, Session, SessionConfig, SessionOutcome};
-use roundtrip_net::{BindOptions, ServerHandle, SystemClock};
+use roundtrip_net::{Backend, BindOptions, ServerHandle, SystemClock};
 
 use super::common::{soon, spawn};
 use super::driver::SocketDriver;
@@ -93,7 +93,10 @@ fn room<D: SocketDriver>() -> (impl Fn() -> TcpStream, ServerHandle, std::sync::
         let handle = handle.clone();
         move || {
             let clock = SystemClock::new();
-            D::serve_hub(&clock, vec![listener], Limits::default(), &handle, Room::default()).unwrap().1
+            D::backend()
+                .serve_hub(&clock, vec![listener], Limits::default(), &handle, Room::default())
+                .unwrap()
+                .1
         }
     });
     let connect = move || {
@@ -178,7 +181,8 @@ pub fn each_is_the_hub_that_shares_nothing<D: SocketDriver>() {
     let served = spawn({
         let handle = handle.clone();
         move || {
-            D::serve_hub(&SystemClock::new(), vec![listener], Limits::default(), &handle, echo)
+            D::backend()
+                .serve_hub(&SystemClock::new(), vec![listener], Limits::default(), &handle, echo)
                 .map(|(served, _)| served)
         }
     });

@@ -12,7 +12,7 @@ use std::{fmt, thread};
 use roundtrip_core::admission::Limits;
 use roundtrip_core::{Action, Input, Machine, Teardown, Time, Wait};
 use roundtrip_net::{
-    BindOptions, Caller, Clients, Control, Ended, Peer, ServerHandle, Service, SystemClock, bind,
+    Backend, BindOptions, Caller, Clients, Control, Ended, Peer, ServerHandle, Service, SystemClock, bind,
 };
 
 use super::common::{pair, round_trip, soon, spawn};
@@ -163,7 +163,7 @@ pub fn a_misbehaving_machine_ends_its_own_connection_only<D: SocketDriver>() {
         let service = move |_now, _peer: &Peer| Faulty::new(fault);
         let served = spawn({
             let handle = handle.clone();
-            move || D::serve(vec![listener], Limits::default(), &handle, &service)
+            move || D::backend().serve(vec![listener], Limits::default(), &handle, &service)
         });
         let mut before = TcpStream::connect(address).unwrap();
         trigger(&mut TcpStream::connect(address).unwrap());
@@ -205,7 +205,9 @@ pub fn stop_and_force_reach_a_machine_that_never_waits<D: SocketDriver>() {
         let (sender, events) = channel();
         let served = spawn({
             let handle = handle.clone();
-            move || D::serve(vec![listener], Limits::default(), &handle, &Endless(Mutex::new(sender)))
+            move || {
+                D::backend().serve(vec![listener], Limits::default(), &handle, &Endless(Mutex::new(sender)))
+            }
         });
         soon(&events);
         request(&handle);
@@ -262,8 +264,7 @@ pub fn a_misbehaving_client_ends_and_the_others_finish<D: SocketDriver>() {
         let driven = spawn(move || {
             let clients = Five { fault, ended: Mutex::new(sender) };
             let streams = streams.into_iter().map(Into::into);
-            let panic =
-                catch_unwind(AssertUnwindSafe(|| D::drive_all(&SystemClock::new(), streams, &clients)));
+            let panic = catch_unwind(AssertUnwindSafe(|| D::backend().drive_all(streams, &clients)));
             // What it panicked with may panic again.
             panic.map(drop).map_err(std::mem::forget).is_err()
         });

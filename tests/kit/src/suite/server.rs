@@ -8,7 +8,7 @@ use std::time::Duration;
 use roundtrip_core::Failure;
 use roundtrip_core::admission::Limits;
 use roundtrip_echo::{EchoServer, End, Payload, ServerConfig};
-use roundtrip_net::{BindOptions, Listener, Peer, ServerHandle, bind};
+use roundtrip_net::{Backend, BindOptions, Listener, Peer, ServerHandle, bind};
 
 use super::common::{assert_reset, echo, reset, resets_are_told, round_trip, soon};
 use super::driver::SocketDriver;
@@ -226,7 +226,7 @@ pub fn a_panicking_service_resets_its_connection_and_the_others_go_on<D: SocketD
         EchoServer::new(ServerConfig::default().into(), now)
     };
     std::thread::scope(|scope| {
-        let server = scope.spawn(|| D::serve(vec![listener], Limits::default(), &handle, &service));
+        let server = scope.spawn(|| D::backend().serve(vec![listener], Limits::default(), &handle, &service));
         let mut unlucky = TcpStream::connect(address).unwrap();
         assert_reset(&mut unlucky);
         assert_eq!(round_trip(address, b"fine"), b"fine");
@@ -253,7 +253,7 @@ pub fn a_busy_listener_does_not_starve_the_others<D: SocketDriver>() {
         EchoServer::new(ServerConfig::default().into(), now)
     };
     let limits = Limits { connections: 1, total: Some(6), ..Limits::default() };
-    D::serve(vec![busy, other], limits, &ServerHandle::new(), &service).unwrap();
+    D::backend().serve(vec![busy, other], limits, &ServerHandle::new(), &service).unwrap();
     let order = order.into_inner().unwrap();
     let place = order.iter().position(|&address| address == lonely.local_addr().ok());
     assert!(place.unwrap() <= 1, "{order:?}");

@@ -11,6 +11,8 @@ pub(crate) mod planted;
 pub(crate) mod reactor;
 pub(crate) mod simulated;
 pub(crate) mod smol;
+#[cfg(unix)]
+pub(crate) mod tokio;
 #[cfg(target_os = "linux")]
 pub(crate) mod uring;
 

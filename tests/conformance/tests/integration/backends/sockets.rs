@@ -15,6 +15,8 @@ use std::time::Duration;
 use roundtrip_conformance::{Backend, ClientSeen, Event, Go, Meeting, Observed, Pace, Script};
 use roundtrip_core::{Machine, Time};
 use roundtrip_echo::{EchoServer, ServerOutcome};
+#[allow(unused_imports, reason = "pipes are served by another")]
+use roundtrip_std::Backend as _;
 
 use super::driver::{
     self, BindOptions, Caller, Clock, ConnectOptions, Control, Driver, Ended, Endpoint, NetError, Served,
@@ -123,7 +125,7 @@ fn run<M: Session, W: Fn(EchoServer) -> M + Clone + Send + Sync + 'static>(
     let limits = script.limits();
     let served = spawn({
         let handle = handle.clone();
-        move || driver::serve_by(&*house.stage, vec![listener], limits, &handle, &house)
+        move || super::backend().serve_with(&*house.stage, vec![listener], limits, &handle, &house)
     });
     let mut server = Server { served, result: None };
     if script.is_together() {
@@ -268,10 +270,10 @@ impl Stage {
 
     /// Connects a client; none if nobody accepts it.
     fn connect(self: &Arc<Self>, number: usize, endpoint: &Endpoint) -> Result<Option<Connected>, Broken> {
-        let driver = Driver::new(StageClock(Arc::clone(self)))?;
+        let driver = super::driver_on(StageClock(Arc::clone(self)))?;
         // From before the server can begin a session, so that no time passes for that while the client is not ready.
         self.pace().waits(self.real.now(), number, roundtrip_conformance::Waiting::ForOthers);
-        let stream = match driver::connect(endpoint, &ConnectOptions::default()) {
+        let stream = match super::connect(endpoint, &ConnectOptions::default()) {
             Ok(stream) => stream,
             Err(error) => {
                 self.pace().left(self.real.now(), number);

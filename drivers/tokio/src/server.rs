@@ -1,0 +1,118 @@
+//! The server as a future, and the driver as a value that blocks.
+
+use std::future::Future;
+use std::io;
+use std::sync::Arc;
+
+use roundtrip_core::admission::Limits;
+use roundtrip_net::{Listener, Served, ServerHandle, Service, SystemClock};
+use roundtrip_task::Spawn;
+
+use crate::socket::TokioListener;
+
+/// Serves every connection of `listeners` that `limits` admit, each as a task of the runtime that polls this, until the server
+/// is drained: stopped by `handle`, or `limits.total` reached, and every session over.
+///
+/// Cancel safety: dropped before it is done, the future closes the listeners and aborts every session that it spawned.
+///
+/// # Errors
+///
+/// If the listeners cannot be registered.
+///
+/// # Panics
+///
+/// Outside of a tokio runtime.
+pub async fn serve<S>(
+    listeners: Vec<Listener>,
+    limits: Limits,
+    handle: ServerHandle,
+    service: Arc<S>,
+) -> io::Result<Served>
+where
+    S: Service<Machine: Send> + Send + 'static,
+{
+    let listeners = TokioListener::all(listeners)?;
+    Ok(roundtrip_task::serve(Current, SystemClock::new(), listeners, limits, &handle, service).await)
+}
+
+/// The runtime that polls the server.
+struct Current;
+
+impl Spawn<'static> for Current {
+    fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+        drop(tokio::spawn(task));
+    }
+}
+
+#[cfg(feature = "blocking")]
+pub use blocking::Tokio;
+
+#[cfg(feature = "blocking")]
+mod blocking {
+    use std::future::Future;
+    use std::io;
+    use std::num::NonZeroUsize;
+
+    use roundtrip_core::admission::Limits;
+    use roundtrip_net::{Backend, Clients, Clock, Listener, Served, ServerHandle, Service, Stream};
+    use roundtrip_task::blocking::{self, BlockOn};
+    use tokio::runtime::{Builder, Runtime};
+
+    use crate::TokioSocket;
+    use crate::socket::TokioListener;
+
+    /// The tokio driver as a value, for an application without a runtime: a task for each connection, on threads of its own.
+    ///
+    /// The runtime provides sockets and timers; the tasks, which borrow from the caller, run on an executor beside it.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    pub struct Tokio {
+        /// Threads, which share the tasks. One of them waits for the sockets.
+        pub threads: NonZeroUsize,
+    }
+
+    impl Default for Tokio {
+        /// One thread.
+        fn default() -> Self {
+            Self { threads: NonZeroUsize::MIN }
+        }
+    }
+
+    impl Backend for Tokio {
+        fn serve_with<S: Service<Machine: Send>>(
+            &self,
+            clock: &impl Clock,
+            listeners: Vec<Listener>,
+            limits: Limits,
+            handle: &ServerHandle,
+            service: &S,
+        ) -> io::Result<Served> {
+            let runtime = Blocking::new()?;
+            let listeners = || TokioListener::all(listeners);
+            blocking::serve(&runtime, self.threads, clock, listeners, limits, handle, service)
+        }
+
+        fn drive_all_with<C: Clients<Machine: Send>>(
+            &self,
+            clock: &impl Clock,
+            streams: impl IntoIterator<Item = Stream>,
+            clients: &C,
+        ) -> io::Result<()> {
+            let runtime = Blocking::new()?;
+            blocking::drive_all(&runtime, self.threads, clock, streams, TokioSocket::new, clients)
+        }
+    }
+
+    struct Blocking(Runtime);
+
+    impl Blocking {
+        fn new() -> io::Result<Self> {
+            Builder::new_current_thread().enable_io().enable_time().build().map(Self)
+        }
+    }
+
+    impl BlockOn for Blocking {
+        fn block_on<T>(&self, future: impl Future<Output = T>) -> T {
+            self.0.block_on(future)
+        }
+    }
+}

@@ -1,0 +1,167 @@
+//! Sockets that a tokio runtime watches.
+
+use std::io;
+use std::task::{Context, Poll, ready};
+
+use roundtrip_core::Teardown;
+use roundtrip_net::{Guarded, Listener, Peer, Stream, Transport};
+use roundtrip_task::{AsyncListener, AsyncTransport};
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
+
+use crate::{IntoTransport, TokioTimer};
+
+/// A socket that a tokio runtime watches.
+#[derive(Debug)]
+pub struct TokioSocket {
+    socket: AsyncFd<Guarded>,
+    /// The task was woken, and has not read since: by a deadline, perhaps, that passed before the runtime saw what came.
+    is_woken: bool,
+}
+
+impl TokioSocket {
+    pub(crate) fn new(socket: Guarded) -> io::Result<Self> {
+        #[allow(
+            deprecated,
+            reason = "what replaces it is unsafe; a socket owns its descriptor, and keeps it"
+        )]
+        let socket = AsyncFd::new(socket)?;
+        Ok(Self { socket, is_woken: false })
+    }
+
+    fn transport(&self) -> impl Transport + '_ {
+        self.socket.get_ref()
+    }
+}
+
+impl AsyncTransport for TokioSocket {
+    type Timer = TokioTimer;
+
+    fn woken(&mut self) {
+        self.is_woken = true;
+    }
+
+    fn poll_read(&mut self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
+        let is_woken = std::mem::take(&mut self.is_woken);
+        loop {
+            let Poll::Ready(guard) = self.socket.poll_read_ready(cx) else {
+                return if is_woken { or_pending(self.transport().read(buffer)) } else { Poll::Pending };
+            };
+            let mut guard = guard?;
+            let mut transport = guard.get_inner();
+            let read = transport.read(buffer);
+            // A read that left room has emptied the socket; tokio goes on remembering an end that it was told of.
+            if !read.as_ref().is_ok_and(|read| transport.may_have_more(buffer.len(), *read))
+                && !is_interrupted(&read)
+            {
+                guard.clear_ready();
+            }
+            if let read @ Poll::Ready(_) = or_pending(read) {
+                return read;
+            }
+        }
+    }
+
+    fn poll_write(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        loop {
+            let mut guard = ready!(self.socket.poll_write_ready(cx))?;
+            let mut transport = guard.get_inner();
+            let wrote = transport.write(bytes);
+            if !wrote.as_ref().is_ok_and(|wrote| *wrote == bytes.len()) && !is_interrupted(&wrote) {
+                guard.clear_ready();
+            }
+            if let wrote @ Poll::Ready(_) = or_pending(wrote) {
+                return wrote;
+            }
+        }
+    }
+
+    fn poll_half_close(&mut self, _cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(self.transport().half_close())
+    }
+
+    fn may_have_more(&self, room: usize, read: usize) -> bool {
+        self.transport().may_have_more(room, read)
+    }
+
+    fn unread(&self) -> u64 {
+        self.transport().unread()
+    }
+
+    fn close(&mut self, how: Teardown) -> u64 {
+        self.transport().close(how)
+    }
+}
+
+fn is_interrupted(result: &io::Result<usize>) -> bool {
+    matches!(result, Err(error) if error.kind() == io::ErrorKind::Interrupted)
+}
+
+fn or_pending<T>(result: io::Result<T>) -> Poll<io::Result<T>> {
+    match result {
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => Poll::Pending,
+        result => Poll::Ready(result),
+    }
+}
+
+/// A listening socket that a tokio runtime watches.
+#[derive(Debug)]
+pub(crate) struct TokioListener(AsyncFd<Listener>);
+
+impl TokioListener {
+    /// Registers these listeners.
+    pub(crate) fn all(listeners: Vec<Listener>) -> io::Result<Vec<Self>> {
+        #[allow(deprecated, reason = "as of `TokioSocket`")]
+        let register = |listener| Ok(Self(AsyncFd::with_interest(listener, Interest::READABLE)?));
+        listeners.into_iter().map(register).collect()
+    }
+}
+
+impl AsyncListener for TokioListener {
+    type Transport = TokioSocket;
+
+    fn poll_accept(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<(TokioSocket, Peer)>> {
+        loop {
+            let mut guard = ready!(self.0.poll_read_ready(cx))?;
+            match guard.get_inner().accept_waiting()? {
+                Some(accepted) => return Poll::Ready(register(accepted)),
+                None => guard.clear_ready(),
+            }
+        }
+    }
+
+    fn accept_waiting(&mut self) -> io::Result<Option<(TokioSocket, Peer)>> {
+        self.0.get_ref().accept_waiting()?.map(register).transpose()
+    }
+}
+
+fn register((stream, peer): (Stream, Peer)) -> io::Result<(TokioSocket, Peer)> {
+    Ok((TokioSocket::new(Guarded::new(stream))?, peer))
+}
+
+impl IntoTransport for Stream {
+    type Transport = TokioSocket;
+
+    fn into_transport(self) -> impl FnOnce() -> io::Result<TokioSocket> + Send {
+        let socket = Guarded::new(self);
+        || TokioSocket::new(socket)
+    }
+}
+
+impl IntoTransport for tokio::net::TcpStream {
+    type Transport = TokioSocket;
+
+    fn into_transport(self) -> impl FnOnce() -> io::Result<TokioSocket> + Send {
+        let socket = self.into_std().map(|stream| Guarded::new(stream.into()));
+        || TokioSocket::new(socket?)
+    }
+}
+
+impl IntoTransport for tokio::net::UnixStream {
+    type Transport = TokioSocket;
+
+    fn into_transport(self) -> impl FnOnce() -> io::Result<TokioSocket> + Send {
+        let socket = self.into_std().map(|stream| Guarded::new(stream.into()));
+        || TokioSocket::new(socket?)
+    }
+}

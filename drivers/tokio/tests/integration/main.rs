@@ -1,0 +1,9 @@
+//! The integration tests of the tokio driver, linked as one program.
+
+#![cfg(unix)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests fail by panicking")]
+
+mod server;
+mod suite;
+mod threads;
+mod transports;

@@ -1,0 +1,95 @@
+//! The server as a future of the application's runtime.
+
+use std::io::ErrorKind;
+use std::sync::Arc;
+
+use roundtrip_core::admission::Limits;
+use roundtrip_echo::{ClientConfig, EchoClient, EchoServer, Payload, ServerConfig, Verdict};
+use roundtrip_tokio::{
+    BindOptions, ConnectOptions, Endpoint, Listener, Peer, ServerHandle, Service, bind, connect, drive, serve,
+};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::runtime::{Builder, Runtime};
+
+fn runtimes() -> [Runtime; 2] {
+    let one = Builder::new_current_thread().enable_all().build().unwrap();
+    [one, Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap()]
+}
+
+fn listener() -> (Listener, Endpoint) {
+    let listener = bind(&"127.0.0.1:0".parse().unwrap(), &BindOptions::default()).unwrap();
+    let endpoint = listener.local_endpoint().unwrap();
+    (listener, endpoint)
+}
+
+fn echo() -> Arc<impl Service<Machine = EchoServer> + Send + 'static> {
+    let config = Arc::new(ServerConfig::default());
+    Arc::new(move |now, _peer: &Peer| EchoServer::new(Arc::clone(&config), now))
+}
+
+#[test]
+fn clients_on_the_same_runtime_are_served_until_the_server_is_stopped() {
+    for runtime in runtimes() {
+        let served = runtime.block_on(async {
+            let ((listener, endpoint), handle) = (listener(), ServerHandle::new());
+            let server = tokio::spawn(serve(vec![listener], Limits::default(), handle.clone(), echo()));
+            let clients: Vec<_> = (0..20)
+                .map(|seed| {
+                    let endpoint = endpoint.clone();
+                    tokio::spawn(async move {
+                        let stream = connect(endpoint, ConnectOptions::default()).await.unwrap();
+                        let payload = Payload::seeded(seed, 100_000);
+                        drive(stream, |now| EchoClient::new(ClientConfig::default().into(), payload, now))
+                            .await
+                    })
+                })
+                .collect();
+            for client in clients {
+                assert_eq!(client.await.unwrap().outcome.verdict, Verdict::Verified);
+            }
+            handle.stop();
+            server.await.unwrap().unwrap()
+        });
+        assert_eq!((served.tally.admitted, served.tally.live, served.panicked), (20, 0, 0));
+    }
+}
+
+#[test]
+fn a_server_that_is_dropped_aborts_its_sessions_and_closes_its_listener() {
+    for runtime in runtimes() {
+        runtime.block_on(async {
+            let (listener, endpoint) = listener();
+            let address = listener.local_address().unwrap();
+            let server = tokio::spawn(serve(vec![listener], Limits::default(), ServerHandle::new(), echo()));
+            let mut client = TcpStream::connect(address).await.unwrap();
+            client.write_all(b"x").await.unwrap();
+            assert_eq!(client.read_u8().await.unwrap(), b'x');
+            server.abort();
+            assert!(server.await.unwrap_err().is_cancelled());
+            let error = client.read_u8().await.unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::ConnectionReset);
+            let refused = connect(endpoint, ConnectOptions::default()).await.unwrap_err();
+            assert_eq!(refused.source.kind(), ErrorKind::ConnectionRefused);
+        });
+    }
+}
+
+#[test]
+fn a_runtime_that_is_shut_down_resets_its_connections() {
+    for runtime in runtimes() {
+        let (listener, _endpoint) = listener();
+        let address = listener.local_address().unwrap();
+        runtime.spawn(serve(vec![listener], Limits::default(), ServerHandle::new(), echo()));
+        let client = runtime.block_on(async {
+            let mut client = TcpStream::connect(address).await.unwrap();
+            client.write_all(b"x").await.unwrap();
+            assert_eq!(client.read_u8().await.unwrap(), b'x');
+            client.into_std().unwrap()
+        });
+        drop(runtime);
+        client.set_nonblocking(false).unwrap();
+        let error = std::io::Read::read(&mut &client, &mut [0]).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::ConnectionReset);
+    }
+}
