@@ -1,5 +1,8 @@
 //! What the connections of one application share, as pure as the machines themselves.
 
+use core::error::Error;
+use core::fmt;
+
 use crate::{Machine, Time};
 
 /// Tells the connections of one hub apart while they last, and from those that came before.
@@ -61,8 +64,8 @@ pub trait Mail<C> {
     ///
     /// # Errors
     ///
-    /// [`Undelivered`] hands the command back.
-    fn send(&mut self, to: ConnectionId, command: C) -> Result<(), Undelivered<C>>;
+    /// [`SendError`] hands the command back.
+    fn send(&mut self, to: ConnectionId, command: C) -> Result<(), SendError<C>>;
 
     /// Asks a session to finish gracefully. Does nothing once it is gone.
     fn stop(&mut self, to: ConnectionId);
@@ -71,14 +74,34 @@ pub trait Mail<C> {
     fn abort(&mut self, to: ConnectionId);
 }
 
-/// Why a command was not posted.
+/// A command was not posted. It hands the command back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Undelivered<C> {
-    /// The mailbox is full.
+pub enum SendError<C> {
+    /// The mailbox is full; the session may take commands later.
     Full(C),
     /// The session is gone.
     Gone(C),
 }
+
+impl<C> SendError<C> {
+    /// The command that was not posted.
+    pub fn into_inner(self) -> C {
+        match self {
+            Self::Full(command) | Self::Gone(command) => command,
+        }
+    }
+}
+
+impl<C> fmt::Display for SendError<C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Full(_) => "the session's mailbox is full",
+            Self::Gone(_) => "the session is gone",
+        })
+    }
+}
+
+impl<C: fmt::Debug> Error for SendError<C> {}
 
 /// The hub of connections that share nothing: a closure makes the machine for each.
 #[derive(Clone, Debug)]
@@ -93,5 +116,19 @@ where
 
     fn open(&mut self, now: Time, id: ConnectionId) -> M {
         (self.0)(now, id)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::string::ToString;
+
+    #[test]
+    fn a_send_error_says_why_and_hands_the_command_back() {
+        let (full, gone) = (SendError::Full(1), SendError::Gone(2));
+        assert_eq!(full.to_string(), "the session's mailbox is full");
+        assert_eq!(gone.to_string(), "the session is gone");
+        assert_eq!((full.into_inner(), gone.into_inner()), (1, 2));
     }
 }

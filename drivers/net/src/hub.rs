@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use roundtrip_core::hub::{ConnectionId, Hub, Mail, Undelivered};
+use roundtrip_core::hub::{ConnectionId, Hub, Mail, SendError};
 use roundtrip_core::{Machine, Time};
 
-use crate::{Caller, Clock, Control, Ended, PostError, Service};
+use crate::{Caller, Clock, Control, Ended, Service};
 
 type Command<H> = <<H as Hub>::Session as Machine>::Command;
 type Event<H> = <<H as Hub>::Session as Machine>::Event;
@@ -75,19 +75,16 @@ where
         hub.closed(now, caller.id, ended.outcome, sessions);
     }
 
-    /// There is no outcome for the hub. What it sends to the session from here on is [undelivered](Undelivered::Gone).
+    /// There is no outcome for the hub. What it sends to the session from here on comes [back](SendError::Gone).
     fn panicked(&self, caller: &Caller) {
         self.state().sessions.0.remove(&caller.id);
     }
 }
 
 impl<C> Mail<C> for Sessions<C> {
-    fn send(&mut self, to: ConnectionId, command: C) -> Result<(), Undelivered<C>> {
-        let Some(control) = self.0.get(&to) else { return Err(Undelivered::Gone(command)) };
-        control.post(command).map_err(|error| match error {
-            PostError::Full(command) => Undelivered::Full(command),
-            PostError::Gone(command) => Undelivered::Gone(command),
-        })
+    fn send(&mut self, to: ConnectionId, command: C) -> Result<(), SendError<C>> {
+        let Some(control) = self.0.get(&to) else { return Err(SendError::Gone(command)) };
+        control.post(command)
     }
 
     fn stop(&mut self, to: ConnectionId) {

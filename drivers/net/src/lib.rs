@@ -50,7 +50,7 @@ pub use endpoint::{DEFAULT_PORT, Endpoint, EndpointError};
 pub use error::{NetError, Stage};
 pub use guarded::Guarded;
 pub use hub::SharedHub;
-pub use mailbox::{Bell, Control, MAILBOX, Mail, Mailbox, PostError};
+pub use mailbox::{Bell, Control, MAILBOX, Mail, Mailbox, SendError};
 pub use panic::{Panic, catch, drop_driven};
 pub use peer::{Peer, Source};
 pub use service::{Call, CallFailed, Caller, Ended, Served, Service};

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-pub use roundtrip_core::hub::MAILBOX;
+pub use roundtrip_core::hub::{MAILBOX, SendError};
 
 /// Wakes the driver of a session from its sleep.
 pub trait Bell: fmt::Debug + Send + Sync {
@@ -98,14 +98,14 @@ impl<C> Control<C> {
     ///
     /// # Errors
     ///
-    /// [`PostError`] hands the command back if the mailbox is full or the session gone.
-    pub fn post(&self, command: C) -> Result<(), PostError<C>> {
+    /// [`SendError`] hands the command back if the mailbox is full or the session gone.
+    pub fn post(&self, command: C) -> Result<(), SendError<C>> {
         let mut state = self.0.lock();
         if !state.open {
-            return Err(PostError::Gone(command));
+            return Err(SendError::Gone(command));
         }
         if state.commands.len() >= self.0.capacity {
-            return Err(PostError::Full(command));
+            return Err(SendError::Full(command));
         }
         state.commands.push_back(command);
         drop(state);
@@ -147,26 +147,6 @@ impl<C> fmt::Debug for Mailbox<C> {
         f.debug_struct("Mailbox").field("commands", &self.0.lock().commands.len()).finish_non_exhaustive()
     }
 }
-
-/// A command could not be posted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum PostError<C> {
-    /// The mailbox is full; the session may take commands later.
-    Full(C),
-    /// The session is gone.
-    Gone(C),
-}
-
-impl<C> fmt::Display for PostError<C> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Full(_) => "the session's mailbox is full",
-            Self::Gone(_) => "the session is gone",
-        })
-    }
-}
-
-impl<C: fmt::Debug> std::error::Error for PostError<C> {}
 
 #[cfg(test)]
 pub(crate) mod tests {
@@ -210,7 +190,7 @@ pub(crate) mod tests {
         let (mailbox, control, _bell) = mailbox();
         control.post(1).unwrap();
         control.post(2).unwrap();
-        assert_eq!(control.post(3), Err(PostError::Full(3)));
+        assert_eq!(control.post(3), Err(SendError::Full(3)));
         assert_eq!(mailbox.take(true), Some(Mail::Command(1)));
         control.post(3).unwrap();
     }
@@ -221,7 +201,7 @@ pub(crate) mod tests {
         drop(mailbox);
         control.stop();
         control.abort();
-        assert_eq!(control.post(1), Err(PostError::Gone(1)));
+        assert_eq!(control.post(1), Err(SendError::Gone(1)));
         assert_eq!(bell.0.load(Ordering::Relaxed), 0);
     }
 }

@@ -71,7 +71,7 @@ pub use listener::{Listener, bind};
 pub use mailslot::{Mailslot, MailslotDriver, Poster, bind_mailslot, connect_mailslot};
 pub use roundtrip_net::{
     BindOptions, Call, CallFailed, Caller, Clients, Clock, ConnectOptions, Control, DatagramAddress,
-    DatagramsEnded, Ended, Endpoint, EndpointError, NetError, Peer, PostError, Served, ServerHandle, Service,
+    DatagramsEnded, Ended, Endpoint, EndpointError, NetError, Peer, SendError, Served, ServerHandle, Service,
     Source, Stage, SystemClock,
 };
 pub use server::{serve, serve_by, serve_hub};

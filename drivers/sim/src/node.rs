@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use roundtrip_core::Machine;
 use roundtrip_core::Time;
-use roundtrip_core::hub::{ConnectionId, Hub, MAILBOX, Mail, Undelivered};
+use roundtrip_core::hub::{ConnectionId, Hub, MAILBOX, Mail, SendError};
 
 pub(crate) type Command<H> = <<H as Hub>::Session as Machine>::Command;
 
@@ -149,10 +149,10 @@ impl<C> Post<C> {
 }
 
 impl<C> Mail<C> for Post<C> {
-    fn send(&mut self, to: ConnectionId, command: C) -> Result<(), Undelivered<C>> {
-        let Some((slot, mailbox)) = self.find(to) else { return Err(Undelivered::Gone(command)) };
+    fn send(&mut self, to: ConnectionId, command: C) -> Result<(), SendError<C>> {
+        let Some((slot, mailbox)) = self.find(to) else { return Err(SendError::Gone(command)) };
         if mailbox.commands.len() >= MAILBOX {
-            return Err(Undelivered::Full(command));
+            return Err(SendError::Full(command));
         }
         mailbox.commands.push_back(command);
         self.woken.push(slot);

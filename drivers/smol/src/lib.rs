@@ -54,7 +54,7 @@ pub use roundtrip_net::passed_listeners;
 pub use roundtrip_net::{
     Backend, BindOptions, Call, CallFailed, Caller, Clients, Clock, ConnectOptions, Control, DatagramAddress,
     DatagramSocket, DatagramsEnded, Ended, Endpoint, EndpointError, Family, Listener, NetError, Peer,
-    PostError, Served, ServerHandle, Service, Source, Stage, Stream, SystemClock, bind, bind_datagram,
+    SendError, Served, ServerHandle, Service, Source, Stage, Stream, SystemClock, bind, bind_datagram,
     connect_datagram,
 };
 pub use roundtrip_task::Spawn;

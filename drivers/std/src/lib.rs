@@ -99,7 +99,7 @@ pub use roundtrip_net::passed_listeners;
 pub use roundtrip_net::{
     Backend, BindOptions, Call, CallFailed, Caller, Clients, Clock, ConnectOptions, Control, DatagramAddress,
     DatagramSocket, DatagramsEnded, Ended, Endpoint, EndpointError, Family, Keepalive, Listener, NetError,
-    Peer, PostError, Received, Served, ServerHandle, Service, Source, Stage, Stream, SystemClock, bind,
+    Peer, Received, SendError, Served, ServerHandle, Service, Source, Stage, Stream, SystemClock, bind,
     bind_datagram, classify, connect, connect_datagram,
 };
 

@@ -58,7 +58,7 @@ pub use io::Io;
 pub use roundtrip_net::passed_listeners;
 pub use roundtrip_net::{
     Backend, BindOptions, Call, CallFailed, Caller, Clients, Clock, ConnectOptions, Control, Ended, Endpoint,
-    EndpointError, Family, Listener, NetError, Peer, PostError, Served, ServerHandle, Service, Source, Stage,
+    EndpointError, Family, Listener, NetError, Peer, SendError, Served, ServerHandle, Service, Source, Stage,
     Stream, SystemClock, bind,
 };
 #[cfg(all(unix, feature = "blocking"))]

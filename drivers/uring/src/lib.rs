@@ -72,6 +72,6 @@ pub use connection::{Driver, available, drive};
 pub use options::Uring;
 pub use roundtrip_net::{
     Backend, BindOptions, Call, CallFailed, Caller, Clients, Clock, ConnectOptions, Control, Ended, Endpoint,
-    EndpointError, Family, Listener, NetError, Peer, PostError, Served, ServerHandle, Service, Source, Stage,
+    EndpointError, Family, Listener, NetError, Peer, SendError, Served, ServerHandle, Service, Source, Stage,
     Stream, SystemClock, bind, connect, passed_listeners,
 };

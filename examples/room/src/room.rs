@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use roundtrip_core::Time;
-use roundtrip_core::hub::{ConnectionId, Hub, Mail, Undelivered};
+use roundtrip_core::hub::{ConnectionId, Hub, Mail, SendError};
 use roundtrip_core::protocol::{Session, SessionConfig, SessionOutcome};
 
 use crate::member::{Line, Member};
@@ -115,18 +115,18 @@ impl Hub for Room {
                     seat.missed = 0;
                     true
                 }
-                (Err(Undelivered::Full(_)), Slow::Drop) => {
+                (Err(SendError::Full(_)), Slow::Drop) => {
                     counts.dropped += 1;
                     seat.missed += 1;
                     true
                 }
-                (Err(Undelivered::Full(_)), Slow::Disconnect) => {
+                (Err(SendError::Full(_)), Slow::Disconnect) => {
                     counts.disconnected += 1;
                     mail.abort(*id);
                     false
                 }
                 // Its end is on the way, or its machine panicked and there will be none.
-                (Err(Undelivered::Gone(_)), _) => false,
+                (Err(SendError::Gone(_)), _) => false,
             }
         });
     }

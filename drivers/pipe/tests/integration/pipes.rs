@@ -17,7 +17,7 @@ use roundtrip_echo::{
 };
 use roundtrip_pipe::{
     BindOptions, Caller, Clients, Clock, ConnectOptions, Control, Driver, Ended, Endpoint, Listener, Peer,
-    PostError, Served, ServerHandle, Service, Stage, Stream, SystemClock, bind, connect, drive,
+    SendError, Served, ServerHandle, Service, Stage, Stream, SystemClock, bind, connect, drive,
 };
 
 /// A name of a test's own, of bytes and of messages.
@@ -552,7 +552,7 @@ fn a_command_reaches_a_session_that_waits() {
     let heard = spawn(move || driver.drive(stream, |_now| client, |()| ()));
     control.post(b'!').unwrap();
     assert_eq!(soon(&heard).outcome.0, b"!");
-    assert_eq!(control.post(b'?'), Err(PostError::Gone(b'?')));
+    assert_eq!(control.post(b'?'), Err(SendError::Gone(b'?')));
     server.stop();
 }
 

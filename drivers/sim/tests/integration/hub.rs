@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, VecDeque};
 use std::convert::Infallible;
 
 use roundtrip_core::bytes::Bytes;
-use roundtrip_core::hub::{ConnectionId, Each, Hub, Mail, Undelivered};
+use roundtrip_core::hub::{ConnectionId, Each, Hub, Mail, SendError};
 use roundtrip_core::{Action, Input, Machine, Teardown, Time, Wait};
 use roundtrip_sim::choose::{Faults, Seeded};
 use roundtrip_sim::{Draw, Moment, Reached, Runner, Scenario, Setup, Violation, check};
@@ -85,8 +85,8 @@ impl Hub for Room {
         for id in self.members.iter().filter(|id| **id != from) {
             match mail.send(*id, (self.said, what)) {
                 Ok(()) => self.delivered += 1,
-                Err(Undelivered::Full(_)) => self.full += 1,
-                Err(Undelivered::Gone(_)) => self.gone += 1,
+                Err(SendError::Full(_)) => self.full += 1,
+                Err(SendError::Gone(_)) => self.gone += 1,
             }
         }
         // Somebody says the word: he is shown out, and so is a stranger.
@@ -98,7 +98,7 @@ impl Hub for Room {
 
     fn closed(&mut self, _now: Time, id: ConnectionId, _last: Option<u32>, mail: &mut dyn Mail<Said>) {
         self.members.remove(&id);
-        assert_eq!(mail.send(id, (0, 0)), Err(Undelivered::Gone((0, 0))));
+        assert_eq!(mail.send(id, (0, 0)), Err(SendError::Gone((0, 0))));
     }
 }
 

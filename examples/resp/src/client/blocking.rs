@@ -6,7 +6,7 @@ use std::sync::mpsc::{SyncSender, sync_channel};
 use std::thread;
 
 use roundtrip_core::protocol::{Session, SessionConfig};
-use roundtrip_std::{Control, Driver, PostError, Stream, SystemClock};
+use roundtrip_std::{Control, Driver, SendError, Stream, SystemClock};
 
 use super::{Call, Client, Done, Lost, Reply};
 
@@ -46,8 +46,8 @@ impl Connection {
     pub fn call<W: AsRef<[u8]>>(&self, words: &[W]) -> Result<Reply, Lost> {
         let (token, answer) = sync_channel(1);
         self.control.post(Call::new(words, token)).map_err(|error| match error {
-            PostError::Full(_) => Lost::Busy,
-            PostError::Gone(_) => Lost::Gone,
+            SendError::Full(_) => Lost::Busy,
+            SendError::Gone(_) => Lost::Gone,
         })?;
         // A call that the session never took is dropped with its token.
         answer.recv().unwrap_or(Err(Lost::Gone))

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
 use roundtrip_core::protocol::{Session, SessionConfig};
-use roundtrip_smol::{Control, Driver, PostError, Stream, SystemClock};
+use roundtrip_smol::{Control, Driver, SendError, Stream, SystemClock};
 
 use super::{Call, Client, Done, Lost, Reply};
 
@@ -34,7 +34,7 @@ impl Connection {
     pub fn call<W: AsRef<[u8]>>(&self, words: &[W]) -> Answer {
         let slot = Arc::default();
         let posted = self.control.post(Call::new(words, Promise(Arc::clone(&slot))));
-        if let Err(PostError::Full(call)) = posted {
+        if let Err(SendError::Full(call)) = posted {
             call.token.tell(Err(Lost::Busy));
         }
         Answer(slot)

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use roundtrip_core::Time;
-use roundtrip_core::hub::{ConnectionId, Hub, Mail, Undelivered};
+use roundtrip_core::hub::{ConnectionId, Hub, Mail};
 use roundtrip_core::protocol::{Io, Need, Protocol, Session, SessionEnd};
 use roundtrip_resp::client::{self, Call, Client, Done, Lost, Reply};
 use roundtrip_resp::{Resp, SharedKeys, config};
@@ -196,9 +196,10 @@ impl Hub for Callers {
             match mail.send(from, call) {
                 Ok(()) => {}
                 // A call that could not be posted ends here.
-                Err(Undelivered::Full(call) | Undelivered::Gone(call)) => {
+                Err(error) => {
                     self.made.entry(from).or_default().0 -= 1;
                     self.busy += 1;
+                    let call = error.into_inner();
                     let name = call.token.name;
                     drop(call);
                     self.ledger.lock().unwrap().fates.remove(&name);

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use bytes::{Buf, Bytes};
 use roundtrip_core::Time;
-use roundtrip_core::hub::{ConnectionId, Hub, Mail, Undelivered};
+use roundtrip_core::hub::{ConnectionId, Hub, Mail, SendError};
 use roundtrip_core::protocol::{Io, Need, Protocol, Session, SessionConfig, SessionEnd, SessionOutcome};
 use roundtrip_room::{Line, Member, Room, RoomConfig, Slow};
 use roundtrip_sim::choose::{Faults, Seeded};
@@ -214,7 +214,7 @@ struct Planted<'a> {
 }
 
 impl Mail<Line> for Planted<'_> {
-    fn send(&mut self, to: ConnectionId, mut line: Line) -> Result<(), Undelivered<Line>> {
+    fn send(&mut self, to: ConnectionId, mut line: Line) -> Result<(), SendError<Line>> {
         match self.bug {
             Bug::Late if client_and_round(to) == (0, 0) => match self.late.take() {
                 None => *self.late = Some(line),

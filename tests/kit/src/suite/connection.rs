@@ -9,7 +9,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use roundtrip_core::{Action, Failure, Input, Machine, Teardown, Time, Wait};
 use roundtrip_echo::{EchoServer, End, Limit, ServerConfig};
-use roundtrip_net::{Control, PostError, SystemClock};
+use roundtrip_net::{Control, SendError, SystemClock};
 
 use super::common::{Script, assert_reset, pair, reset, resets_are_told, soon, spawn};
 use super::driver::{Connection, SocketDriver};
@@ -193,7 +193,7 @@ pub fn commands_wake_a_connection_that_waits_to_read_and_wait_for_credit<D: Sock
     let (ended, events) = soon(&waiting);
     assert_eq!((ended.outcome, ended.written), (4, 18));
     assert_eq!(events, [1, 2, 3, 4]);
-    assert_eq!(control.post(Bytes::new()), Err(PostError::Gone(Bytes::new())));
+    assert_eq!(control.post(Bytes::new()), Err(SendError::Gone(Bytes::new())));
 }
 
 pub fn a_reset_is_told_with_its_error<D: SocketDriver>() {

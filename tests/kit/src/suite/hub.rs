@@ -8,7 +8,7 @@ use std::sync::Arc;
 use bytes::{Buf, Bytes};
 use roundtrip_core::Time;
 use roundtrip_core::admission::Limits;
-use roundtrip_core::hub::{ConnectionId, Hub, Mail, Undelivered};
+use roundtrip_core::hub::{ConnectionId, Hub, Mail, SendError};
 use roundtrip_core::protocol::{Io, Need, Protocol, Session, SessionConfig, SessionOutcome};
 use roundtrip_net::{Backend, BindOptions, ServerHandle, SystemClock};
 
@@ -73,8 +73,8 @@ impl Hub for Room {
         for id in &self.present {
             match mail.send(*id, line.clone()) {
                 Ok(()) => {}
-                Err(Undelivered::Full(_)) => mail.abort(*id),
-                Err(Undelivered::Gone(_)) => self.unheard += 1,
+                Err(SendError::Full(_)) => mail.abort(*id),
+                Err(SendError::Gone(_)) => self.unheard += 1,
             }
         }
     }
