@@ -214,21 +214,26 @@ impl Run<'_> {
 
 /// The policy of each session.
 fn config(args: &CheckArgs, total: u64, half_close: bool) -> Result<ClientConfig, Problem> {
-    let mut builder = ClientConfig::builder();
+    let mut config = ClientConfig::default()
+        .half_close(half_close)
+        .pause(args.pause)
+        .stall(args.stall)
+        .timeout(Some(args.client.timeout));
     if args.stall.is_some() {
-        builder = builder.window(driver::in_memory(total.min(MAX_WINDOW))).write(STALLED_WRITE);
+        config.window = driver::in_memory(total.min(MAX_WINDOW));
+        config.write = STALLED_WRITE;
     }
     if let Some(window) = args.window {
-        builder = builder.window(window);
+        config.window = window;
     }
     if let Some(write) = args.write {
-        builder = builder.write(write);
+        config.write = write;
     }
     if let Some(read) = args.read {
-        builder = builder.chunk(read);
+        config.chunk = read;
     }
-    builder = builder.half_close(half_close).pause(args.pause).stall(args.stall);
-    Ok(builder.timeout(Some(args.client.timeout)).build()?)
+    config.validate()?;
+    Ok(config)
 }
 
 /// The connections of one check, and what came of them in the order in which they ended.
@@ -282,7 +287,7 @@ mod tests {
         assert_eq!(configured("check"), ClientConfig::default());
         let options =
             "check --window 7 --write 5 --read 3 --half-close off --pause 2s --stall 1s --timeout 4s";
-        let expected = ClientConfig::builder()
+        let expected = ClientConfig::default()
             .window(7)
             .write(5)
             .chunk(3)
@@ -290,14 +295,14 @@ mod tests {
             .pause(Some(Duration::from_secs(2)))
             .stall(Some(Duration::from_secs(1)))
             .timeout(Some(Duration::from_secs(4)));
-        assert_eq!(configured(options), expected.build().unwrap());
+        assert_eq!(configured(options), expected);
     }
 
     #[test]
     fn a_stalled_session_sends_everything_unless_it_is_told_otherwise() {
         let config = configured("check --stall 1s");
-        assert_eq!((config.window(), config.write()), (3000, STALLED_WRITE));
+        assert_eq!((config.window, config.write), (3000, STALLED_WRITE));
         let config = configured("check --stall 1s --window 9 --write 2");
-        assert_eq!((config.window(), config.write()), (9, 2));
+        assert_eq!((config.window, config.write), (9, 2));
     }
 }

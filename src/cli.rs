@@ -335,7 +335,7 @@ impl ClientArgs {
     /// The options that are not the default, to be given again.
     pub(crate) fn again(&self) -> impl Iterator<Item = String> + use<> {
         let defaults = ClientConfig::default();
-        let timeout = Some(self.timeout).filter(|timeout| Some(*timeout) != defaults.timeout());
+        let timeout = Some(self.timeout).filter(|timeout| Some(*timeout) != defaults.timeout);
         let family = match self.family() {
             Family::Any => None,
             Family::V4 => Some("-4".to_owned()),
@@ -506,15 +506,15 @@ mod tests {
     fn defaults_are_those_of_the_core() {
         let parse = |verb| Cli::try_parse_from(["roundtrip", verb]).unwrap().verb;
         let Verb::Serve(serve) = parse("serve") else { unreachable!() };
-        assert_eq!(serve.buffer, ServerConfig::default().buffer());
+        assert_eq!(serve.buffer, ServerConfig::default().buffer);
         assert_eq!(serve.drain, Limits::default().drain);
         assert_eq!(endpoint(&serve.endpoints[0]).unwrap(), endpoint("127.0.0.1").unwrap());
         let Verb::Check(check) = parse("check") else { unreachable!() };
         assert_eq!(check.read, None);
         assert_eq!(
             half_close(check.half_close, Some("localhost")).unwrap(),
-            ClientConfig::default().half_close()
+            ClientConfig::default().half_close
         );
-        assert_eq!(Some(check.client.timeout), ClientConfig::default().timeout());
+        assert_eq!(Some(check.client.timeout), ClientConfig::default().timeout);
     }
 }

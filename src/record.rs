@@ -92,20 +92,20 @@ pub(crate) struct Served {
 impl Served {
     pub(crate) fn of(config: &ServerConfig) -> Self {
         Self {
-            buffer: config.buffer(),
-            chunk: config.chunk(),
-            max_chunks: config.max_chunks(),
-            idle_ns: config.idle().map(nanos),
-            half_close_idle_ns: config.half_close_idle().map(nanos),
-            max_age_ns: config.max_age().map(nanos),
-            quiet_ns: nanos(config.quiet()),
-            drain_ns: nanos(config.drain()),
-            linger_ns: nanos(config.linger()),
+            buffer: config.buffer,
+            chunk: config.chunk,
+            max_chunks: config.max_chunks,
+            idle_ns: config.idle.map(nanos),
+            half_close_idle_ns: config.half_close_idle.map(nanos),
+            max_age_ns: config.max_age.map(nanos),
+            quiet_ns: nanos(config.quiet),
+            drain_ns: nanos(config.drain),
+            linger_ns: nanos(config.linger),
         }
     }
 
     pub(crate) fn config(&self) -> Result<ServerConfig, ConfigError> {
-        ServerConfig::builder()
+        let config = ServerConfig::default()
             .buffer(self.buffer)
             .chunk(self.chunk)
             .max_chunks(self.max_chunks)
@@ -114,8 +114,9 @@ impl Served {
             .max_age(self.max_age_ns.map(Duration::from_nanos))
             .quiet(Duration::from_nanos(self.quiet_ns))
             .drain(Duration::from_nanos(self.drain_ns))
-            .linger(Duration::from_nanos(self.linger_ns))
-            .build()
+            .linger(Duration::from_nanos(self.linger_ns));
+        config.validate()?;
+        Ok(config)
     }
 }
 
@@ -139,26 +140,27 @@ impl Checked {
         Self {
             seed,
             bytes,
-            window: config.window(),
-            chunk: config.chunk(),
-            write: config.write(),
-            timeout_ns: config.timeout().map(nanos),
-            half_close: config.half_close(),
-            pause_ns: config.pause().map(nanos),
-            stall_ns: config.stall().map(nanos),
+            window: config.window,
+            chunk: config.chunk,
+            write: config.write,
+            timeout_ns: config.timeout.map(nanos),
+            half_close: config.half_close,
+            pause_ns: config.pause.map(nanos),
+            stall_ns: config.stall.map(nanos),
         }
     }
 
     pub(crate) fn config(&self) -> Result<ClientConfig, ConfigError> {
-        ClientConfig::builder()
+        let config = ClientConfig::default()
             .window(self.window)
             .chunk(self.chunk)
             .write(self.write)
             .timeout(self.timeout_ns.map(Duration::from_nanos))
             .half_close(self.half_close)
             .pause(self.pause_ns.map(Duration::from_nanos))
-            .stall(self.stall_ns.map(Duration::from_nanos))
-            .build()
+            .stall(self.stall_ns.map(Duration::from_nanos));
+        config.validate()?;
+        Ok(config)
     }
 }
 
@@ -179,20 +181,18 @@ mod tests {
     #[test]
     fn a_configuration_is_read_as_it_was_written() {
         let span = |seconds| Duration::new(seconds, 7);
-        let server = ServerConfig::builder().buffer(1).chunk(1).max_chunks(3).quiet(span(4)).drain(span(5));
-        for server in [
-            ServerConfig::builder().buffer(9).chunk(8).max_chunks(7),
+        let server = ServerConfig::default().buffer(1).chunk(1).max_chunks(3).quiet(span(4)).drain(span(5));
+        for config in [
+            ServerConfig::default().buffer(9).chunk(8).max_chunks(7),
             server.linger(span(6)).idle(Some(span(1))).half_close_idle(Some(span(2))).max_age(Some(span(3))),
         ] {
-            let config = server.build().unwrap();
             assert_eq!(read_back(&Served::of(&config)).config().unwrap(), config);
         }
-        let client = ClientConfig::builder().window(1).chunk(2).write(3);
-        for client in [
+        let client = ClientConfig::default().window(1).chunk(2).write(3);
+        for config in [
             client.clone().timeout(None).half_close(false),
             client.timeout(Some(span(1))).pause(Some(span(2))).stall(Some(span(3))),
         ] {
-            let config = client.build().unwrap();
             let checked = read_back(&Checked::of(&config, 5, 6));
             assert_eq!((checked.config().unwrap(), checked.seed, checked.bytes), (config, 5, 6));
         }

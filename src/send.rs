@@ -42,11 +42,9 @@ pub(crate) fn run(args: &SendArgs) -> Result<Exit, Problem> {
         });
     }
     let total = text.len() as u64;
-    let config = ClientConfig::builder()
-        .chunk(BUFFER)
-        .half_close(half_close)
-        .timeout(Some(args.client.timeout))
-        .build()?;
+    let config =
+        ClientConfig::default().chunk(BUFFER).half_close(half_close).timeout(Some(args.client.timeout));
+    config.validate()?;
     let client = |now| EchoClient::new(config.into(), Payload::given(text), now);
     let ended = client::drive(clock, stream, |now| Tap::new(client(now), ClientLines::default()))?;
     if args.transcript {

@@ -36,18 +36,16 @@ const SESSION_QUIET: Duration = Duration::from_secs(1);
 pub(crate) fn run(args: &ServeArgs) -> Result<Exit, Problem> {
     let endpoints = endpoints(args)?;
     let driver = Driver::over(&args.driver, endpoints.first())?;
-    let chunk = if args.transcript { BUFFER } else { ServerConfig::default().chunk().min(args.buffer) };
-    let config = ServerConfig::builder()
+    let config = ServerConfig::default()
         .buffer(if args.transcript { BUFFER } else { args.buffer })
-        .chunk(chunk)
         .idle(args.idle)
         .half_close_idle(args.half_close_idle)
         .max_age(args.max_age)
         // A session's own drain must be over before everybody is aborted.
         .drain(share(SESSION_DRAIN, args.drain, 2))
         .linger(share(SESSION_LINGER, args.drain, 4))
-        .quiet(share(SESSION_QUIET, args.drain, 4))
-        .build()?;
+        .quiet(share(SESSION_QUIET, args.drain, 4));
+    config.validate()?;
     let limits = Limits {
         connections: driver::connections(
             "--max-conns",

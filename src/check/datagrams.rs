@@ -42,24 +42,26 @@ pub(super) fn run(args: &CheckArgs, name: &str, endpoint: &Endpoint) -> Result<E
 
 /// How each socket goes about it.
 fn config(args: &CheckArgs, endpoint: &Endpoint) -> Result<DatagramClientConfig, Problem> {
-    let mut builder = DatagramClientConfig::builder().timeout(Some(args.client.timeout));
+    let mut config = DatagramClientConfig::default().timeout(Some(args.client.timeout));
     if let Some(wait) = args.wait {
-        builder = builder.wait(wait);
+        config.wait = wait;
     }
-    let size = args.write.unwrap_or(DatagramClientConfig::default().size());
+    let size = args.write.unwrap_or(config.size);
     datagrams::check_size("--write", size, endpoint)?;
     let in_flight = match args.window {
         Some(window) => window / size,
         None => (WINDOW / size).min(IN_FLIGHT) / driver::in_memory(args.connections),
     };
-    builder.size(size).in_flight(in_flight.max(1)).build().map_err(|error| {
+    config = config.size(size).in_flight(in_flight.max(1));
+    config.validate().map_err(|error| {
         let ConfigError::TooLarge { field: "in_flight", max } = error else { return error.into() };
         let most = max.saturating_mul(size);
         Problem::usage(
             format!("--window is more than {} datagrams", units::grouped(max as u64)),
             format!("use --window {most}, or less"),
         )
-    })
+    })?;
+    Ok(config)
 }
 
 /// One run of the program: each size in each round is a check.
@@ -103,7 +105,7 @@ impl Run<'_> {
 
     fn check(&self, total: u64, round: u64) -> Result<(Checked, Judged), Problem> {
         let (args, clock) = (self.args, SystemClock::new());
-        let size = self.config.size() as u64;
+        let size = self.config.size as u64;
         let count = total.div_ceil(size);
         // All are there before the first one sends.
         let sockets =
@@ -114,7 +116,7 @@ impl Run<'_> {
             options: Options::Check,
             count,
             size,
-            wait: self.config.wait(),
+            wait: self.config.wait,
             timeout: args.client.timeout,
             took: datagrams::latest(&ended).since(Time::ZERO),
             connections: self.connections,
@@ -180,9 +182,9 @@ impl Run<'_> {
             seed: self.seed,
             connections: self.args.connections,
             rounds: self.args.repeat,
-            datagram_bytes: self.config.size(),
-            in_flight: self.config.in_flight(),
-            wait_seconds: self.config.wait().as_secs_f64(),
+            datagram_bytes: self.config.size,
+            in_flight: self.config.in_flight,
+            wait_seconds: self.config.wait.as_secs_f64(),
             timeout_seconds: self.args.client.timeout.as_secs_f64(),
             checks,
         }

@@ -65,8 +65,10 @@ fn config(args: &LoadArgs, endpoint: &Endpoint) -> Result<DatagramClientConfig, 
         (None, Some(_)) => OPEN_MESSAGES,
     };
     datagrams::check_size("--size", args.size, endpoint)?;
-    let builder = DatagramClientConfig::builder().size(args.size).in_flight(in_flight);
-    Ok(builder.timeout(Some(args.client.timeout)).build()?)
+    let config = DatagramClientConfig::default().size(args.size).in_flight(in_flight);
+    let config = config.timeout(Some(args.client.timeout));
+    config.validate()?;
+    Ok(config)
 }
 
 struct Files {
@@ -164,8 +166,8 @@ impl Load<'_> {
         let checked = Checked {
             options: Options::Load { paced: self.plan.rate.is_some() },
             count: ended.iter().map(|ended| ended.outcome.counts.sent).max().unwrap_or(0),
-            size: self.config.size() as u64,
-            wait: self.config.wait(),
+            size: self.config.size as u64,
+            wait: self.config.wait,
             timeout: args.client.timeout,
             took,
             connections: self.plan.connections,
@@ -318,7 +320,7 @@ impl Report<'_> {
             r#loop: if args.rate.is_some() { "open" } else { "closed" },
             connections: args.connections,
             datagram_bytes: self.checked.size,
-            in_flight: self.load.config.in_flight(),
+            in_flight: self.load.config.in_flight,
             rate_per_second: args.rate,
             wait_seconds: self.checked.wait.as_secs_f64(),
             timeout_seconds: self.checked.timeout.as_secs_f64(),

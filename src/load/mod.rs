@@ -149,13 +149,13 @@ impl Load<'_> {
             again: self.again(),
         };
         let why = error.map(|error| plain(&error.source));
-        let size = self.config.size() as u64;
+        let size = self.config.size as u64;
         let mut report = Report {
             plan: self.plan,
             size,
             scheduled: sessions.scheduled(),
             sent: outcomes.iter().map(|(_, outcome)| outcome.sent / size).sum(),
-            in_flight: self.config.in_flight(),
+            in_flight: self.config.in_flight,
             judged: Judged::of(&checked, &outcomes),
             sent_bytes: outcomes.iter().map(|(_, outcome)| outcome.sent).sum(),
             received_bytes: outcomes.iter().map(|(_, outcome)| outcome.received).sum(),
@@ -220,14 +220,18 @@ fn config(args: &LoadArgs, half_close: bool) -> Result<PingerConfig, Problem> {
             format!("ask for at most --size {}", MAX_BYTES / args.connections),
         ));
     }
-    let builder = PingerConfig::builder().size(args.size).in_flight(in_flight(args));
-    let built = builder.timeout(Some(args.client.timeout)).half_close(half_close).build();
-    built.map_err(|error| {
+    let config = PingerConfig::default()
+        .size(args.size)
+        .in_flight(in_flight(args))
+        .timeout(Some(args.client.timeout))
+        .half_close(half_close);
+    config.validate().map_err(|error| {
         let ConfigError::TooLarge { field: "in_flight", max } = error else { return error.into() };
         let (asked, size) = (in_flight(args), units::bytes(args.size as u64));
         let cause = format!("--in-flight {asked} is too much for messages of {size}");
         Problem::usage(cause, format!("ask for at most {max}"))
-    })
+    })?;
+    Ok(config)
 }
 
 /// As many as may be on their way; in an open loop so many that it is the peer who is measured, and not this.

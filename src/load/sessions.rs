@@ -61,7 +61,7 @@ impl<'a> Sessions<'a> {
             Verdict::Faulty(_) => return,
             Verdict::Verified | Verdict::Stopped | Verdict::Aborted => outcome.received,
         };
-        let (size, now) = (self.config.size() as u64, self.clock.now());
+        let (size, now) = (self.config.size as u64, self.clock.now());
         let mut record = self.records.of(index);
         for number in right / size..schedule.messages {
             let Some(due) = schedule.due(number).filter(|due| *due < now) else { break };

@@ -63,11 +63,12 @@ impl Sockets {
         refuse_options(args, has_streams)?;
         let driver =
             if has_streams { Driver::beside_streams(&args.driver) } else { Driver::new(&args.driver)? };
-        let mut config = DatagramEchoConfig::builder();
+        let mut config = DatagramEchoConfig::default().drain(args.drain.max(Duration::from_nanos(1)));
         if let Some(rate) = args.max_rate {
-            config = config.rate(rate.0);
+            config.rate = rate.0;
         }
-        let config = Arc::new(config.drain(args.drain.max(Duration::from_nanos(1))).build()?);
+        config.validate()?;
+        let config = Arc::new(config);
         let options =
             BindOptions { family: args.family(), socket_buffer: args.socket_buffer, keepalive: None };
         let mut sockets = Vec::new();

@@ -211,7 +211,7 @@ fn forged(name: &str, machine: &str, config: &str, buffer: usize) -> PathBuf {
     let path = file(name);
     let recorder = Recorder::new(fs::File::create(&path).unwrap(), machine, config).unwrap();
     let observer = recorder.open(ConnectionId::new(7), Time::ZERO);
-    let config = Arc::new(ServerConfig::builder().buffer(buffer).build().unwrap());
+    let config = Arc::new(ServerConfig::default().buffer(buffer));
     let mut session = Driven::new(Tap::new(EchoServer::new(config, Time::ZERO), observer));
     assert!(matches!(session.step(Time::ZERO), Step::Wait(_)));
     assert!(session.data(Time::ZERO, Bytes::from_static(b"x")).is_empty());

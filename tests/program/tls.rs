@@ -278,7 +278,7 @@ fn what_had_come_when_a_drain_cuts_is_lost_and_not_refused(driver: &str) {
     let server = serve(driver, &authority.server(), &["--drain", "1s"]);
     let mut stream = connect(server.address);
     stream.set_write_timeout(Some(Duration::from_secs(1))).unwrap();
-    let config = ClientConfig::builder().window(1 << 30).write(16 << 10).build().unwrap();
+    let config = ClientConfig::default().window(1 << 30).write(16 << 10);
     let client = EchoClient::new(config.into(), Payload::seeded(1, 1 << 30), Time::ZERO);
     send(&authority, client, &mut stream, |stream, pending| stream.write(pending).ok());
     let stream = roundtrip_std::Stream::from(stream);

@@ -64,7 +64,7 @@ fn ping(pinger: &mut Driven<Pinger>, now: Time) {
 }
 
 fn pinger(size: usize) -> Driven<Pinger> {
-    let config = PingerConfig::builder().size(size).timeout(None).build().unwrap_or_default();
+    let config = PingerConfig::default().size(size).timeout(None);
     Driven::new(Pinger::new(config.into(), Schedule::closed_loop(Time::ZERO), 1, Time::ZERO))
 }
 

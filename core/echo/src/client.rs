@@ -4,6 +4,7 @@ use alloc::sync::Arc;
 use core::convert::Infallible;
 use core::time::Duration;
 
+use super::bounds::Bounded;
 use super::config::ClientConfig;
 use super::payload::Payload;
 use super::verifier::Verifier;
@@ -20,7 +21,7 @@ pub struct EchoClient(VerifyingClient<Window>);
 impl EchoClient {
     /// A session that begins at `now`.
     pub fn new(config: Arc<ClientConfig>, payload: Payload, now: Time) -> Self {
-        Self(VerifyingClient::new(Window::new(config, &payload), payload, now))
+        Self(VerifyingClient::new(Window::new(config.bounded(), &payload), payload, now))
     }
 
     /// Bytes that the transport took so far.

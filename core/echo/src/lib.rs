@@ -11,6 +11,7 @@ extern crate alloc;
 #[cfg(test)]
 extern crate self as roundtrip_echo;
 
+mod bounds;
 mod client;
 mod config;
 mod datagram;
@@ -19,19 +20,16 @@ mod payload;
 mod pinger;
 mod queue;
 mod server;
-
 mod verifier;
 mod verifying_client;
 
+pub use bounds::ConfigError;
 pub use client::EchoClient;
-pub use config::{
-    ClientConfig, ClientConfigBuilder, ConfigError, PingerConfig, PingerConfigBuilder, ServerConfig,
-    ServerConfigBuilder,
-};
+pub use config::{ClientConfig, PingerConfig, ServerConfig};
 pub use datagram::{
-    DatagramClient, DatagramClientConfig, DatagramClientConfigBuilder, DatagramCounts, DatagramEcho,
-    DatagramEchoConfig, DatagramEchoConfigBuilder, DatagramEchoCounts, DatagramEchoOutcome, DatagramOutcome,
-    DatagramResult, DatagramVerdict, DropReason, DroppedDatagram, WELL_KNOWN_PORTS,
+    DatagramClient, DatagramClientConfig, DatagramCounts, DatagramEcho, DatagramEchoConfig,
+    DatagramEchoCounts, DatagramEchoOutcome, DatagramOutcome, DatagramResult, DatagramVerdict, DropReason,
+    DroppedDatagram, WELL_KNOWN_PORTS,
 };
 pub use diagnosis::{Fault, FaultKind, PeerEnd};
 pub use payload::Payload;

@@ -5,6 +5,7 @@ use alloc::sync::Arc;
 use core::convert::Infallible;
 use core::time::Duration;
 
+use super::bounds::Bounded;
 use super::config::PingerConfig;
 use super::payload::Payload;
 use super::verifier::Verifier;
@@ -94,6 +95,7 @@ impl RoundTrip {
 impl Pinger {
     /// A session that begins at `now`, with the payload of this seed.
     pub fn new(config: Arc<PingerConfig>, schedule: Schedule, seed: u64, now: Time) -> Self {
+        let config = config.bounded();
         let payload = Payload::seeded(seed, schedule.messages.saturating_mul(config.size as u64));
         let timed = Timed { config, schedule, begun: 0, over: false, flights: VecDeque::new(), back: 0 };
         Self(VerifyingClient::new(timed, payload, now))

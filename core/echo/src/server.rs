@@ -28,6 +28,7 @@ use core::convert::Infallible;
 
 use bytes::Bytes;
 
+use super::bounds::Bounded;
 use super::config::ServerConfig;
 use super::queue::Queue;
 use roundtrip_core::{Action, Failure, Input, Machine, Teardown, Time, Wait};
@@ -204,6 +205,7 @@ transitions! {
 impl EchoServer {
     /// A session that begins at `now`.
     pub fn new(config: Arc<ServerConfig>, now: Time) -> Self {
+        let config = config.bounded();
         Self {
             watched: config.is_timed(),
             config,
@@ -430,7 +432,7 @@ impl Machine for EchoServer {
         }
         let read = match self.recv {
             Recv::Open => self.config.chunk.min(self.config.buffer - self.held()),
-            Recv::Discard => self.config.chunk,
+            Recv::Discard => self.config.chunk.min(self.config.buffer),
             Recv::Eof => 0,
         };
         Action::Wait(Wait { read, commands: 0, deadline })

@@ -183,7 +183,7 @@ fn what_is_not_open_in_time_is_given_up() {
 #[test]
 fn the_machines_own_deadlines_go_on_during_a_handshake() {
     let idle = Some(Duration::from_nanos(20));
-    let mut line = Line::new(ServerConfig::builder().idle(idle).build().unwrap());
+    let mut line = Line::new(ServerConfig::default().idle(idle));
     line.writes("h").tell(Input::Wrote(1));
     assert_eq!(line.poll(), Action::Wait(Wait { read: 8, commands: 0, deadline: Some(at(20)) }));
     line.now = at(20);
@@ -257,7 +257,7 @@ fn what_is_not_whole_and_fills_the_inbox_is_too_large() {
 
 #[test]
 fn a_machine_that_takes_nothing_is_not_read_for_beyond_what_was_allowed() {
-    let config = ServerConfig::builder().buffer(2).chunk(2).build().unwrap();
+    let config = ServerConfig::default().buffer(2).chunk(2);
     let mut line = Line::new(config);
     line.writes("h").tell(Input::Wrote(1)).waits(8).data("habcd").writes("ab").waits(3);
     assert_eq!(line.layered.held(), 2 + 2);
@@ -278,7 +278,7 @@ fn a_stop_ends_with_the_codecs_end() {
 #[test]
 fn what_had_come_at_the_cut_is_told_apart_from_what_came_later() {
     let limits = Duration::from_nanos(10);
-    let config = || ServerConfig::builder().buffer(2).chunk(2).drain(limits).linger(limits).build().unwrap();
+    let config = || ServerConfig::default().buffer(2).chunk(2).drain(limits).linger(limits);
     // What the transport holds and what comes; then lost and refused of what is decoded, unread and refused of what is not,
     // and what never came.
     for (unread, comes, expected) in [
@@ -363,7 +363,7 @@ fn outcome(line: &mut Line) -> LayerOutcome<char, ServerOutcome> {
 #[test]
 fn a_write_that_goes_slowly_is_seen_to_go_and_is_not_done_before_its_end() {
     let idle = Some(Duration::from_nanos(10));
-    let mut line = Line::new(ServerConfig::builder().idle(idle).build().unwrap());
+    let mut line = Line::new(ServerConfig::default().idle(idle));
     line.writes("h").tell(Input::Wrote(1)).waits(8).data("hab").writes("ab").now = at(9);
     line.tell(Input::Wrote(1)).now = at(15);
     assert!(matches!(line.poll(), Action::Wait(_)));

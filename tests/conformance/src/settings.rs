@@ -65,7 +65,7 @@ settings! {
 
 /// What the settings come to.
 pub(crate) fn build(settings: &[Setting]) -> Result<(ServerConfig, Limits), ConfigError> {
-    let mut config = ServerConfig::builder().quiet(FAR).drain(FAR).linger(FAR);
+    let mut config = ServerConfig::default().quiet(FAR).drain(FAR).linger(FAR);
     let mut limits = Limits { drain: FAR, ..Limits::default() };
     for &setting in settings {
         match setting {
@@ -84,7 +84,8 @@ pub(crate) fn build(settings: &[Setting]) -> Result<(ServerConfig, Limits), Conf
             Setting::DrainAll(limit) => limits.drain = limit,
         }
     }
-    Ok((config.build()?, limits))
+    config.validate()?;
+    Ok((config, limits))
 }
 
 fn size(count: u64) -> usize {

@@ -39,8 +39,9 @@ pub fn datagram_ops(bytes: &[u8]) {
     let now = Time::ZERO;
     match machine % 3 {
         0 => {
-            let builder = DatagramEchoConfig::builder().rate((config & 1 != 0).then_some(100));
-            let echo = builder.repeats((config & 2 != 0).then_some(3)).build().unwrap();
+            let echo = DatagramEchoConfig::default()
+                .rate((config & 1 != 0).then_some(100))
+                .repeats((config & 2 != 0).then_some(3));
             let (mut answers, mut came, mut others) = (0_u64, 0_u64, 0_u64);
             let echo = DatagramEcho::new(echo.into(), Some(PORT), now);
             let outcome = drive(echo, *config, ops, |moment| match moment {
@@ -69,9 +70,8 @@ pub fn datagram_ops(bytes: &[u8]) {
             assert_eq!(outcome.echoed, answers);
         }
         1 => {
-            let client = DatagramClientConfig::builder().size(SIZE).in_flight(usize::from(config % 8) + 1);
-            let client =
-                client.wait(Duration::from_millis(20)).settle(Duration::from_millis(5)).build().unwrap();
+            let client = DatagramClientConfig::default().size(SIZE).in_flight(usize::from(config % 8) + 1);
+            let client = client.wait(Duration::from_millis(20)).settle(Duration::from_millis(5));
             let period = (config & 8 != 0).then_some(Duration::from_millis(3));
             let schedule = Schedule { messages: 50, period, ..Schedule::closed_loop(now) };
             let server = address(PORT);

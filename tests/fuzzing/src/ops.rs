@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
+use roundtrip_core::{Action, Input, Machine, Time, Wait};
 use roundtrip_echo::{
-    ClientConfig, ConfigError, DatagramClientConfig, DatagramEchoConfig, PingerConfig, ServerConfig,
+    ClientConfig, ConfigError, DatagramClientConfig, DatagramEchoConfig, EchoClient, EchoServer, Payload,
+    PingerConfig, ServerConfig,
 };
 
 use crate::model::door::{Day, Door};
@@ -98,9 +100,11 @@ const CONFIG_TAG: u8 = 130;
 
 /// The largest of what is counted in bytes.
 const MOST: u64 = 1 << 30;
+/// Bytes that a client sends.
+const LEN: u64 = 64;
 
-/// Any numbers for every field: a configuration is built if, and only if, all are within their bounds, and the error
-/// names the first that is not.
+/// Any numbers for every field: a configuration is valid if, and only if, all are within their bounds, the error names the
+/// first that is not, and a session takes it either way.
 pub fn config_ops(bytes: &[u8]) {
     let mut fields = [None; 9];
     for (tag, number) in Records::of(bytes) {
@@ -112,34 +116,18 @@ pub fn config_ops(bytes: &[u8]) {
     let size = |index: usize| usize::try_from(fields[index].unwrap_or(1)).unwrap_or(usize::MAX);
     let limit = |index: usize| fields[index].map(Duration::from_nanos);
 
-    let mut expected = first_out_of_bounds(&[("buffer", fields[0], MOST)]);
-    let mut server = ServerConfig::builder().buffer(size(0)).max_chunks(size(2));
-    if fields[1].is_some() {
-        server = server.chunk(size(1));
-        expected = expected
-            .or_else(|| first_out_of_bounds(&[("chunk", fields[1], MOST)]))
-            .or_else(|| first_out_of_bounds(&[("chunk", fields[1], size(0) as u64)]));
-    }
-    server = server.idle(limit(3)).half_close_idle(limit(4)).max_age(limit(5));
+    let server = ServerConfig::default().buffer(size(0)).chunk(size(1)).max_chunks(size(2));
+    let server = server.idle(limit(3)).half_close_idle(limit(4)).max_age(limit(5));
     let span = |index| limit(index).unwrap_or(Duration::from_nanos(1));
-    server = server.quiet(span(6)).drain(span(7)).linger(span(8));
+    let server = server.quiet(span(6)).drain(span(7)).linger(span(8));
     let limits = ["idle", "half_close_idle", "max_age", "quiet", "drain", "linger"];
-    let mut bounds = vec![("max_chunks", fields[2], u64::MAX)];
+    let mut bounds =
+        vec![("buffer", fields[0], MOST), ("chunk", fields[1], MOST), ("max_chunks", fields[2], u64::MAX)];
     bounds.extend(limits.into_iter().zip(&fields[3..]).map(|(name, field)| (name, *field, u64::MAX)));
-    let expected = expected.or_else(|| first_out_of_bounds(&bounds));
-    compare(
-        server.build().map(|config| {
-            assert_eq!((config.buffer(), config.max_chunks()), (size(0), size(2)));
-            let chunk = fields[1].map_or(size(0).min(64 << 10), |_| size(1));
-            assert_eq!(config.chunk(), chunk);
-            let limits = (config.idle(), config.half_close_idle(), config.max_age());
-            assert_eq!(limits, (limit(3), limit(4), limit(5)));
-            assert_eq!((config.quiet(), config.drain(), config.linger()), (span(6), span(7), span(8)));
-        }),
-        expected,
-    );
+    compare(server.validate(), first_out_of_bounds(&bounds));
+    assert_takes_any(EchoServer::new(server.into(), Time::ZERO));
 
-    let client = ClientConfig::builder().window(size(0)).chunk(size(1)).write(size(2));
+    let client = ClientConfig::default().window(size(0)).chunk(size(1)).write(size(2));
     let client = client.timeout(limit(3)).pause(limit(4)).stall(limit(5)).half_close(fields[6].is_some());
     let expected = first_out_of_bounds(&[
         ("window", fields[0], MOST),
@@ -149,16 +137,10 @@ pub fn config_ops(bytes: &[u8]) {
         ("pause", fields[4], u64::MAX),
         ("stall", fields[5], u64::MAX),
     ]);
-    compare(
-        client.build().map(|config| {
-            assert_eq!((config.window(), config.chunk(), config.write()), (size(0), size(1), size(2)));
-            assert_eq!((config.timeout(), config.pause(), config.stall()), (limit(3), limit(4), limit(5)));
-            assert_eq!(config.half_close(), fields[6].is_some());
-        }),
-        expected,
-    );
+    compare(client.validate(), expected);
+    assert_takes_any(EchoClient::new(client.into(), Payload::seeded(1, LEN), Time::ZERO));
 
-    let pinger = PingerConfig::builder().size(size(0)).in_flight(size(2)).chunk(size(1));
+    let pinger = PingerConfig::default().size(size(0)).in_flight(size(2)).chunk(size(1));
     let most = MOST.checked_div(fields[0].unwrap_or(1)).unwrap_or(0).min(1 << 20);
     let expected = first_out_of_bounds(&[
         ("size", fields[0], MOST),
@@ -166,13 +148,8 @@ pub fn config_ops(bytes: &[u8]) {
         ("chunk", fields[1], MOST),
         ("timeout", fields[3], u64::MAX),
     ]);
-    compare(
-        pinger.timeout(limit(3)).half_close(fields[6].is_some()).build().map(|config| {
-            assert_eq!((config.size(), config.in_flight()), (size(0), size(2)));
-            assert_eq!(config.timeout(), limit(3));
-        }),
-        expected,
-    );
+    let pinger = pinger.timeout(limit(3)).half_close(fields[6].is_some());
+    compare(pinger.validate(), expected);
     datagram_configs(&fields);
 }
 
@@ -183,21 +160,16 @@ fn datagram_configs(fields: &[Option<u64>; 9]) {
     let span = |index| limit(index).unwrap_or(Duration::from_nanos(1));
     let number = |index: usize| fields[index].map(|number| u32::try_from(number).unwrap_or(u32::MAX));
 
-    let echo = DatagramEchoConfig::builder().rate(number(0)).repeats(number(1)).quiet(span(6)).drain(span(7));
+    let echo = DatagramEchoConfig::default().rate(number(0)).repeats(number(1)).quiet(span(6)).drain(span(7));
     let expected = first_out_of_bounds(&[
         ("rate", fields[0], 1_000_000_000),
         ("repeats", fields[1], u64::MAX),
         ("quiet", fields[6], u64::MAX),
         ("drain", fields[7], u64::MAX),
     ]);
-    compare(
-        echo.build().map(|config| {
-            assert_eq!((config.rate(), config.repeats()), (number(0), number(1)));
-        }),
-        expected,
-    );
+    compare(echo.validate(), expected);
 
-    let client = DatagramClientConfig::builder().size(size(0)).in_flight(size(2));
+    let client = DatagramClientConfig::default().size(size(0)).in_flight(size(2));
     let client = client.wait(span(3)).timeout(limit(4)).settle(span(5));
     let expected = match size(0) {
         ..16 => Some(ConfigError::TooSmall { field: "size", min: 16 }),
@@ -209,13 +181,7 @@ fn datagram_configs(fields: &[Option<u64>; 9]) {
             ("settle", fields[5], u64::MAX),
         ]),
     };
-    compare(
-        client.build().map(|config| {
-            assert_eq!((config.size(), config.in_flight()), (size(0), size(2)));
-            assert_eq!((config.wait(), config.timeout()), (span(3), limit(4)));
-        }),
-        expected,
-    );
+    compare(client.validate(), expected);
 }
 
 /// The first of these fields, each with its largest value, that is zero or larger; one that is left out is neither.
@@ -229,8 +195,24 @@ fn first_out_of_bounds(fields: &[(&'static str, Option<u64>, u64)]) -> Option<Co
     })
 }
 
-fn compare(built: Result<(), ConfigError>, expected: Option<ConfigError>) {
-    assert_eq!(built.err(), expected);
+/// A session with any configuration comes to a wait, which ends after now.
+fn assert_takes_any(mut session: impl Machine) {
+    let now = Time::ZERO;
+    for _ in 0..=2 * LEN {
+        match session.poll(now) {
+            Action::Write(bytes) => session.handle(now, Input::Wrote(bytes.len())),
+            Action::Wait(Wait { deadline, .. }) => {
+                return assert!(deadline.is_none_or(|at| at > now), "I5: {deadline:?}");
+            }
+            Action::ShutdownWrite | Action::Event(_) => {}
+            Action::Close { .. } => panic!("it closes before anything happened"),
+        }
+    }
+    panic!("it does not come to a wait");
+}
+
+fn compare(validated: Result<(), ConfigError>, expected: Option<ConfigError>) {
+    assert_eq!(validated.err(), expected);
     if let Some(error) = expected {
         let (ConfigError::Zero { field }
         | ConfigError::TooLarge { field, .. }

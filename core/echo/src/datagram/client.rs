@@ -6,6 +6,7 @@ use core::time::Duration;
 
 use bytes::BytesMut;
 
+use super::super::bounds::Bounded;
 use super::super::payload::{PROBE, Payload};
 use super::super::pinger::{RoundTrip, Schedule};
 use super::BATCH;
@@ -155,6 +156,7 @@ impl<A: Clone> DatagramClient<A> {
         seed: u64,
         now: Time,
     ) -> Self {
+        let config = config.bounded();
         let payload = Payload::seeded(seed, schedule.messages.saturating_mul(config.size as u64));
         Self {
             config,

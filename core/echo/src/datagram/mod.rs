@@ -13,9 +13,7 @@ mod sources;
 mod unread;
 
 pub use client::{DatagramClient, DatagramCounts, DatagramOutcome, DatagramResult, DatagramVerdict};
-pub use config::{
-    DatagramClientConfig, DatagramClientConfigBuilder, DatagramEchoConfig, DatagramEchoConfigBuilder,
-};
+pub use config::{DatagramClientConfig, DatagramEchoConfig};
 pub use server::{
     DatagramEcho, DatagramEchoCounts, DatagramEchoOutcome, DropReason, DroppedDatagram, WELL_KNOWN_PORTS,
 };

@@ -6,6 +6,7 @@ use core::ops::RangeInclusive;
 
 use bytes::Bytes;
 
+use super::super::bounds::Bounded;
 use super::super::server::End;
 use super::BATCH;
 use super::config::DatagramEchoConfig;
@@ -119,6 +120,7 @@ pub struct DatagramEchoOutcome {
 impl<A: Address> DatagramEcho<A> {
     /// A server on this port, if the transport has ports, that begins at `now`.
     pub fn new(config: Arc<DatagramEchoConfig>, own_port: Option<u16>, now: Time) -> Self {
+        let config = config.bounded();
         Self {
             own_port,
             rate: Rate::new(config.rate, now),

@@ -308,7 +308,7 @@ impl Bounds {
 
     fn config(&self) -> Arc<ServerConfig> {
         let nanos = Duration::from_nanos;
-        ServerConfig::builder()
+        ServerConfig::default()
             .buffer(self.buffer)
             .chunk(self.chunk)
             .max_chunks(self.max_chunks)
@@ -318,8 +318,6 @@ impl Bounds {
             .quiet(nanos(self.quiet))
             .drain(nanos(self.drain))
             .linger(nanos(self.linger))
-            .build()
-            .unwrap()
             .into()
     }
 

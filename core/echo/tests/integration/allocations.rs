@@ -110,7 +110,7 @@ fn coalescing_server() {
 }
 
 fn driven_client() {
-    let config = ClientConfig::builder().window(SIZE).chunk(SIZE).build().unwrap();
+    let config = ClientConfig::default().window(SIZE).chunk(SIZE);
     let payload = Payload::seeded(5, ((MESSAGES + 64) * SIZE) as u64);
     let mut driven = Driven::new(EchoClient::new(Arc::new(config), payload, Time::ZERO));
     let (mut block, mut now) = (Block::new(), 0);

@@ -5,9 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use roundtrip_core::{Action, Failure, Input, Machine, Teardown, Time};
-use roundtrip_echo::{
-    ClientConfig, ClientConfigBuilder, ClientOutcome, EchoClient, Fault, FaultKind, Payload, PeerEnd, Verdict,
-};
+use roundtrip_echo::{ClientConfig, ClientOutcome, EchoClient, Fault, FaultKind, Payload, PeerEnd, Verdict};
 
 type Answer = Action<std::convert::Infallible, ClientOutcome>;
 
@@ -38,12 +36,12 @@ impl Client {
     }
 
     fn with(payload: Payload, window: usize, chunk: usize) -> Self {
-        Self::configured(ClientConfig::builder().window(window).chunk(chunk), payload)
+        Self::configured(ClientConfig::default().window(window).chunk(chunk), payload)
     }
 
     /// With a time-out of 100 ns.
-    fn configured(builder: ClientConfigBuilder, payload: Payload) -> Self {
-        let config = builder.timeout(Some(Duration::from_nanos(100))).build().unwrap();
+    fn configured(config: ClientConfig, payload: Payload) -> Self {
+        let config = config.timeout(Some(Duration::from_nanos(100)));
         Self { machine: EchoClient::new(Arc::new(config), payload, at(10)), now: at(10) }
     }
 
@@ -170,7 +168,7 @@ fn any_byte_moved_puts_the_timeout_off_and_nothing_else_does() {
 
 #[test]
 fn without_a_timeout_there_is_no_deadline() {
-    let config = ClientConfig::builder().timeout(None).build().unwrap();
+    let config = ClientConfig::default().timeout(None);
     let mut client = EchoClient::new(Arc::new(config), Payload::seeded(1, 9), at(10));
     let _ = client.poll(at(10));
     let Action::Wait(wait) = client.poll(Time::MAX) else { panic!("no wait") };
@@ -366,7 +364,7 @@ fn nanos(nanos: u64) -> Duration {
 
 #[test]
 fn a_write_is_no_larger_than_it_may_be_and_does_not_wait_for_more_room_than_it_needs() {
-    let config = ClientConfig::builder().window(16).write(1);
+    let config = ClientConfig::default().window(16).write(1);
     let mut client = Client::configured(config, text(40));
     for _ in 0..16 {
         assert_eq!(client.write().len(), 1);
@@ -378,7 +376,7 @@ fn a_write_is_no_larger_than_it_may_be_and_does_not_wait_for_more_room_than_it_n
     client.tell(Input::Wrote(1));
     client.wait();
     // A write of more than a quarter of the window waits for that, and no longer.
-    let mut client = Client::configured(ClientConfig::builder().window(16).write(6), text(40));
+    let mut client = Client::configured(ClientConfig::default().window(16).write(6), text(40));
     assert_eq!(client.write().len(), 6);
     client.tell(Input::Wrote(6));
     assert_eq!(client.write().len(), 6);
@@ -394,7 +392,7 @@ fn a_write_is_no_larger_than_it_may_be_and_does_not_wait_for_more_room_than_it_n
 
 #[test]
 fn a_pause_begins_when_half_is_back_and_nothing_is_awaited_in_it() {
-    let config = ClientConfig::builder().pause(Some(nanos(1000)));
+    let config = ClientConfig::default().pause(Some(nanos(1000)));
     let mut client = Client::configured(config, text(5));
     assert_eq!(client.write(), "abc");
     client.tell(Input::Wrote(3));
@@ -421,7 +419,7 @@ fn a_pause_begins_when_half_is_back_and_nothing_is_awaited_in_it() {
 
 #[test]
 fn a_single_byte_has_its_pause_before_the_half_close() {
-    let mut client = Client::configured(ClientConfig::builder().pause(Some(nanos(1000))), text(1));
+    let mut client = Client::configured(ClientConfig::default().pause(Some(nanos(1000))), text(1));
     client.write();
     client.tell(Input::Wrote(1));
     client.wait();
@@ -433,7 +431,7 @@ fn a_single_byte_has_its_pause_before_the_half_close() {
 
 #[test]
 fn a_peer_that_ends_in_the_pause_is_early_and_the_outcome_says_how_far_into_it() {
-    let mut client = Client::configured(ClientConfig::builder().pause(Some(nanos(1000))), text(4));
+    let mut client = Client::configured(ClientConfig::default().pause(Some(nanos(1000))), text(4));
     client.write();
     client.tell(Input::Wrote(2));
     client.wait();
@@ -451,7 +449,7 @@ fn a_peer_that_ends_in_the_pause_is_early_and_the_outcome_says_how_far_into_it()
 
 #[test]
 fn after_the_pause_an_end_is_not_in_it() {
-    let mut client = Client::configured(ClientConfig::builder().pause(Some(nanos(1000))), text(4));
+    let mut client = Client::configured(ClientConfig::default().pause(Some(nanos(1000))), text(4));
     client.write();
     client.tell(Input::Wrote(2));
     client.wait();
@@ -467,7 +465,7 @@ fn after_the_pause_an_end_is_not_in_it() {
 
 #[test]
 fn a_stop_ends_a_pause() {
-    let mut client = Client::configured(ClientConfig::builder().pause(Some(nanos(1000))), text(4));
+    let mut client = Client::configured(ClientConfig::default().pause(Some(nanos(1000))), text(4));
     client.write();
     client.tell(Input::Wrote(2));
     client.wait();
@@ -483,7 +481,7 @@ fn a_stop_ends_a_pause() {
 
 #[test]
 fn in_a_stall_nothing_is_read_all_is_sent_and_no_time_out_counts() {
-    let config = ClientConfig::builder().window(4).chunk(7).stall(Some(nanos(1000)));
+    let config = ClientConfig::default().window(4).chunk(7).stall(Some(nanos(1000)));
     let mut client = Client::configured(config, text(6));
     assert_eq!(client.write(), "abcd");
     assert_eq!(client.wait(), (0, Some(at(1010))));
@@ -506,7 +504,7 @@ fn in_a_stall_nothing_is_read_all_is_sent_and_no_time_out_counts() {
 
 #[test]
 fn a_reset_in_a_stall_is_seen() {
-    let mut client = Client::configured(ClientConfig::builder().stall(Some(nanos(1000))), text(6));
+    let mut client = Client::configured(ClientConfig::default().stall(Some(nanos(1000))), text(6));
     client.write();
     client.wait();
     client.tell(Input::Failed(Failure::Reset));
@@ -516,7 +514,7 @@ fn a_reset_in_a_stall_is_seen() {
 
 #[test]
 fn a_stop_ends_a_stall_and_the_time_out_counts_from_there() {
-    let mut client = Client::configured(ClientConfig::builder().stall(Some(nanos(1000))), text(6));
+    let mut client = Client::configured(ClientConfig::default().stall(Some(nanos(1000))), text(6));
     client.write();
     client.tell(Input::Wrote(6));
     assert_eq!(client.poll(), Action::ShutdownWrite);
@@ -545,7 +543,7 @@ fn a_time_out_tells_how_long_after_the_half_close_it_came() {
 }
 
 fn without_half_close(len: usize, window: usize) -> Client {
-    Client::configured(ClientConfig::builder().window(window).half_close(false), text(len))
+    Client::configured(ClientConfig::default().window(window).half_close(false), text(len))
 }
 
 #[test]
@@ -636,8 +634,8 @@ fn what_comes_after_a_wrong_byte_is_no_progress() {
     let (payload, mut bytes) = seeded(1000);
     bytes[5] ^= 1;
     for half_close in [true, false] {
-        let builder = ClientConfig::builder().window(64).half_close(half_close);
-        let mut client = Client::configured(builder, payload.clone());
+        let config = ClientConfig::default().window(64).half_close(half_close);
+        let mut client = Client::configured(config, payload.clone());
         let (ended, fault) = drip(&mut client, bytes.iter().copied());
         assert_eq!(fault, Fault { at: 5, kind: FaultKind::Corrupted });
         // Six bytes, and the time-out.
@@ -650,7 +648,7 @@ fn a_fault_that_is_followed_is_told_in_time() {
     let (payload, mut bytes) = seeded(10_000);
     // Once it is located again, the stream is right to the end.
     bytes.drain(20..40);
-    let mut client = Client::configured(ClientConfig::builder(), payload);
+    let mut client = Client::configured(ClientConfig::default(), payload);
     client.write();
     client.tell(Input::Wrote(10_000));
     let _ = client.poll();
@@ -664,8 +662,8 @@ fn a_fault_that_is_followed_is_told_in_time() {
 fn surplus_bytes_that_drip_are_told_in_time() {
     let (payload, bytes) = seeded(32);
     for half_close in [true, false] {
-        let builder = ClientConfig::builder().window(64).half_close(half_close);
-        let mut client = Client::configured(builder, payload.clone());
+        let config = ClientConfig::default().window(64).half_close(half_close);
+        let mut client = Client::configured(config, payload.clone());
         // All but the last come at once, or it would be verified without a half-close.
         client.write();
         client.tell(Input::Wrote(32));
@@ -683,7 +681,7 @@ fn surplus_bytes_that_drip_are_told_in_time() {
 #[test]
 fn right_bytes_at_a_crawl_are_progress() {
     let (payload, bytes) = seeded(500);
-    let mut client = Client::configured(ClientConfig::builder().window(64), payload);
+    let mut client = Client::configured(ClientConfig::default().window(64), payload);
     let mut bytes = bytes.into_iter();
     while client.machine.received() < 500 {
         match client.poll() {

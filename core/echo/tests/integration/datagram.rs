@@ -104,7 +104,7 @@ fn who_would_answer_for_ever_is_not_answered() {
 #[test]
 fn a_loop_between_two_servers_dies_out() {
     let (here, there) = (address(7007), address(7008));
-    let config = Arc::new(DatagramEchoConfig::builder().rate(None).build().unwrap());
+    let config = Arc::new(DatagramEchoConfig::default().rate(None));
     let echo = |port| DatagramDriven::new(DatagramEcho::new(Arc::clone(&config), Some(port), Time::ZERO));
     let mut servers = [echo(7007), echo(7008)];
     let mut way = VecDeque::from([(0, datagram(there, b"round")), (1, datagram(here, b"and round"))]);
@@ -123,7 +123,7 @@ fn a_loop_between_two_servers_dies_out() {
 
 #[test]
 fn without_the_guard_it_would_not() {
-    let config = DatagramEchoConfig::builder().rate(None).repeats(None).build().unwrap();
+    let config = DatagramEchoConfig::default().rate(None).repeats(None);
     let mut server = server(config);
     for round in 0..10_000 {
         assert_eq!(answers(&mut server, at(round), datagram(address(7008), b"round")).sent.len(), 1);
@@ -149,7 +149,7 @@ fn answered(server: &mut Server, millis: u64, sends: impl Fn(u64) -> Vec<u16>) -
 
 #[test]
 fn no_more_is_answered_than_the_rate_allows() {
-    let config = DatagramEchoConfig::builder().rate(Some(100)).build().unwrap();
+    let config = DatagramEchoConfig::default().rate(Some(100));
     let count = answered(&mut server(config), 1000, |_| vec![5000, 5001, 5002]);
     let all: u64 = count.values().sum();
     assert!((100..=111).contains(&all), "{count:?}");
@@ -159,7 +159,7 @@ fn no_more_is_answered_than_the_rate_allows() {
 /// One floods the server; another asks twenty times a second.
 #[test]
 fn a_source_that_floods_starves_no_other() {
-    let config = DatagramEchoConfig::builder().rate(Some(100)).build().unwrap();
+    let config = DatagramEchoConfig::default().rate(Some(100));
     let mut server = server(config);
     let count = answered(&mut server, 10_000, |now| {
         let mut ports = vec![5000; 10];
@@ -177,7 +177,7 @@ fn a_source_that_floods_starves_no_other() {
 /// What goes round between two servers, and is another datagram each time.
 #[test]
 fn a_source_that_never_stops_is_answered_slowly() {
-    let config = DatagramEchoConfig::builder().rate(Some(1000)).build().unwrap();
+    let config = DatagramEchoConfig::default().rate(Some(1000));
     let mut server = server(config);
     let count = answered(&mut server, 60_000, |_| vec![5000]);
     assert!((6900..=7200).contains(&count[&5000]), "1,000 at once, and 100 a second: {count:?}");
@@ -186,7 +186,7 @@ fn a_source_that_never_stops_is_answered_slowly() {
 /// A client that awaits its answers loses none, however slow they are.
 #[test]
 fn one_that_waits_for_its_answers_loses_none() {
-    let config = DatagramEchoConfig::builder().rate(Some(100)).build().unwrap();
+    let config = DatagramEchoConfig::default().rate(Some(100));
     let (mut server, mut now) = (server(config), at(0));
     let (mut in_flight, mut sent, mut back) = (0, 0u32, 0);
     while back < 1000 {
@@ -221,7 +221,7 @@ fn after_a_stop_what_was_on_its_way_is_answered() {
 /// A source that goes on sending does not hold it up, and what waits for the rate leaves first.
 #[test]
 fn after_a_stop_nobody_keeps_it() {
-    let config = DatagramEchoConfig::builder().rate(Some(100)).build().unwrap();
+    let config = DatagramEchoConfig::default().rate(Some(100));
     let mut server = server(config);
     let mut echoed = step(&mut server, at(0)).sent.len();
     for _ in 0..60 {
@@ -250,7 +250,7 @@ fn after_a_stop_nobody_keeps_it() {
 
 #[test]
 fn after_a_stop_nothing_waits_longer_than_the_drain() {
-    let config = DatagramEchoConfig::builder().rate(Some(1)).build().unwrap();
+    let config = DatagramEchoConfig::default().rate(Some(1));
     let mut server = server(config);
     step(&mut server, at(0));
     for _ in 0..60 {
@@ -285,7 +285,7 @@ fn what_does_not_leave_is_counted() {
 }
 
 fn client(count: u64, in_flight: usize) -> Client {
-    let config = DatagramClientConfig::builder().size(SIZE).in_flight(in_flight).build().unwrap();
+    let config = DatagramClientConfig::default().size(SIZE).in_flight(in_flight);
     let schedule = Schedule { messages: count, ..Schedule::closed_loop(Time::ZERO) };
     DatagramDriven::new(DatagramClient::new(config.into(), schedule, address(7007), 7, Time::ZERO))
 }
@@ -462,9 +462,8 @@ enum What {
 
 /// Runs a client against a server until it closes; what it says, and what the network knows.
 fn run(fates: &[Fate], in_flight: usize, period: Option<Duration>) -> (DatagramOutcome, DatagramCounts) {
-    let config = DatagramClientConfig::builder().size(SIZE).in_flight(in_flight).settle(10 * SECOND);
-    let config = config.build().unwrap();
-    let wait = config.wait();
+    let config = DatagramClientConfig::default().size(SIZE).in_flight(in_flight).settle(10 * SECOND);
+    let wait = config.wait;
     let schedule = Schedule { messages: fates.len() as u64, period, ..Schedule::closed_loop(Time::ZERO) };
     let client = DatagramClient::new(config.into(), schedule, address(7007), 7, Time::ZERO);
     let (mut client, mut server) = (DatagramDriven::new(client), server(DatagramEchoConfig::default()));

@@ -5,6 +5,7 @@
 mod allocations;
 mod chunking;
 mod client;
+mod config;
 mod datagram;
 mod mixed_faults;
 mod pinger;

@@ -15,7 +15,7 @@ fn sent() -> Vec<u8> {
 
 /// What the client says when these blocks come back, and then the end.
 fn verdict(blocks: &[&[u8]]) -> Verdict {
-    let config = ClientConfig::builder().window(LEN).build().unwrap();
+    let config = ClientConfig::default().window(LEN);
     let now = Time::ZERO;
     let mut client = Driven::new(EchoClient::new(Arc::new(config), Payload::seeded(9, LEN as u64), now));
     let mut unread = bytes::Bytes::from(blocks.concat());

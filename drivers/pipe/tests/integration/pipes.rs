@@ -116,7 +116,7 @@ fn soon<T>(receiver: &Receiver<T>) -> T {
 }
 
 fn check(endpoint: &Endpoint, total: u64, config: impl FnOnce(ClientConfig) -> ClientConfig) -> Verdict {
-    let half_close = ClientConfig::builder().half_close(endpoint.has_half_close()).build().unwrap();
+    let half_close = ClientConfig::default().half_close(endpoint.has_half_close());
     let (stream, config) = (reach(endpoint), Arc::new(config(half_close)));
     let ended = drive(stream, |now| EchoClient::new(config, Payload::seeded(7, total), now)).unwrap();
     ended.outcome.verdict
@@ -226,8 +226,8 @@ fn both_directions_move_at_one_time() {
     for endpoint in names() {
         let server = echo(&endpoint, ServerConfig::default(), Limits::default());
         let verdict = check(&endpoint, TOTAL, |_| {
-            let config = ClientConfig::builder().half_close(endpoint.has_half_close());
-            config.window(TOTAL as usize).write(1 << 20).build().unwrap()
+            let config = ClientConfig::default().half_close(endpoint.has_half_close());
+            config.window(TOTAL as usize).write(1 << 20)
         });
         assert_eq!(verdict, Verdict::Verified, "{endpoint}");
         server.stop();
@@ -239,8 +239,8 @@ fn a_byte_at_a_time_is_a_stream_like_another() {
     for endpoint in names() {
         let server = echo(&endpoint, ServerConfig::default(), Limits::default());
         let verdict = check(&endpoint, 2000, |_| {
-            let config = ClientConfig::builder().half_close(endpoint.has_half_close());
-            config.window(1).write(1).chunk(1).build().unwrap()
+            let config = ClientConfig::default().half_close(endpoint.has_half_close());
+            config.window(1).write(1).chunk(1)
         });
         assert_eq!(verdict, Verdict::Verified, "{endpoint}");
         server.stop();
@@ -251,7 +251,7 @@ fn a_byte_at_a_time_is_a_stream_like_another() {
 #[test]
 fn a_message_that_is_longer_than_the_credit_is_read_in_parts() {
     let endpoint = messages();
-    let config = ServerConfig::builder().buffer(10).chunk(10).build().unwrap();
+    let config = ServerConfig::default().buffer(10).chunk(10);
     let server = echo(&endpoint, config, Limits::default());
     let message: Vec<u8> = (0..=255).cycle().take(60_000).collect();
     let mut client = Talk::new(&[&message, b"next"]);
@@ -282,7 +282,7 @@ fn many_clients_at_once_each_get_their_own_bytes() {
 #[test]
 fn a_stop_reaches_a_session_that_waits_and_its_client_sees_an_end() {
     for endpoint in names() {
-        let config = ServerConfig::builder().quiet(Duration::from_millis(20)).build().unwrap();
+        let config = ServerConfig::default().quiet(Duration::from_millis(20));
         let server = echo(&endpoint, config, Limits::default());
         let (stream, driver) = (reach(&endpoint), Driver::new(SystemClock::new()).unwrap());
         soon(&server.opened);
@@ -312,7 +312,7 @@ fn an_abort_reaches_a_session_that_waits_and_its_client_sees_a_reset() {
 #[test]
 fn an_idle_session_is_ended_in_order() {
     for endpoint in names() {
-        let config = ServerConfig::builder().idle(Some(Duration::from_millis(20))).build().unwrap();
+        let config = ServerConfig::default().idle(Some(Duration::from_millis(20)));
         let server = echo(&endpoint, config, Limits::default());
         assert_eq!(talk(&endpoint, Talk::new(&[])).outcome, (Vec::new(), Some(Ok(()))), "{endpoint}");
         assert_eq!(soon(&server.ended).outcome.end, End::TimedOut(Limit::Idle), "{endpoint}");
@@ -584,7 +584,7 @@ fn what_is_there_is_read_before_a_passed_deadline_takes_effect() {
             }
             Time::ZERO.after(Duration::from_secs(calls))
         }));
-        let config = ServerConfig::builder().idle(Some(Duration::from_millis(1))).build().unwrap();
+        let config = ServerConfig::default().idle(Some(Duration::from_millis(1)));
         let driver = Driver::new(clock).unwrap();
         let ended =
             driver.drive(reach(&endpoint), |now| EchoServer::new(config.into(), now), |never| match never {});

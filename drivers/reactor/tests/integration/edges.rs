@@ -220,7 +220,7 @@ fn every_thread_has_its_share_of_the_connections() {
 #[test]
 fn a_deadline_wakes_a_thread_that_sleeps() {
     let (address, stop) = start(1, |now, _peer: &Peer| {
-        let idle = ServerConfig::builder().idle(Some(Duration::from_millis(20))).build().unwrap();
+        let idle = ServerConfig::default().idle(Some(Duration::from_millis(20)));
         EchoServer::new(idle.into(), now)
     });
     let mut streams: Vec<_> = (0..3).map(|_| connect(address)).collect();
@@ -240,7 +240,7 @@ fn a_deadline_wakes_a_thread_that_sleeps() {
 fn a_thread_that_spins_for_hours_keeps_deadlines_and_hears_a_stop() {
     let options = Reactor { busy_poll: Duration::from_secs(3600), ..Reactor::default() };
     let (address, stop) = start_with(options, |now, _peer: &Peer| {
-        let idle = ServerConfig::builder().idle(Some(Duration::from_millis(20))).build().unwrap();
+        let idle = ServerConfig::default().idle(Some(Duration::from_millis(20)));
         EchoServer::new(idle.into(), now)
     });
     for _ in 0..2 {

@@ -89,19 +89,15 @@ impl DatagramScenario for Datagrams {
             .mtu(draw.one_of(1, &[1232, 48]))
             .send_queue(draw.one_of(14, &[None, Some(SEND_QUEUE)]))
             .deaf(draw.below(15, 2) as usize);
-        let echo = DatagramEchoConfig::builder()
+        let echo = DatagramEchoConfig::default()
             .rate(draw.one_of(2, &[None, Some(10_000), Some(100)]))
-            .repeats(draw.one_of(3, &[None, Some(1000), Some(2)]))
-            .build()
-            .unwrap_or_default();
-        let client = DatagramClientConfig::builder()
+            .repeats(draw.one_of(3, &[None, Some(1000), Some(2)]));
+        let client = DatagramClientConfig::default()
             .size(draw.one_of(4, &[64, 16, 1200, 1400]))
             .in_flight(1 + draw.below(5, 16) as usize)
             .wait(draw.one_of(6, &[ms(1000), ms(8)]))
             .timeout(Some(draw.one_of(7, &[ms(30_000), ms(40)])))
-            .settle(draw.one_of(8, &[ms(100), ms(1)]))
-            .build()
-            .unwrap_or_default();
+            .settle(draw.one_of(8, &[ms(100), ms(1)]));
         let client = Arc::new(client);
         let (messages, period) = (u64::from(1 + draw.below(9, 40)), draw.one_of(10, &[None, Some(ms(3))]));
         let seed = u64::from(draw.below(11, 1 << 16));

@@ -101,13 +101,13 @@ impl Faulty {
         let Workload { server: config, limits, .. } = workload;
         let own_idle = [7, 8, 9, 15].into_iter().any(planted);
         let limits_within = TimeLimits { idle: limits.idle.filter(|_| !own_idle), ..*limits };
-        let room = config.buffer() + usize::from(planted(4));
+        let room = config.buffer + usize::from(planted(4));
         Self {
-            server: EchoServer::new(limits_within.config(room, config.chunk(), config.max_chunks()), now),
+            server: EchoServer::new(limits_within.config(room, config.chunk, config.max_chunks), now),
             idle: limits.idle.filter(|_| own_idle),
             moved: now,
             disarmed: false,
-            buffer: config.buffer(),
+            buffer: config.buffer,
             outstanding: 0,
             was_full: false,
             was_partial: false,

@@ -123,14 +123,13 @@ impl Scenario for Load {
         let workload = Workload::draw(draw);
         let us = Duration::from_micros;
         let clients = 1 + draw.below(site::CLIENTS, 6);
-        let config = PingerConfig::builder()
+        let config = PingerConfig::default()
             .size(draw.one_of(site::SIZE, &[32, 1, 8, 100]))
             .in_flight(draw.one_of(site::IN_FLIGHT, &[1, 2, 4, 16]))
-            .timeout(workload.client.timeout())
-            .half_close(draw.below(site::HALF_CLOSE, 4) != 3)
-            .build();
+            .timeout(workload.client.timeout)
+            .half_close(draw.below(site::HALF_CLOSE, 4) != 3);
         let pingers = Pingers {
-            config: Arc::new(config.unwrap_or_default()),
+            config: Arc::new(config),
             first: draw.one_of(site::FIRST, &[Duration::ZERO, Duration::ZERO, us(1), us(700), us(5000)]),
             period: draw.one_of(site::PERIOD, &[None, None, Some(us(1000)), Some(us(100)), Some(us(7000))]),
             lasts: draw.one_of(site::UNTIL, &[None, None, Some(us(3000)), Some(us(20_000))]),
@@ -157,7 +156,7 @@ impl Scenario for Load {
             return Err(Violation::new("timing", broken.clone()));
         }
         if let Some(pinger) = end.machine() {
-            let (in_flight, most) = (pinger.in_flight(), pingers.config.in_flight());
+            let (in_flight, most) = (pinger.in_flight(), pingers.config.in_flight);
             if in_flight > most {
                 let found = format!("{in_flight} messages in flight, {most} are the most");
                 return Err(Violation::new("in-flight", found));
@@ -166,7 +165,7 @@ impl Scenario for Load {
         }
         reached.reach_if(FIRST_GOAL + 1, told.last.is_some_and(|trip| trip.sent > trip.due));
         let Some(ClientOutcome { verdict, sent, .. }) = end.outcome() else { return Ok(()) };
-        let bytes = told.messages * pingers.config.size() as u64;
+        let bytes = told.messages * pingers.config.size as u64;
         match verdict {
             Verdict::Verified | Verdict::Stopped if bytes != *sent => Err(Violation::new(
                 "omission",

@@ -86,13 +86,13 @@ fn check_session<M: Subject>(
     let Workload { server: config, limits, .. } = workload;
     let server = session.machine().server();
     let (held, did, deadline) = (server.held(), end.did(), session.deadline());
-    if held > config.buffer() {
+    if held > config.buffer {
         return Err(Violation::new(
             "memory",
-            format!("{held} bytes held with a buffer of {}", config.buffer()),
+            format!("{held} bytes held with a buffer of {}", config.buffer),
         ));
     }
-    if server.chunks() > config.max_chunks() + 1 {
+    if server.chunks() > config.max_chunks + 1 {
         return Err(Violation::new("memory", format!("{} chunks held", server.chunks())));
     }
     if server.received() != end.read() {
@@ -114,7 +114,7 @@ fn check_session<M: Subject>(
             ));
         }
     }
-    let full = held == config.buffer();
+    let full = held == config.buffer;
     reached.reach_if(0, full);
     reached.reach_if(1, full && did.has(Did::SHORT));
     reached.reach_if(2, held > 0 && did.has(Did::END));

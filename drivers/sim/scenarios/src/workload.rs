@@ -31,12 +31,11 @@ pub(super) struct TimeLimits {
 }
 
 impl TimeLimits {
-    /// A configuration with these limits; the default one if the sizes make none.
+    /// A configuration with these limits.
     pub(super) fn config(&self, buffer: usize, chunk: usize, max_chunks: usize) -> Arc<ServerConfig> {
-        let builder = ServerConfig::builder().buffer(buffer).chunk(chunk.min(buffer)).max_chunks(max_chunks);
-        let builder = builder.idle(self.idle).half_close_idle(self.half_close_idle).max_age(self.max_age);
-        let config = builder.quiet(self.quiet).drain(self.drain).linger(self.linger).build();
-        Arc::new(config.unwrap_or_default())
+        let config = ServerConfig::default().buffer(buffer).chunk(chunk).max_chunks(max_chunks);
+        let config = config.idle(self.idle).half_close_idle(self.half_close_idle).max_age(self.max_age);
+        Arc::new(config.quiet(self.quiet).drain(self.drain).linger(self.linger))
     }
 }
 
@@ -83,15 +82,14 @@ impl Workload {
         let len = draw.one_of(site::LEN, &Self::LENGTHS);
         // Sixteen times round full windows is enough: more makes a run longer, not harder.
         let least = usize::try_from(len / 16).unwrap_or(usize::MAX);
-        let client = ClientConfig::builder()
+        let client = ClientConfig::default()
             .window(draw.one_of(site::CLIENT_WINDOW, &[64 << 10, 64 << 10, 64 << 10, 1, 16, 64]).max(least))
             .chunk(draw.one_of(site::CLIENT_CHUNK, &[64 << 10, 1, 7, 64]))
-            .timeout(draw.one_of(site::TIMEOUT, &[None, None, Some(ms(50)), Some(ms(300)), Some(ms(2000))]))
-            .build();
+            .timeout(draw.one_of(site::TIMEOUT, &[None, None, Some(ms(50)), Some(ms(300)), Some(ms(2000))]));
         Self {
             server: limits.config(buffer, chunk, max_chunks),
             limits,
-            client: Arc::new(client.unwrap_or_default()),
+            client: Arc::new(client),
             seed: u64::from(draw.below(site::SEED, u32::MAX)),
             len,
             window: draw.one_of(site::WINDOW, &[64 << 10, 1, 4, 8, 16]).max(least),

@@ -48,18 +48,18 @@ impl DatagramScenario for OneDeaf {
         let address = |host: u8| SocketAddr::from(([192, 0, 2, host], 50_000));
         let server = SocketAddr::from(([192, 0, 2, 1], 7007));
         let setup = DatagramSetup::new(server).deaf(1).send_queue(Some(24 << 10)).queue(1000);
-        let config = DatagramClientConfig::builder().size(16 + number as usize).in_flight(1).build().unwrap();
+        let config = DatagramClientConfig::default().size(16 + number as usize).in_flight(1);
         let config = Arc::new(config);
         let client = |seed| {
             let schedule =
                 Schedule { messages: 100, ..Schedule::open_loop(Time::ZERO, Duration::from_millis(5)) };
             DatagramClient::new(Arc::clone(&config), schedule, server, seed, Time::ZERO)
         };
-        let deaf = DatagramClientConfig::builder().in_flight(1000).build().unwrap();
+        let deaf = DatagramClientConfig::default().in_flight(1000);
         let schedule = Schedule { messages: 1000, ..Schedule::closed_loop(Time::ZERO) };
         let deaf = DatagramClient::new(Arc::new(deaf), schedule, server, 1, Time::ZERO);
         let clients = vec![(address(2), deaf), (address(3), client(2)), (address(4), client(3))];
-        let echo = DatagramEchoConfig::builder().rate(None).build().unwrap();
+        let echo = DatagramEchoConfig::default().rate(None);
         (setup, DatagramEcho::new(Arc::new(echo), Some(7007), Time::ZERO), clients)
     }
 

@@ -107,7 +107,7 @@ impl Clock for Ticking {
 
 #[test]
 fn a_deadline_acts_between_calls() {
-    let config = ServerConfig::builder().max_age(Some(Duration::from_secs(5))).build().unwrap();
+    let config = ServerConfig::default().max_age(Some(Duration::from_secs(5)));
     let reader = script(vec![Err(ErrorKind::TimedOut); 100]);
     let ended = plain::drive(
         reader,

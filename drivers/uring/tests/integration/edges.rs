@@ -58,7 +58,7 @@ fn what_came_since_the_ring_was_entered_is_told_before_a_passed_deadline_takes_e
         }
         Time::ZERO.after(Duration::from_secs(calls))
     }));
-    let config = ServerConfig::builder().idle(Some(Duration::from_millis(1))).build().unwrap();
+    let config = ServerConfig::default().idle(Some(Duration::from_millis(1)));
     let driver = Driver::new(clock).unwrap();
     let ended =
         driver.drive(server.into(), |now| EchoServer::new(config.into(), now), |never| match never {});
@@ -248,7 +248,7 @@ fn every_thread_has_its_share_of_the_connections() {
 #[test]
 fn a_deadline_wakes_a_thread_that_sleeps() {
     let (address, stop) = start(Uring::default(), |now, _peer: &Peer| {
-        let idle = ServerConfig::builder().idle(Some(Duration::from_millis(20))).build().unwrap();
+        let idle = ServerConfig::default().idle(Some(Duration::from_millis(20)));
         EchoServer::new(idle.into(), now)
     });
     let mut streams: Vec<_> = (0..3).map(|_| connect(address)).collect();

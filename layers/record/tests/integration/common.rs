@@ -40,7 +40,7 @@ pub(crate) fn recorded(sessions: impl FnOnce(&Recorder)) -> Vec<u8> {
 }
 
 pub(crate) fn echo(buffer: usize, now: Time) -> EchoServer {
-    EchoServer::new(ServerConfig::builder().buffer(buffer).build().unwrap().into(), now)
+    EchoServer::new(ServerConfig::default().buffer(buffer).into(), now)
 }
 
 /// A connection that is driven step by step, in memory.

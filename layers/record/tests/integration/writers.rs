@@ -76,7 +76,7 @@ fn an_error_at_the_end_is_told() {
 
 #[test]
 fn an_input_that_is_too_large_ends_the_record_and_is_told() {
-    let config = ServerConfig::builder().buffer(1 << 30).chunk(1 << 30).build().unwrap();
+    let config = ServerConfig::default().buffer(1 << 30).chunk(1 << 30);
     let config = Arc::new(config);
     let echo = |now| EchoServer::new(Arc::clone(&config), now);
     for (len, fits) in [(MAX_INPUT, true), (MAX_INPUT + 1, false)] {

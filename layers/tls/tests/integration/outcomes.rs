@@ -262,7 +262,7 @@ fn whoever_says_nothing_is_given_up() {
 fn memory_is_bounded_when_the_peer_never_reads() {
     let authority = Authority::new();
     let mut server = server(&authority.acceptor());
-    let flood = ClientConfig::builder().window(1 << 30).write(16 << 10).build().unwrap();
+    let flood = ClientConfig::default().window(1 << 30).write(16 << 10);
     let endless = EchoClient::new(flood.into(), Payload::seeded(1, 1 << 40), Time::ZERO);
     let name: Name = "localhost".parse().unwrap();
     let mut client =
@@ -291,7 +291,7 @@ fn memory_is_bounded_when_the_peer_never_reads() {
         assert!(server.data(Time::ZERO, there.bytes.split_to(read).freeze()).is_empty());
     }
     let held = server.machine().held() + server.machine().machine().held();
-    let echo = roundtrip_echo::ServerConfig::default().buffer();
+    let echo = roundtrip_echo::ServerConfig::default().buffer;
     assert!(held <= echo + (32 << 10) + (34 << 10), "{held}");
     assert!(taken < echo + (256 << 10), "{taken} bytes were taken in");
 }

@@ -166,13 +166,13 @@ impl<'a, L: Layer> Scenario for Wrapped<'a, L> {
             .opening(draw.one_of(1, &[ms(10_000), ms(10_000), ms(3), ms(50)]))
             .closing(draw.one_of(2, &[ms(2000), ms(1), ms(20)]));
         let buffer = draw.one_of(3, &[64 << 10, 1, 100, 5000]);
-        let server = ServerConfig::builder()
+        let server = ServerConfig::default()
             .buffer(buffer)
             .chunk(buffer)
             .idle(draw.one_of(4, &[None, None, Some(ms(20)), Some(ms(200))]))
             .max_age(draw.one_of(5, &[None, None, None, Some(ms(40))]))
             .linger(draw.one_of(6, &[ms(2000), ms(5)]));
-        let client = ClientConfig::builder()
+        let client = ClientConfig::default()
             .window(draw.one_of(7, &[64 << 10, 100, 1000]))
             .chunk(draw.one_of(8, &[64 << 10, 7]))
             .timeout(draw.one_of(9, &[None, None, Some(ms(300))]));
@@ -182,9 +182,9 @@ impl<'a, L: Layer> Scenario for Wrapped<'a, L> {
         let setup = Setup::default().clients(1 + draw.below(13, 3)).window(window).send_buffer(send_buffer);
         let plain = Plain::default();
         *self.plain.lock().unwrap() = plain.clone();
-        let config = Arc::new(client.build().unwrap());
+        let config = Arc::new(client);
         let clients = Clients { layer: self.layer, config, limits, length, plain: plain.clone() };
-        let config = Arc::new(server.build().unwrap());
+        let config = Arc::new(server);
         (setup, clients, Servers { layer: self.layer, config, limits, plain })
     }
 

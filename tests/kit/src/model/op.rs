@@ -56,7 +56,7 @@ pub struct ServerSetup {
 impl ServerSetup {
     pub fn config(&self) -> Arc<ServerConfig> {
         let nanos = Duration::from_nanos;
-        ServerConfig::builder()
+        ServerConfig::default()
             .buffer(self.buffer)
             .chunk(self.chunk)
             .max_chunks(self.max_chunks)
@@ -66,8 +66,6 @@ impl ServerSetup {
             .quiet(nanos(self.quiet))
             .drain(nanos(self.drain))
             .linger(nanos(self.linger))
-            .build()
-            .expect("a setup is valid")
             .into()
     }
 }
@@ -91,7 +89,7 @@ pub struct ClientSetup {
 impl ClientSetup {
     pub fn config(&self) -> Arc<ClientConfig> {
         let nanos = Duration::from_nanos;
-        ClientConfig::builder()
+        ClientConfig::default()
             .window(self.window)
             .chunk(self.chunk)
             .write(self.write)
@@ -99,8 +97,6 @@ impl ClientSetup {
             .half_close(self.half_close)
             .pause(self.pause.map(nanos))
             .stall(self.stall.map(nanos))
-            .build()
-            .expect("a setup is valid")
             .into()
     }
 

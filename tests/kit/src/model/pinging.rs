@@ -27,14 +27,12 @@ pub struct PingSetup {
 
 impl PingSetup {
     fn config(&self) -> Arc<PingerConfig> {
-        PingerConfig::builder()
+        PingerConfig::default()
             .size(self.size)
             .in_flight(self.in_flight)
             .chunk(self.chunk)
             .timeout(self.timeout.map(Duration::from_nanos))
             .half_close(self.half_close)
-            .build()
-            .expect("a setup is valid")
             .into()
     }
 

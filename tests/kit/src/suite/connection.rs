@@ -19,7 +19,7 @@ fn seconds(seconds: u64) -> Time {
 }
 
 fn idle_after_a_second() -> impl FnOnce(Time) -> EchoServer {
-    let config = ServerConfig::builder().idle(Some(Duration::from_secs(1))).build().unwrap();
+    let config = ServerConfig::default().idle(Some(Duration::from_secs(1)));
     |now| EchoServer::new(config.into(), now)
 }
 
@@ -42,7 +42,7 @@ pub fn what_is_there_is_read_before_a_passed_deadline_takes_effect<D: SocketDriv
         }
         seconds(1 + calls)
     }));
-    let config = ServerConfig::builder().idle(Some(Duration::from_millis(1))).build().unwrap();
+    let config = ServerConfig::default().idle(Some(Duration::from_millis(1)));
     let driver = Connection::<D, _, _>::new(clock);
     let ended = driver.drive(server, |now| EchoServer::new(config.into(), now), |never| match never {});
     assert_eq!((ended.outcome.end, ended.outcome.echoed), (End::Clean, 12));
@@ -55,7 +55,7 @@ pub fn a_deadline_with_nothing_to_read_takes_effect<D: SocketDriver>() {
     let (_client, server) = pair();
     let mut now = Time::ZERO;
     let clock = Script(Mutex::new(move || std::mem::replace(&mut now, seconds(1))));
-    let config = ServerConfig::builder().idle(Some(Duration::from_millis(1))).build().unwrap();
+    let config = ServerConfig::default().idle(Some(Duration::from_millis(1)));
     let driver = Connection::<D, _, _>::new(clock);
     let ended = driver.drive(server, |now| EchoServer::new(config.into(), now), |never| match never {});
     assert_eq!(ended.outcome.end, End::TimedOut(Limit::Idle));
@@ -107,7 +107,7 @@ pub fn stop_and_abort_wake_a_connection_that_waits_to_read<D: SocketDriver>() {
         let driver = Connection::<D, _, _>::new(SystemClock::new());
         let control = driver.control();
         let waiting = spawn(move || {
-            let config = ServerConfig::builder().quiet(Duration::from_nanos(1)).build().unwrap();
+            let config = ServerConfig::default().quiet(Duration::from_nanos(1));
             driver.drive(server, |now| EchoServer::new(config.into(), now), |never| match never {})
         });
         if abort {

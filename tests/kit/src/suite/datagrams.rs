@@ -38,7 +38,7 @@ impl Echo {
         let endpoint = socket.local_endpoint().unwrap();
         let driver = Datagrams::<D, _>::new(SystemClock::new());
         let control = driver.control();
-        let config = DatagramEchoConfig::builder().rate(None).build().unwrap();
+        let config = DatagramEchoConfig::default().rate(None);
         let ended = spawn(move || {
             let echo = |now| DatagramEcho::new(config.into(), None, now);
             driver.drive(socket, echo, |_unanswered| {})
@@ -59,7 +59,7 @@ fn client<D: DatagramDriver>(
 ) -> DatagramsEnded<DatagramOutcome> {
     let socket = connect_datagram(endpoint, &ConnectOptions::default()).unwrap();
     let server = socket.peer().unwrap().clone();
-    let config = DatagramClientConfig::builder().in_flight(in_flight).build().unwrap();
+    let config = DatagramClientConfig::default().in_flight(in_flight);
     let driver = Datagrams::<D, _>::new(SystemClock::new());
     let machine = |now| {
         let schedule = Schedule { messages: count, ..Schedule::closed_loop(now) };
@@ -207,7 +207,7 @@ pub fn what_is_there_is_received_before_a_passed_deadline_takes_effect<D: Datagr
             Err(_) => Time::ZERO.after(Duration::from_secs(60 * (1 + calls))),
         }
     }));
-    let config = DatagramClientConfig::builder().wait(Duration::from_millis(1)).build().unwrap();
+    let config = DatagramClientConfig::default().wait(Duration::from_millis(1));
     let driver = Datagrams::<D, _>::new(clock);
     let machine = |now| {
         let schedule = Schedule { messages: 1, ..Schedule::closed_loop(now) };

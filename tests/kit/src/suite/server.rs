@@ -47,7 +47,7 @@ pub fn many_clients_at_once_each_get_their_own_bytes<D: SocketDriver>() {
 }
 
 pub fn a_client_that_stops_reading_is_held_back_in_bounded_memory<D: SocketDriver>() {
-    let config = ServerConfig::builder().buffer(4096).build().unwrap();
+    let config = ServerConfig::default().buffer(4096);
     let server = echo::<D>(config, Limits::default());
     let mut stream = TcpStream::connect(server.address).unwrap();
     // Write until the whole path is full: our send buffer, theirs, and the session's.
@@ -98,7 +98,7 @@ pub fn a_reset_ends_one_connection_only<D: SocketDriver>() {
 pub fn a_stop_lets_a_client_finish_and_loses_nothing<D: SocketDriver>() {
     // Quiet for an hour: only the client's own end can end the session.
     let hour = Duration::from_secs(3600);
-    let config = ServerConfig::builder().quiet(hour).drain(hour).build().unwrap();
+    let config = ServerConfig::default().quiet(hour).drain(hour);
     let server = echo::<D>(config, Limits { drain: hour, ..Limits::default() });
     let mut stream = TcpStream::connect(server.address).unwrap();
     stream.write_all(b"one").unwrap();
@@ -141,7 +141,7 @@ pub fn clients_in_the_backlog_are_served_before_a_drain_closes_the_listener<D: S
 }
 
 pub fn a_client_that_is_admitted_during_a_drain_is_stopped_like_the_others<D: SocketDriver>() {
-    let config = ServerConfig::builder().quiet(Duration::from_millis(1)).build().unwrap();
+    let config = ServerConfig::default().quiet(Duration::from_millis(1));
     let server = echo::<D>(config, Limits { connections: 1, ..Limits::default() });
     let mut first = TcpStream::connect(server.address).unwrap();
     first.write_all(b"1").unwrap();
@@ -163,7 +163,7 @@ pub fn a_client_that_is_admitted_during_a_drain_is_stopped_like_the_others<D: So
 
 pub fn force_ends_a_drain_at_once<D: SocketDriver>() {
     let hour = Duration::from_secs(3600);
-    let config = ServerConfig::builder().quiet(hour).drain(hour).build().unwrap();
+    let config = ServerConfig::default().quiet(hour).drain(hour);
     let server = echo::<D>(config, Limits { drain: hour, ..Limits::default() });
     let mut stream = TcpStream::connect(server.address).unwrap();
     stream.write_all(b"x").unwrap();
@@ -179,7 +179,7 @@ pub fn force_ends_a_drain_at_once<D: SocketDriver>() {
 /// Asking a second time is heard, too: nothing else happens in between that would wake the server.
 pub fn force_is_heard_after_a_stop_was<D: SocketDriver>() {
     let hour = Duration::from_secs(3600);
-    let config = ServerConfig::builder().quiet(Duration::from_millis(1)).linger(hour).build().unwrap();
+    let config = ServerConfig::default().quiet(Duration::from_millis(1)).linger(hour);
     let server = echo::<D>(config, Limits { drain: hour, ..Limits::default() });
     let mut stream = TcpStream::connect(server.address).unwrap();
     stream.write_all(b"x").unwrap();

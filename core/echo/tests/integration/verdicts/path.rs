@@ -54,7 +54,7 @@ impl Path {
     /// Sends as the client likes, delivers what `fault` makes of it as soon as it was sent; what was delivered,
     /// and the outcome.
     pub(crate) fn run(&self, fault: &Planted) -> (Vec<u8>, ClientOutcome) {
-        let config = ClientConfig::builder().window(self.window).chunk(self.chunk).build().expect("valid");
+        let config = ClientConfig::default().window(self.window).chunk(self.chunk);
         let mut now = Time::ZERO;
         let mut client = Driven::new(EchoClient::new(Arc::new(config), self.payload(), now));
         let mut tampered = fault.tamper(self.len).into_iter().peekable();
