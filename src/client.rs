@@ -17,12 +17,11 @@ pub(crate) fn connect(endpoint: &Endpoint, args: &ClientArgs) -> Result<Stream, 
 }
 
 pub(crate) fn options(args: &ClientArgs) -> ConnectOptions {
-    ConnectOptions {
-        family: args.family(),
-        timeout: Some(args.connect_timeout),
-        socket_buffer: args.socket_buffer,
-        keepalive: KeepaliveArg::or_default(args.keepalive),
-    }
+    ConnectOptions::default()
+        .family(args.family())
+        .timeout(Some(args.connect_timeout))
+        .socket_buffer(args.socket_buffer)
+        .keepalive(KeepaliveArg::or_default(args.keepalive))
 }
 
 /// What SIGINT and SIGTERM do to the sessions that run, and those that are about to.

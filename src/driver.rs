@@ -116,7 +116,7 @@ impl Driver {
             }
             cli::Driver::Std => Ok(Self::Std),
             #[cfg(feature = "smol")]
-            cli::Driver::Smol => Ok(Self::Smol(Smol { threads })),
+            cli::Driver::Smol => Ok(Self::Smol(Smol::default().threads(threads))),
             #[cfg(feature = "tokio")]
             cli::Driver::Tokio => Self::tokio(threads),
             #[cfg(feature = "uring")]
@@ -128,8 +128,8 @@ impl Driver {
 
     #[cfg(all(unix, feature = "reactor"))]
     #[expect(clippy::unnecessary_wraps, reason = "elsewhere there is none")]
-    const fn reactor(threads: NonZeroUsize, spin: std::time::Duration) -> Result<Self, Problem> {
-        Ok(Self::Reactor(Reactor { threads, busy_poll: spin }))
+    fn reactor(threads: NonZeroUsize, spin: std::time::Duration) -> Result<Self, Problem> {
+        Ok(Self::Reactor(Reactor::default().threads(threads).busy_poll(spin)))
     }
 
     #[cfg(all(not(unix), feature = "reactor"))]
@@ -139,8 +139,8 @@ impl Driver {
 
     #[cfg(all(unix, feature = "tokio"))]
     #[expect(clippy::unnecessary_wraps, reason = "elsewhere there is none")]
-    const fn tokio(threads: NonZeroUsize) -> Result<Self, Problem> {
-        Ok(Self::Tokio(Tokio { threads }))
+    fn tokio(threads: NonZeroUsize) -> Result<Self, Problem> {
+        Ok(Self::Tokio(Tokio::default().threads(threads)))
     }
 
     #[cfg(all(not(unix), feature = "tokio"))]
@@ -152,7 +152,7 @@ impl Driver {
     #[cfg(all(target_os = "linux", feature = "uring"))]
     fn uring(threads: NonZeroUsize) -> Result<Self, Problem> {
         match roundtrip_uring::available() {
-            Ok(()) => Ok(Self::Uring(Uring { threads, ..Uring::default() })),
+            Ok(()) => Ok(Self::Uring(Uring::default().threads(threads))),
             Err(error) => {
                 Err(Problem::new(Exit::Internal, format!("no --driver uring: {}", plain(&error)), fallback()))
             }

@@ -22,7 +22,7 @@ impl fmt::Display for KeepaliveArg {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0 {
             None => f.write_str("off"),
-            Some(Keepalive { idle, interval, probes }) => {
+            Some(Keepalive { idle, interval, probes, .. }) => {
                 write!(f, "{},{},{probes}", duration(idle), duration(interval))
             }
         }
@@ -66,7 +66,8 @@ mod tests {
         for (text, idle, interval, probes) in
             [("5s", 5, 10, 6), ("5s,2s", 5, 2, 6), ("5m,2s,9", 300, 2, 9), ("32767s,1s,127", 32_767, 1, 127)]
         {
-            let expected = Keepalive { idle: seconds(idle), interval: seconds(interval), probes };
+            let expected =
+                Keepalive::default().idle(seconds(idle)).interval(seconds(interval)).probes(probes);
             let parsed = parse_keepalive(text).unwrap();
             assert_eq!(parsed, KeepaliveArg(Some(expected)), "{text}");
             assert_eq!(parse_keepalive(&parsed.to_string()), Ok(parsed));

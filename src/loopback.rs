@@ -75,7 +75,7 @@ impl Drop for Ends {
 }
 
 fn bind(family: Family) -> Result<(Listener, Endpoint), Problem> {
-    let options = BindOptions { family, ..BindOptions::default() };
+    let options = BindOptions::default().family(family);
     let name = "localhost:0";
     let listener =
         transport::bind(&cli::endpoint(name)?, &options).map_err(|error| Problem::net(name, &error))?;

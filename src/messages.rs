@@ -103,7 +103,7 @@ pub(crate) fn open_to_post(name: &str, endpoint: &Endpoint, family: Family) -> R
     if is_mailslot(endpoint) {
         return connect_mailslot(endpoint).map(Outlet::Mailslot).map_err(|error| problem(name, &error));
     }
-    let options = ConnectOptions { family, ..ConnectOptions::default() };
+    let options = ConnectOptions::default().family(family);
     let socket = connect_datagram(endpoint, &options).map_err(|error| problem(name, &error))?;
     match socket.peer().cloned() {
         Some(to) => Ok(Outlet::Socket(socket, to)),

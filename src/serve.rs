@@ -46,18 +46,17 @@ pub(crate) fn run(args: &ServeArgs) -> Result<Exit, Problem> {
         .linger(share(SESSION_LINGER, args.drain, 4))
         .quiet(share(SESSION_QUIET, args.drain, 4));
     config.validate()?;
-    let limits = Limits {
-        connections: driver::connections(
+    let limits = Limits::default()
+        .connections(driver::connections(
             "--max-conns",
             args.max_conns,
             driver.descriptors_each(),
             driver.descriptors_of_threads() + endpoints.len() as u64,
-        )?,
-        per_source: args.max_per_source.map(driver::in_memory),
-        ipv6_prefix: args.source_prefix,
-        total: args.once.then_some(1),
-        drain: args.drain,
-    };
+        )?)
+        .per_source(args.max_per_source.map(driver::in_memory))
+        .ipv6_prefix(args.source_prefix)
+        .total(args.once.then_some(1))
+        .drain(args.drain);
     endpoints.iter().try_for_each(|endpoint| driver.takes(endpoint))?;
     let acceptor = args.tls.acceptor()?;
     if acceptor.is_some()
@@ -80,11 +79,10 @@ pub(crate) fn run(args: &ServeArgs) -> Result<Exit, Problem> {
         let begin = |output: Output| Recording::begin(output, args.record_limit, SERVER, &Served::of(config));
         record.map(begin).transpose()
     };
-    let options = BindOptions {
-        family: args.family(),
-        socket_buffer: args.socket_buffer,
-        keepalive: KeepaliveArg::or_default(args.keepalive),
-    };
+    let options = BindOptions::default()
+        .family(args.family())
+        .socket_buffer(args.socket_buffer)
+        .keepalive(KeepaliveArg::or_default(args.keepalive));
     if endpoints.contains(&Endpoint::Stdio) {
         if acceptor.is_some() {
             return Err(Problem::usage(

@@ -265,7 +265,7 @@ mod tests {
             let echo = Echo::new(ServerConfig::default(), watch).unwrap();
             let listener = bind(&"127.0.0.1:0".parse().unwrap(), &BindOptions::default()).unwrap();
             let address = listener.local_address().unwrap();
-            let limits = Limits { total: Some(2), ..Limits::default() };
+            let limits = Limits::default().total(Some(2));
             thread::scope(|scope| {
                 let handle = ServerHandle::new();
                 let (listeners, echo) = (vec![Listener::Socket(listener)], &*echo);

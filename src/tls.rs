@@ -300,13 +300,10 @@ pub(crate) struct TlsEnded {
     unread_at_cut: u64,
 }
 
-fn split<O>(ended: Ended<LayerOutcome<TlsFault, O>>) -> (TlsEnded, Ended<O>) {
-    let Ended { outcome, written, unread: left, unread_at_cut: at_cut, destroyed, failure } = ended;
-    let LayerOutcome { fault, opened, unread, refused, lost, unread_at_cut, inner } = outcome;
-    (
-        TlsEnded { fault, opened, unread, refused, lost, unread_at_cut },
-        Ended { outcome: inner, written, unread: left, unread_at_cut: at_cut, destroyed, failure },
-    )
+fn split<O>(mut ended: Ended<LayerOutcome<TlsFault, O>>) -> (TlsEnded, Ended<O>) {
+    let fault = ended.outcome.fault.take();
+    let LayerOutcome { opened, unread, refused, lost, unread_at_cut, .. } = ended.outcome;
+    (TlsEnded { fault, opened, unread, refused, lost, unread_at_cut }, ended.map(|outcome| outcome.inner))
 }
 
 impl TlsEnded {

@@ -196,7 +196,7 @@ pub(crate) fn no_socket(error: &NetError) {
 
 /// The tutorial's line for a connection that failed; the call that did.
 pub(crate) fn connection_failed<O>(ended: &Ended<O>) -> Option<Call> {
-    let CallFailed { call, error } = ended.failure.as_ref()?;
+    let CallFailed { call, error, .. } = ended.failure.as_ref()?;
     let name = match call {
         Call::Write => "send",
         Call::HalfClose => "shutdown",

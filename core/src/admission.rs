@@ -27,24 +27,25 @@ const BACK_OFF_MAX: Duration = Duration::from_millis(500);
 /// down, gives them for ever.
 const FAILURES_IN_A_ROW: u32 = 16;
 
-/// What [`Admission`] keeps to.
+/// Limits of an [`Admission`]. Every value is valid.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub struct Limits {
-    /// Connections at one time. At the limit nothing is accepted: who comes waits in the backlog.
+    /// Maximum open connections; default no limit. At the limit nothing is accepted: clients wait in the backlog. At 0 nothing is
+    /// ever accepted.
     pub connections: usize,
-    /// Connections at one time from one source; more are refused.
+    /// Maximum open connections from one source; default no limit. More are refused.
     pub per_source: Option<usize>,
-    /// Leading bits of an IPv6 address that drivers take for one source: 0 to 128. One site has a network of 64 (RFC 4291
-    /// section 2.5.4), which is the default, and could use another address of it for each connection.
+    /// Leading bits of an IPv6 address that drivers take for one source, 0 to 128; default 64. More than 128 count as 128. One site
+    /// has a network of 64 (RFC 4291 section 2.5.4), and could use another address of it for each connection.
     pub ipv6_prefix: u8,
-    /// Connections in all; after them the listener is closed, and when they end the server is drained.
+    /// Maximum connections in all; default no limit. After them the listener is closed, and when they end the server is drained.
     pub total: Option<u64>,
-    /// After a stop: how long sessions have to end before they are aborted.
+    /// After a stop: grace period of the sessions, after which they are aborted; default 10 s.
     pub drain: Duration,
 }
 
 impl Default for Limits {
-    /// Any number of connections, 10 s to drain.
     fn default() -> Self {
         Self {
             connections: usize::MAX,
@@ -53,6 +54,16 @@ impl Default for Limits {
             total: None,
             drain: Duration::from_secs(10),
         }
+    }
+}
+
+impl Limits {
+    crate::setters! {
+        connections: usize,
+        per_source: Option<usize>,
+        ipv6_prefix: u8,
+        total: Option<u64>,
+        drain: Duration,
     }
 }
 
@@ -147,6 +158,7 @@ impl Error for AdmissionMisuse {}
 
 /// What has happened at the door so far.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
 pub struct Tally {
     /// Connections admitted.
     pub admitted: u64,

@@ -142,7 +142,7 @@ impl Run<'_> {
     ) -> std::io::Result<Ended> {
         let server = datagrams::peer(&socket)?;
         let machine = |now| {
-            let schedule = Schedule { messages: count, ..Schedule::closed_loop(now) };
+            let schedule = Schedule::closed_loop(now).messages(count);
             DatagramClient::new(
                 Arc::clone(&self.config),
                 schedule,

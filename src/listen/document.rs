@@ -65,7 +65,7 @@ impl<'a> Document<'a> {
 }
 
 impl OneSender {
-    fn of((sender, SenderStats { from, tracker }): (&Sender, &SenderStats<DatagramAddress>)) -> Self {
+    fn of((sender, SenderStats { from, tracker, .. }): (&Sender, &SenderStats<DatagramAddress>)) -> Self {
         Self {
             sender: sender.to_string(),
             address: from.to_string(),

@@ -61,7 +61,7 @@ was over before the end mark or the count that was asked for, 4 cannot bind, 5 i
 pub(crate) fn run(args: &ListenArgs) -> Result<Exit, Problem> {
     let endpoint = messages::endpoint(&args.endpoint)?;
     let options =
-        BindOptions { family: args.family.family(), socket_buffer: args.socket_buffer, keepalive: None };
+        BindOptions::default().family(args.family.family()).socket_buffer(args.socket_buffer).keepalive(None);
     let inlet = messages::open_to_listen(&args.endpoint, &endpoint, &options)?;
     let control = inlet.control();
     let stopped = Arc::new(AtomicBool::new(false));
@@ -72,7 +72,8 @@ pub(crate) fn run(args: &ListenArgs) -> Result<Exit, Problem> {
     let bound = inlet.local_endpoint().map_err(|error| Problem::system("cannot listen", &error))?;
     // Standard output is for messages alone. Whoever reads this may post at once.
     out::complain(format!("listening {}", bound.to_string().replacen(':', " ", 1)));
-    let config = ListenerConfig { count: args.count, limit: args.limit, settle: args.once.then_some(SETTLE) };
+    let config =
+        ListenerConfig::default().count(args.count).limit(args.limit).settle(args.once.then_some(SETTLE));
     let mut unprinted = None;
     let ended = inlet.drive(
         |now| Listener::new(config, now),

@@ -43,7 +43,7 @@ pub(super) fn line(message: &[u8], raw: bool) -> Vec<u8> {
 
 impl fmt::Display for Told<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let ListenerReport { heard, plain, too_long, unfollowed, senders } = self.report;
+        let ListenerReport { heard, plain, too_long, unfollowed, senders, .. } = self.report;
         write!(f, "heard {}, {}", many(*heard, "message"), ending(self.ending))?;
         for (sender, followed) in senders {
             write_sender(f, sender, followed)?;
@@ -71,7 +71,7 @@ impl fmt::Display for Told<'_> {
 fn write_sender(
     f: &mut fmt::Formatter<'_>,
     sender: &Sender,
-    SenderStats { from, tracker }: &SenderStats<DatagramAddress>,
+    SenderStats { from, tracker, .. }: &SenderStats<DatagramAddress>,
 ) -> fmt::Result {
     let mark = if tracker.is_whole() { "ok" } else { "FAIL" };
     write!(f, "\n{mark}  {sender} ({from}): {}", grouped(tracker.came()))?;

@@ -69,15 +69,13 @@ impl Plan {
         let first = start.after(begins);
         let messages = self.share(index, begins);
         match (self.rate, self.length) {
-            (None, Length::Lasts(lasts)) => {
-                Schedule { until: Some(start.after(lasts)), ..Schedule::closed_loop(first) }
-            }
-            (None, Length::Count(_)) => Schedule { messages, ..Schedule::closed_loop(first) },
+            (None, Length::Lasts(lasts)) => Schedule::closed_loop(first).until(Some(start.after(lasts))),
+            (None, Length::Count(_)) => Schedule::closed_loop(first).messages(messages),
             (Some(rate), _) => {
                 // The connections take turns.
                 let turns = |turns: usize| nanos(turns as u128 * NANOS / u128::from(rate));
                 let period = turns(self.connections).max(Duration::from_nanos(1));
-                Schedule { messages, ..Schedule::open_loop(first.after(turns(index)), period) }
+                Schedule::open_loop(first.after(turns(index)), period).messages(messages)
             }
         }
     }

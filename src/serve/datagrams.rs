@@ -70,7 +70,7 @@ impl Sockets {
         config.validate()?;
         let config = Arc::new(config);
         let options =
-            BindOptions { family: args.family(), socket_buffer: args.socket_buffer, keepalive: None };
+            BindOptions::default().family(args.family()).socket_buffer(args.socket_buffer).keepalive(None);
         let mut sockets = Vec::new();
         for (name, endpoint) in named {
             datagrams::refuse_groups(name, endpoint)?;
@@ -140,8 +140,8 @@ impl Servers {
                     return Err(problem);
                 }
             };
-            let DatagramEchoOutcome { end, received, echoed, unanswered, unsent } = ended.outcome;
-            let mut line = line(&name, DatagramEchoCounts { received, echoed, unanswered, unsent });
+            let DatagramEchoOutcome { end, received, echoed, unanswered, unsent, .. } = ended.outcome;
+            let mut line = line(&name, [received, echoed, unanswered, unsent]);
             if ended.overflowed > 0 {
                 let overflowed = grouped(ended.overflowed);
                 let _ = write!(
@@ -161,8 +161,7 @@ impl Servers {
 }
 
 /// What is counted, in words.
-fn line(name: &str, counts: DatagramEchoCounts) -> String {
-    let DatagramEchoCounts { received, echoed, unanswered, unsent } = counts;
+fn line(name: &str, [received, echoed, unanswered, unsent]: [u64; 4]) -> String {
     let mut line = format!("{name}: {} came, {} echoed", grouped(received), grouped(echoed));
     for (count, what) in [(unanswered, "not answered"), (unsent, "not sent")] {
         if count > 0 {
@@ -183,7 +182,7 @@ pub(super) struct Counters {
 
 impl Counters {
     fn set(&self, counts: DatagramEchoCounts) {
-        let DatagramEchoCounts { received, echoed, unanswered, unsent } = counts;
+        let DatagramEchoCounts { received, echoed, unanswered, unsent, .. } = counts;
         self.received.store(received, Ordering::Relaxed);
         self.echoed.store(echoed, Ordering::Relaxed);
         self.unanswered.store(unanswered, Ordering::Relaxed);
@@ -192,14 +191,8 @@ impl Counters {
 
     /// In words, for the operator.
     pub(super) fn report(&self, name: &str) -> String {
-        let get = |count: &AtomicU64| count.load(Ordering::Relaxed);
         let Self { received, echoed, unanswered, unsent } = self;
-        let counts = DatagramEchoCounts {
-            received: get(received),
-            echoed: get(echoed),
-            unanswered: get(unanswered),
-            unsent: get(unsent),
-        };
+        let counts = [received, echoed, unanswered, unsent].map(|count| count.load(Ordering::Relaxed));
         format!("counters: {}", line(name, counts))
     }
 }

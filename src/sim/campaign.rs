@@ -27,12 +27,8 @@ impl Task for Run<'_> {
     fn with<S: Simulation>(self, scenario: &S) -> Result<Exit, Problem> {
         let args = self.0;
         let report_to = args.report.as_deref().map(output).transpose()?;
-        let campaign = Campaign {
-            seeds: args.seeds.clone(),
-            shard: args.shard,
-            jobs: args.jobs,
-            faults: args.faults.faults(),
-        };
+        let campaign =
+            Campaign::new(args.seeds.clone()).shard(args.shard).jobs(args.jobs).faults(args.faults.faults());
         let progress = Arc::new(Progress::default());
         let cancel = Arc::clone(&progress);
         signals::watch_stops(move |_nth| cancel.cancel.store(true, Ordering::Relaxed))?;

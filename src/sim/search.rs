@@ -72,9 +72,8 @@ impl Task for Determinism<'_> {
                 return Ok(Exit::Internal);
             }
         }
-        let of = |jobs| {
-            campaign::run(scenario, &Campaign { jobs, ..Campaign::new(seeds.clone()) }, &Progress::default())
-        };
+        let of =
+            |jobs| campaign::run(scenario, &Campaign::new(seeds.clone()).jobs(jobs), &Progress::default());
         let (one, two) = (of(1), of(2));
         if one != two {
             out::say("FAIL  one thread and two do not find the same".to_owned())?;

@@ -31,6 +31,7 @@ pub struct Pinger(VerifyingClient<Timed>);
 
 /// When a [`Pinger`] sends, and how much.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub struct Schedule {
     /// When the first message is due.
     pub first: Time,
@@ -38,11 +39,18 @@ pub struct Schedule {
     pub period: Option<Duration>,
     /// No message is due from then on.
     pub until: Option<Time>,
-    /// Messages at the most.
+    /// Maximum number of messages.
     pub messages: u64,
 }
 
 impl Schedule {
+    roundtrip_core::setters! {
+        first: Time,
+        period: Option<Duration>,
+        until: Option<Time>,
+        messages: u64,
+    }
+
     /// Message after message, from `first` on, as fast as they come back, without an end.
     pub const fn closed_loop(first: Time) -> Self {
         Self { first, period: None, until: None, messages: u64::MAX }

@@ -144,6 +144,7 @@ pub enum End {
 
 /// What came of a session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub struct ServerOutcome {
     /// How it ended.
     pub end: End,
@@ -156,6 +157,13 @@ pub struct ServerOutcome {
     /// Of `dropped`, bytes received after a stop's drain had cut the conversation. The peer may have sent some of them before:
     /// [`Machine::discards_input`].
     pub refused: u64,
+}
+
+impl ServerOutcome {
+    /// An outcome with this end, and no byte received or echoed.
+    pub const fn new(end: End) -> Self {
+        Self { end, received: 0, echoed: 0, dropped: 0, refused: 0 }
+    }
 }
 
 /// One list for the code, its documentation and its tests.

@@ -22,6 +22,7 @@ pub enum Verdict {
 
 /// What came of a session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub struct ClientOutcome {
     /// The verdict.
     pub verdict: Verdict,
@@ -35,6 +36,13 @@ pub struct ClientOutcome {
     pub shut: Option<Duration>,
     /// How long before the verdict the configured pause began; none if it was over, or still to come.
     pub pause: Option<Duration>,
+}
+
+impl ClientOutcome {
+    /// An outcome with this verdict, of a session that sent and received nothing.
+    pub const fn new(verdict: Verdict) -> Self {
+        Self { verdict, sent: 0, received: 0, idle: Duration::ZERO, shut: None, pause: None }
+    }
 }
 
 /// When a session sends how much.

@@ -16,6 +16,7 @@ const SENDERS: usize = 256;
 
 /// When a [`Listener`] has heard enough. Without any of these it goes on until it is stopped.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub struct ListenerConfig {
     /// After so many messages.
     pub count: Option<u64>,
@@ -26,8 +27,17 @@ pub struct ListenerConfig {
     pub settle: Option<Duration>,
 }
 
+impl ListenerConfig {
+    roundtrip_core::setters! {
+        count: Option<u64>,
+        limit: Option<Duration>,
+        settle: Option<Duration>,
+    }
+}
+
 /// A message that came, once.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub struct ReceivedMessage<A> {
     /// Who sent it.
     pub from: A,
@@ -52,6 +62,7 @@ pub enum Ending {
 
 /// What was heard of one sender.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub struct SenderStats<A> {
     /// Where its first message came from.
     pub from: A,
@@ -61,6 +72,7 @@ pub struct SenderStats<A> {
 
 /// What a listener heard.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub struct ListenerReport<A> {
     /// Messages that were heard: each once.
     pub heard: u64,

@@ -112,6 +112,7 @@ pub enum LayerFault<F> {
 
 /// What came of a [`Layered`] machine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub struct LayerOutcome<F, O> {
     /// Why the layer gave up, if it did. Unless it was [`Unfinished`](LayerFault::Unfinished), the machine in it was told
     /// [`Failure::Truncated`].

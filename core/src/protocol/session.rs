@@ -64,6 +64,7 @@ pub enum SessionEnd {
 
 /// What came of a session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub struct SessionOutcome {
     /// How it came to its end.
     pub end: SessionEnd,

@@ -103,7 +103,7 @@ fn errors_of_one_connection_after_another_are_no_longer_one_connections() {
 #[test]
 fn in_a_drain_the_nearer_of_pause_and_deadline_counts() {
     for (drain, nearer) in [(5, 5), (10, 10), (50, 10)] {
-        let mut policy = policy(Limits { drain: MS * drain, ..Limits::default() });
+        let mut policy = policy(Limits::default().drain(MS * drain));
         policy.handle(START, AdmissionInput::Accepted(1)).unwrap();
         assert_eq!(policy.poll(START), AdmissionAction::Admit(1));
         policy.handle(START, AdmissionInput::Stop).unwrap();
@@ -115,7 +115,7 @@ fn in_a_drain_the_nearer_of_pause_and_deadline_counts() {
 
 #[test]
 fn a_full_house_waits_in_the_backlog_and_one_source_too_many_is_refused() {
-    let mut policy = policy(Limits { connections: 2, per_source: Some(1), ..Limits::default() });
+    let mut policy = policy(Limits::default().connections(2).per_source(Some(1)));
     policy.handle(START, AdmissionInput::Accepted(1)).unwrap();
     assert_eq!(policy.poll(START), AdmissionAction::Admit(1));
     assert_eq!(policy.poll(START), wait(Accept::Open, None));
@@ -132,9 +132,9 @@ fn a_full_house_waits_in_the_backlog_and_one_source_too_many_is_refused() {
 #[test]
 fn who_comes_through_a_door_that_has_just_closed_is_refused() {
     for limits in [
-        Limits { connections: 1, ..Limits::default() },
-        Limits { total: Some(1), ..Limits::default() },
-        Limits { per_source: Some(1), ..Limits::default() },
+        Limits::default().connections(1),
+        Limits::default().total(Some(1)),
+        Limits::default().per_source(Some(1)),
     ] {
         let mut policy = policy(limits);
         policy.handle(START, AdmissionInput::Accepted(1)).unwrap();
@@ -162,7 +162,7 @@ fn who_comes_after_the_sweep_is_refused() {
 
 #[test]
 fn a_second_stop_does_not_put_the_deadline_off_and_force_brings_it_forward() {
-    let mut policy = policy(Limits { drain: MS * 20, ..Limits::default() });
+    let mut policy = policy(Limits::default().drain(MS * 20));
     policy.handle(START, AdmissionInput::Accepted(1)).unwrap();
     assert_eq!(policy.poll(START), AdmissionAction::Admit(1));
     policy.handle(START, AdmissionInput::Stop).unwrap();
@@ -180,12 +180,12 @@ fn a_second_stop_does_not_put_the_deadline_off_and_force_brings_it_forward() {
 
 #[test]
 fn a_total_of_none_closes_the_door_before_it_opens() {
-    assert_eq!(policy(Limits { total: Some(0), ..Limits::default() }).poll(START), AdmissionAction::Drained);
+    assert_eq!(policy(Limits::default().total(Some(0))).poll(START), AdmissionAction::Drained);
 }
 
 #[test]
 fn the_last_of_a_total_closes_the_listener_and_its_end_drains() {
-    let mut policy = policy(Limits { total: Some(1), ..Limits::default() });
+    let mut policy = policy(Limits::default().total(Some(1)));
     policy.handle(START, AdmissionInput::Accepted(1)).unwrap();
     assert_eq!(policy.poll(START), AdmissionAction::Admit(1));
     assert_eq!(policy.poll(START), wait(Accept::Closed, None));

@@ -31,6 +31,7 @@ pub struct Datagrams<M, S> {
 
 /// What came of driving a machine of datagrams.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct DatagramsEnded<O> {
     /// The machine's own outcome.
     pub outcome: O,
@@ -39,6 +40,13 @@ pub struct DatagramsEnded<O> {
     /// What the operating system said last of a datagram that it did not send, or of a socket that failed; a queue that
     /// was full for a moment is none.
     pub failure: Option<CallFailed>,
+}
+
+impl<O> DatagramsEnded<O> {
+    /// An end with this outcome, of a socket that neither dropped a datagram nor failed.
+    pub const fn new(outcome: O) -> Self {
+        Self { outcome, overflowed: 0, failure: None }
+    }
 }
 
 impl<M: DatagramMachine<Address = DatagramAddress>, S: AsRef<DatagramSocket>> Datagrams<M, S> {

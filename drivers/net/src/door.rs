@@ -205,7 +205,7 @@ mod tests {
     #[test]
     fn addresses_of_one_ipv6_network_are_one_source() {
         let admitted = |ipv6_prefix, addresses: &[&str]| {
-            let limits = Limits { per_source: Some(1), ipv6_prefix, ..Limits::default() };
+            let limits = Limits::default().per_source(Some(1)).ipv6_prefix(ipv6_prefix);
             let mut door = Door::<u8>::new(limits, &ServerHandle::new());
             let control = Mailbox::new(1, Arc::new(Count::default())).1;
             let peers =

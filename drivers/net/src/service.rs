@@ -12,11 +12,19 @@ use crate::{Control, Peer};
 
 /// A connection that was let in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Caller {
     /// Its name: no other connection of this server has it, then or later.
     pub id: ConnectionId,
     /// Who is at the other end.
     pub peer: Peer,
+}
+
+impl Caller {
+    /// A connection with this name and this peer.
+    pub const fn new(id: ConnectionId, peer: Peer) -> Self {
+        Self { id, peer }
+    }
 }
 
 /// A server's side of every connection: the machine, and who hears of it.
@@ -75,6 +83,7 @@ where
 
 /// What came of driving one connection.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct Ended<O> {
     /// The machine's own outcome.
     pub outcome: O,
@@ -93,6 +102,17 @@ pub struct Ended<O> {
 }
 
 impl<O> Ended<O> {
+    /// An end with this outcome, of a connection that neither moved nor lost a byte.
+    pub const fn new(outcome: O) -> Self {
+        Self { outcome, written: 0, unread: 0, unread_at_cut: None, destroyed: 0, failure: None }
+    }
+
+    /// The same end with another outcome.
+    pub fn map<T>(self, map: impl FnOnce(O) -> T) -> Ended<T> {
+        let Self { outcome, written, unread, unread_at_cut, destroyed, failure } = self;
+        Ended { outcome: map(outcome), written, unread, unread_at_cut, destroyed, failure }
+    }
+
     /// Bytes that the peer had sent and that the outcome does not account for, as lost and refused: those that it sent before
     /// the conversation was cut, and after that. The machine says how many it `discarded` after the cut; what it dropped before
     /// is not among them.
@@ -107,6 +127,7 @@ impl<O> Ended<O> {
 
 /// A call to the operating system failed, and with it the transport.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct CallFailed {
     /// The call.
     pub call: Call,
@@ -148,6 +169,7 @@ pub enum Call {
 
 /// What came of a server.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Served {
     /// What happened at the door.
     pub tally: Tally,
@@ -168,14 +190,7 @@ mod tests {
 
     #[test]
     fn what_was_sent_before_the_cut_is_lost_and_the_rest_refused() {
-        let ended = |unread, unread_at_cut| Ended {
-            outcome: (),
-            written: 0,
-            unread,
-            unread_at_cut,
-            destroyed: 0,
-            failure: None,
-        };
+        let ended = |unread, unread_at_cut| Ended { unread, unread_at_cut, ..Ended::new(()) };
         assert_eq!(ended(5, None).unaccounted(0), (5, 0));
         assert_eq!(ended(5, Some(0)).unaccounted(7), (0, 12));
         assert_eq!(ended(5, Some(9)).unaccounted(7), (9, 3));

@@ -146,7 +146,9 @@ impl<T: Clock> MailslotDriver<T> {
                 DatagramAction::Send(_) => driven.unsent(now, Unsent::Unreachable),
                 DatagramAction::Event(event) => events(event),
                 DatagramAction::Close(outcome) => {
-                    return DatagramsEnded { outcome, overflowed: 0, failure };
+                    let mut ended = DatagramsEnded::new(outcome);
+                    ended.failure = failure;
+                    return ended;
                 }
                 DatagramAction::Wait(_) => match self.mailbox.take(false) {
                     Some(Mail::Abort) => driven.abort(now),

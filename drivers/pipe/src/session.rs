@@ -286,7 +286,7 @@ impl<M: Machine> Session<M> {
     }
 
     fn fail(&mut self, call: Call, error: io::Error, failure: Failure) {
-        self.failure.get_or_insert(CallFailed { call, error });
+        self.failure.get_or_insert_with(|| call.failed()(error));
         self.driven.failed(self.now, failure);
     }
 
@@ -316,14 +316,9 @@ impl<M: Machine> Session<M> {
         if !self.finished {
             unread += stream.handle.unread();
         }
-        Ended {
-            outcome,
-            written: self.written,
-            unread,
-            unread_at_cut: None,
-            destroyed: 0,
-            failure: self.failure.take(),
-        }
+        let mut ended = Ended::new(outcome);
+        (ended.written, ended.unread, ended.failure) = (self.written, unread, self.failure.take());
+        ended
     }
 
     /// A pipe that is full has no room for the mark until its reader makes some. Who does not is not waited for long, and not

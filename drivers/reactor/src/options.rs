@@ -5,6 +5,7 @@ use std::time::Duration;
 
 /// The reactor: edge-triggered event loops.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Reactor {
     /// Threads, each of which has a poller and a share of the connections.
     pub threads: NonZeroUsize,
@@ -12,6 +13,13 @@ pub struct Reactor {
     /// thread does so only while that pays: where peers answer within that time. More than some hundred microseconds gains
     /// nothing.
     pub busy_poll: Duration,
+}
+
+impl Reactor {
+    roundtrip_core::setters! {
+        threads: NonZeroUsize,
+        busy_poll: Duration,
+    }
 }
 
 impl Default for Reactor {

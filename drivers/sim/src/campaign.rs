@@ -18,6 +18,7 @@ const NAMED: usize = 100;
 
 /// Which seeds to run, and how.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Campaign {
     /// The seeds.
     pub seeds: Range<u64>,
@@ -30,6 +31,13 @@ pub struct Campaign {
 }
 
 impl Campaign {
+    roundtrip_core::setters! {
+        seeds: Range<u64>,
+        shard: (u64, u64),
+        jobs: usize,
+        faults: Faults,
+    }
+
     /// All of `seeds`, on one thread, with swarms of faults.
     pub const fn new(seeds: Range<u64>) -> Self {
         Self { seeds, shard: (0, 1), jobs: 1, faults: Faults::SWARM }
@@ -38,6 +46,7 @@ impl Campaign {
 
 /// What a campaign found so far, for whoever watches it.
 #[derive(Debug, Default)]
+#[non_exhaustive]
 pub struct Progress {
     /// Seeds that were run.
     pub runs: AtomicU64,
@@ -50,6 +59,7 @@ pub struct Progress {
 /// What a campaign found. The same for the same seeds, whatever they were run on and however they were divided.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[non_exhaustive]
 pub struct Report {
     /// The version of this format.
     #[serde(rename = "roundtrip-report")]
@@ -79,6 +89,7 @@ pub struct Report {
 /// A seed that failed.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[non_exhaustive]
 pub struct Failure {
     /// The seed.
     pub seed: u64,

@@ -23,7 +23,7 @@ use crate::trace::Trace;
 /// failure is looked at again, need not reach them.
 #[expect(clippy::panic, reason = "a test that fails")]
 pub fn check<S: Simulation>(scenario: &S, seeds: Range<u64>) {
-    let campaign = Campaign { jobs: 0, ..Campaign::new(scaled(seeds)) };
+    let campaign = Campaign::new(scaled(seeds)).jobs(0);
     let report = campaign::run(scenario, &campaign, &Progress::default());
     if let Some(failure) = report.failures.first() {
         panic!("{}", explain(scenario, failure.seed));

@@ -99,6 +99,7 @@ pub(crate) struct Silence {
 /// crashed or aborted has none, or another.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[expect(clippy::struct_excessive_bools, reason = "each on its own")]
+#[non_exhaustive]
 pub struct Injected {
     /// The line reset it, or one end did before it was accepted.
     pub reset: bool,

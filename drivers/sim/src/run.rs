@@ -69,6 +69,7 @@ pub(crate) fn contract(message: &str) -> Option<&str> {
 
 /// A run, without what happened in it.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Run {
     /// What came of it.
     pub verdict: Verdict,
@@ -84,6 +85,7 @@ pub struct Run {
 
 /// A run with all that happened in it.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Recording {
     /// What came of it.
     pub run: Run,

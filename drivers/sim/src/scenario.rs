@@ -85,6 +85,7 @@ pub type ConnectionOf<S> =
     Connection<<<S as Scenario>::Client as Hub>::Session, <<S as Scenario>::Server as Hub>::Session>;
 
 /// A connection, right after something happened to one of its ends.
+#[non_exhaustive]
 pub struct Moment<'a, S: Scenario + ?Sized> {
     /// Whose end it was.
     pub side: Side,

@@ -18,6 +18,7 @@ const PATIENCE: u64 = 2000;
 
 /// What came of shrinking.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Shrunk {
     /// The smallest run found that fails in the same way.
     pub recording: Recording,

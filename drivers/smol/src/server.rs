@@ -48,10 +48,17 @@ impl Spawn<'static> for Global {
 
 /// The smol driver as a value, for an application without an executor: a task for each connection, on threads of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Smol {
     /// Threads, which share the tasks. All wait in one poller. More than one pays where sessions compute; where they do little
     /// but move bytes, the threads mostly wake each other.
     pub threads: NonZeroUsize,
+}
+
+impl Smol {
+    roundtrip_core::setters! {
+        threads: NonZeroUsize,
+    }
 }
 
 impl Default for Smol {

@@ -67,7 +67,7 @@
 //!     let socket = connect_datagram(&endpoint, &ConnectOptions::default())?;
 //!     let server = socket.peer().cloned().ok_or("connected to nobody")?;
 //!     let client = |now| {
-//!         let schedule = Schedule { messages: 100, ..Schedule::closed_loop(now) };
+//!         let schedule = Schedule::closed_loop(now).messages(100);
 //!         DatagramClient::new(DatagramClientConfig::default().into(), schedule, server, 1, now)
 //!     };
 //!     let ended = DatagramDriver::new(SystemClock::new())?.drive(socket, client, |_fate| {})?;

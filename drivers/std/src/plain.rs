@@ -76,7 +76,9 @@ pub fn drive<M: Machine<Command = Infallible>>(
             }
         }
     };
-    Ended { outcome, written, unread: 0, unread_at_cut: None, destroyed: 0, failure }
+    let mut ended = Ended::new(outcome);
+    (ended.written, ended.failure) = (written, failure);
+    ended
 }
 
 /// Writes and flushes: a machine that is told "written" may wait for the answer, and a buffer that is not

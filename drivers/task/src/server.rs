@@ -227,7 +227,7 @@ mod tests {
         let (limits, handle) = (Limits::default(), ServerHandle::new());
         let app = Arc::new(Serving::new(service, SystemClock::new(), Arc::default(), limits, &handle));
         let peer = Peer::new(std::net::SocketAddr::from(([127, 0, 0, 1], 7)));
-        let caller = Caller { id: ConnectionId::new(0), peer };
+        let caller = Caller::new(ConnectionId::new(0), peer);
         let task = run(app, caller, Silent([0; 8]), Driver::new(SystemClock::new()));
         let (machine, task) = (size_of::<EchoServer>(), size_of_val(&task));
         assert!(task <= machine + 768, "machine {machine} bytes, task {task} bytes");

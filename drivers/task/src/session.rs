@@ -308,8 +308,9 @@ fn fail<M: Machine>(
         match session.step(now) {
             Step::Event(event) => events(event),
             Step::Close { outcome, .. } => {
-                let failure = Some(Call::Wait.failed()(error));
-                return Ended { outcome, written: 0, unread: 0, unread_at_cut: None, destroyed: 0, failure };
+                let mut ended = Ended::new(outcome);
+                ended.failure = Some(Call::Wait.failed()(error));
+                return ended;
             }
             // After a failure come events only, and then the close; `Driven` holds machines to it.
             Step::Write | Step::ShutdownWrite | Step::Wait(_) => {}

@@ -65,9 +65,16 @@ mod blocking {
     ///
     /// The runtime provides sockets and timers; the tasks, which borrow from the caller, run on an executor beside it.
     #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    #[non_exhaustive]
     pub struct Tokio {
         /// Threads, which share the tasks. One of them waits for the sockets.
         pub threads: NonZeroUsize,
+    }
+
+    impl Tokio {
+        roundtrip_core::setters! {
+            threads: NonZeroUsize,
+        }
     }
 
     impl Default for Tokio {

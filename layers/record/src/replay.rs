@@ -24,6 +24,7 @@ pub struct Record<R> {
 
 /// A connection of a record begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Opened {
     /// Its name: that of no other that is open.
     pub connection: ConnectionId,
@@ -33,6 +34,7 @@ pub struct Opened {
 
 /// What was replayed: every action was the same.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Replayed {
     /// Connections.
     pub sessions: u64,
@@ -57,6 +59,7 @@ pub struct Position {
 
 /// Why a record was not replayed to its end, and in which line.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct ReplayError {
     /// The line.
     pub position: Position,
@@ -93,6 +96,7 @@ pub enum ReplayErrorCause {
 
 /// Where a replay goes another way than what was recorded.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Divergence {
     /// On which connection.
     pub connection: ConnectionId,

@@ -32,7 +32,8 @@ fn report(width: Duration, trips: &[(Duration, Duration)], verdict: Verdict, aga
         again: again.to_owned(),
     };
     let sent = trips.len() as u64 * 64;
-    let outcome = ClientOutcome { verdict, sent, received: sent, idle: SECOND, shut: None, pause: None };
+    let mut outcome = ClientOutcome::new(verdict);
+    (outcome.sent, outcome.received, outcome.idle) = (sent, sent, SECOND);
     Report {
         plan: Plan {
             connections: 1,

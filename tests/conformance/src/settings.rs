@@ -66,7 +66,7 @@ settings! {
 /// What the settings come to.
 pub(crate) fn build(settings: &[Setting]) -> Result<(ServerConfig, Limits), ConfigError> {
     let mut config = ServerConfig::default().quiet(FAR).drain(FAR).linger(FAR);
-    let mut limits = Limits { drain: FAR, ..Limits::default() };
+    let mut limits = Limits::default().drain(FAR);
     for &setting in settings {
         match setting {
             Setting::Buffer(bytes) => config = config.buffer(size(bytes)),

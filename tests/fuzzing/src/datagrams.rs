@@ -73,7 +73,7 @@ pub fn datagram_ops(bytes: &[u8]) {
             let client = DatagramClientConfig::default().size(SIZE).in_flight(usize::from(config % 8) + 1);
             let client = client.wait(Duration::from_millis(20)).settle(Duration::from_millis(5));
             let period = (config & 8 != 0).then_some(Duration::from_millis(3));
-            let schedule = Schedule { messages: 50, period, ..Schedule::closed_loop(now) };
+            let schedule = Schedule::closed_loop(now).messages(50).period(period);
             let server = address(PORT);
             let mut sent = Vec::new();
             let outcome =
@@ -96,11 +96,10 @@ pub fn datagram_ops(bytes: &[u8]) {
         }
         _ => {
             let traffic = *config;
-            let config = ListenerConfig {
-                count: (config & 1 != 0).then_some(5),
-                limit: (config & 2 != 0).then_some(Duration::from_millis(300)),
-                settle: (config & 4 != 0).then_some(Duration::from_millis(20)),
-            };
+            let config = ListenerConfig::default()
+                .count((config & 1 != 0).then_some(5))
+                .limit((config & 2 != 0).then_some(Duration::from_millis(300)))
+                .settle((config & 4 != 0).then_some(Duration::from_millis(20)));
             let mut events = 0;
             let (ending, report) = drive(Listener::new(config, now), traffic, ops, |moment| {
                 events += u64::from(matches!(moment, Moment::Event));

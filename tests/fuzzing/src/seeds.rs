@@ -154,8 +154,7 @@ fn pingers() -> Vec<Vec<u8>> {
 }
 
 fn days() -> Vec<Vec<u8>> {
-    let limits =
-        Limits { connections: 2, per_source: Some(1), total: Some(5), drain: MS * 20, ..Limits::default() };
+    let limits = Limits::default().connections(2).per_source(Some(1)).total(Some(5)).drain(MS * 20);
     let busy = [1, 1, 2, 3].map(door::Op::Arrive);
     let mut ops = busy.to_vec();
     ops.extend([door::Op::Accept; 4]);
@@ -217,7 +216,7 @@ fn traces<S: Simulation>(scenario: &S) -> Vec<Vec<u8>> {
 }
 
 fn report(shard: (u64, u64)) -> Vec<u8> {
-    let campaign = Campaign { shard, ..Campaign::new(0..9) };
+    let campaign = Campaign::new(0..9).shard(shard);
     campaign::run(&Echo, &campaign, &Progress::default()).to_string().into_bytes()
 }
 

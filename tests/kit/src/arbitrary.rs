@@ -220,13 +220,11 @@ impl Arbitrary for door::Op {
 impl Arbitrary for Day {
     fn arbitrary(g: &mut Gen) -> Self {
         let mut some = |most: usize| bool::arbitrary(g).then_some(1 + usize::arbitrary(g) % most);
-        let limits = Limits {
-            connections: some(4).unwrap_or(usize::MAX),
-            per_source: some(2),
-            total: some(8).map(|total| total as u64 - 1),
-            drain: MS * (1 + u32::arbitrary(g) % 60),
-            ..Limits::default()
-        };
+        let limits = Limits::default()
+            .connections(some(4).unwrap_or(usize::MAX))
+            .per_source(some(2))
+            .total(some(8).map(|total| total as u64 - 1))
+            .drain(MS * (1 + u32::arbitrary(g) % 60));
         Self { limits, ops: Arbitrary::arbitrary(g) }
     }
 

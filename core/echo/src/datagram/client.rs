@@ -61,6 +61,7 @@ pub struct DatagramClient<A> {
 
 /// What became of the datagrams that were sent, and what else came.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
 pub struct DatagramCounts {
     /// Sent: offered to the transport, and taken.
     pub sent: u64,
@@ -129,6 +130,7 @@ pub enum DatagramVerdict {
 
 /// What came of a client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub struct DatagramOutcome {
     /// The verdict.
     pub verdict: DatagramVerdict,

@@ -60,6 +60,7 @@ pub struct DatagramEcho<A> {
 
 /// What became of the datagrams that came to a server so far. Those that it holds are in none but the first.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub struct DatagramEchoCounts {
     /// Datagrams that came.
     pub received: u64,
@@ -73,6 +74,7 @@ pub struct DatagramEchoCounts {
 
 /// A datagram that was not answered.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub struct DroppedDatagram<A> {
     /// Where it says that it came from.
     pub from: A,
@@ -104,6 +106,7 @@ pub enum DropReason {
 
 /// What came of a datagram server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub struct DatagramEchoOutcome {
     /// How it ended: [`Stopped`](End::Stopped), [`Aborted`](End::Aborted) or [`Failed`](End::Failed).
     pub end: End,

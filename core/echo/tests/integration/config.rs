@@ -242,7 +242,7 @@ fn sessions_over_streams_keep_their_invariants_with_any_configuration() {
             talk(session(client.clone().pause(Some(time))), server(), buffer);
             talk(session(client.stall(Some(time))), server(), buffer);
             let pinger = PingerConfig::default().size(bytes.min(9)).in_flight(bytes).chunk(bytes);
-            let schedule = Schedule { messages: 50, ..Schedule::closed_loop(Time::ZERO) };
+            let schedule = Schedule::closed_loop(Time::ZERO).messages(50);
             let pinger = Pinger::new(pinger.timeout(Some(time)).into(), schedule, 1, Time::ZERO);
             assert_eq!(talk(pinger, server(), buffer).0.verdict, Verdict::Verified, "{config:?} {bytes}");
         }
@@ -310,7 +310,7 @@ fn sessions_over_datagrams_keep_their_invariants_with_any_configuration() {
 
         let (size, in_flight) = (count as usize, (count as usize).min(100));
         let config = DatagramClientConfig::default().size(size).in_flight(in_flight).wait(time).settle(time);
-        let schedule = Schedule { messages: 3, ..Schedule::closed_loop(Time::ZERO) };
+        let schedule = Schedule::closed_loop(Time::ZERO).messages(3);
         let config = Arc::new(config.timeout(Some(time)));
         let mut client = DatagramClient::new(config, schedule, peer, 1, Time::ZERO);
         let (datagrams, deadline) = sent(&mut client, Time::ZERO);

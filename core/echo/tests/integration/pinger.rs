@@ -117,11 +117,11 @@ impl Ping {
 }
 
 fn closed(messages: u64) -> Schedule {
-    Schedule { messages, ..Schedule::closed_loop(at(10)) }
+    Schedule::closed_loop(at(10)).messages(messages)
 }
 
 fn open(period: u64, messages: u64) -> Schedule {
-    Schedule { messages, ..Schedule::open_loop(at(20), nanos(period)) }
+    Schedule::open_loop(at(20), nanos(period)).messages(messages)
 }
 
 const TIMED_OUT: FaultKind = FaultKind::TimedOut;
@@ -254,7 +254,7 @@ fn what_is_back_counts_as_sent() {
 fn no_message_is_due_from_its_time_on() {
     for (schedule, sent) in [(Schedule::closed_loop(at(10)), 1), (Schedule::open_loop(at(10), nanos(5)), 4)] {
         let until = Some(at(30));
-        let mut ping = Ping::new(Schedule { until, ..schedule }, 1);
+        let mut ping = Ping::new(schedule.until(until), 1);
         assert_eq!(ping.wait().0, 1);
         // What was due before is sent, late as it is.
         ping.at(30).echo(SIZE);
@@ -397,12 +397,9 @@ quickcheck! {
     fn every_message_is_timed_from_when_it_was_due(
         period: Option<u8>, messages: u8, in_flight: u8, delays: Vec<u8>, pieces: Vec<u8>
     ) -> bool {
-        let schedule = Schedule {
-            first: at(20),
-            period: period.map(|period| nanos(u64::from(period) + 1)),
-            until: None,
-            messages: u64::from(messages),
-        };
+        let schedule = Schedule::closed_loop(at(20))
+            .period(period.map(|period| nanos(u64::from(period) + 1)))
+            .messages(u64::from(messages));
         let in_flight = usize::from(in_flight) + 1;
         let (told, sent, verdict) = run(schedule, in_flight, &delays, &pieces);
         let mut payload = vec![0; usize::from(messages) * SIZE];
@@ -423,7 +420,7 @@ quickcheck! {
     fn a_stall_is_never_hidden(at_message: u8, in_flight: u8) -> bool {
         let mut delays = vec![0; 50];
         delays[usize::from(at_message % 50)] = 255;
-        let schedule = Schedule { messages: 50, ..Schedule::open_loop(at(20), nanos(3)) };
+        let schedule = Schedule::open_loop(at(20), nanos(3)).messages(50);
         let (told, ..) = run(schedule, usize::from(in_flight) + 1, &delays, &[]);
         // A run of few writes need not come to the one that stalls.
         let stall = told.iter().find(|trip| trip.back.since(trip.sent) >= nanos(255));

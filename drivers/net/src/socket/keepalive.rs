@@ -10,12 +10,13 @@ use socket2::{Socket, TcpKeepalive};
 ///
 /// A connection with bytes in flight is not silent: there, retransmissions end it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub struct Keepalive {
     /// Silence before the first probe: `TCP_KEEPIDLE`, 60 s by default.
     pub idle: Duration,
     /// Time between two probes: `TCP_KEEPINTVL`, 10 s by default.
     pub interval: Duration,
-    /// Probes without an answer until the connection is given up: `TCP_KEEPCNT`, 6 by default, 127 at most.
+    /// Probes without an answer until the connection is given up: `TCP_KEEPCNT`, 6 by default, maximum 127.
     pub probes: u32,
 }
 
@@ -32,6 +33,12 @@ const MAX_SECONDS: u64 = 32_767;
 const MAX_PROBES: u32 = 127;
 
 impl Keepalive {
+    roundtrip_core::setters! {
+        idle: Duration,
+        interval: Duration,
+        probes: u32,
+    }
+
     /// Systems count in whole seconds: times are rounded up, and cut to what Linux takes.
     pub(super) fn apply(self, socket: &Socket) -> io::Result<()> {
         let seconds = |time: Duration| {

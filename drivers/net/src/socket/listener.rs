@@ -308,13 +308,14 @@ mod tests {
     /// The service manager may have set probes and sizes, too.
     #[test]
     fn a_listener_that_is_inherited_has_the_options_that_are_asked_for() {
-        let probes = Keepalive { idle: Duration::from_secs(7), interval: Duration::from_secs(2), probes: 3 };
+        let probes =
+            Keepalive::default().idle(Duration::from_secs(7)).interval(Duration::from_secs(2)).probes(3);
         for (before, keepalive) in [(None, Some(probes)), (Some(probes), None)] {
             let inherited = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
             let address = inherited.local_addr().unwrap();
             let inherited = Socket::from(inherited);
             super::super::set_keepalive(&inherited, before).unwrap();
-            let options = BindOptions { keepalive, socket_buffer: Some(10_000), ..BindOptions::default() };
+            let options = BindOptions::default().keepalive(keepalive).socket_buffer(Some(10_000));
             let connect = || std::net::TcpStream::connect(address).unwrap();
             let first = connect();
             let listener = Listener::inherit(inherited, &options).unwrap();

@@ -52,6 +52,7 @@ impl Family {
 
 /// How to listen.
 #[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
 pub struct BindOptions {
     /// Which of the name's addresses to try.
     pub family: Family,
@@ -62,6 +63,14 @@ pub struct BindOptions {
     pub keepalive: Option<Keepalive>,
 }
 
+impl BindOptions {
+    roundtrip_core::setters! {
+        family: Family,
+        socket_buffer: Option<usize>,
+        keepalive: Option<Keepalive>,
+    }
+}
+
 impl Default for BindOptions {
     fn default() -> Self {
         Self { family: Family::Any, socket_buffer: None, keepalive: Some(Keepalive::default()) }
@@ -70,6 +79,7 @@ impl Default for BindOptions {
 
 /// How to connect.
 #[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
 pub struct ConnectOptions {
     /// Which of the name's addresses to try.
     pub family: Family,
@@ -79,6 +89,15 @@ pub struct ConnectOptions {
     pub socket_buffer: Option<usize>,
     /// As of [`BindOptions`].
     pub keepalive: Option<Keepalive>,
+}
+
+impl ConnectOptions {
+    roundtrip_core::setters! {
+        family: Family,
+        timeout: Option<Duration>,
+        socket_buffer: Option<usize>,
+        keepalive: Option<Keepalive>,
+    }
 }
 
 impl Default for ConnectOptions {
@@ -419,11 +438,12 @@ mod tests {
     fn silent_connections_are_probed_on_both_sides_unless_told_otherwise() {
         for keepalive in [
             Some(Keepalive::default()),
-            Some(Keepalive {
-                idle: Duration::from_millis(2500),
-                interval: Duration::from_secs(2),
-                probes: 3,
-            }),
+            Some(
+                Keepalive::default()
+                    .idle(Duration::from_millis(2500))
+                    .interval(Duration::from_secs(2))
+                    .probes(3),
+            ),
             None,
         ] {
             let options = BindOptions { keepalive, ..Default::default() };

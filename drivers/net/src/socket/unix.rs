@@ -316,7 +316,7 @@ mod tests {
         let silent = Socket::new(Domain::UNIX, Type::STREAM, None).unwrap();
         silent.bind(&SockAddr::unix(folder.file()).unwrap()).unwrap();
         silent.listen(0).unwrap();
-        let options = ConnectOptions { timeout: Some(Duration::from_millis(20)), ..Default::default() };
+        let options = ConnectOptions::default().timeout(Some(Duration::from_millis(20)));
         let mut held = Vec::new();
         let error = loop {
             match connect(&folder.socket(), &options) {

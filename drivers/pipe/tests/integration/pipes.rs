@@ -44,7 +44,7 @@ fn listen(endpoint: &Endpoint) -> Listener {
 }
 
 fn reach(endpoint: &Endpoint) -> Stream {
-    let options = ConnectOptions { timeout: Some(Duration::from_secs(60)), ..ConnectOptions::default() };
+    let options = ConnectOptions::default().timeout(Some(Duration::from_secs(60)));
     connect(endpoint, &options).unwrap()
 }
 
@@ -198,7 +198,7 @@ fn say(endpoint: &Endpoint, talk: Talk) -> (ServerHandle, Receiver<io::Result<Se
         let handle = handle.clone();
         move || {
             let service = move |_now, _peer: &Peer| talk.clone();
-            let limits = Limits { total: Some(1), ..Limits::default() };
+            let limits = Limits::default().total(Some(1));
             roundtrip_pipe::serve(vec![listener], limits, &handle, &service)
         }
     });
@@ -409,7 +409,7 @@ fn a_machine_that_panics_looks_like_no_orderly_end() {
         let (listener, handle) = (listen(&endpoint), ServerHandle::new());
         let served = spawn(move || {
             let service = |_now, _peer: &Peer| -> EchoServer { panic!("planted") };
-            let limits = Limits { total: Some(1), ..Limits::default() };
+            let limits = Limits::default().total(Some(1));
             roundtrip_pipe::serve(vec![listener], limits, &handle, &service)
         });
         let (_, end) = talk(&endpoint, Talk::new(&[])).outcome;
@@ -457,7 +457,7 @@ fn a_machine_that_panics_again_in_its_drop_ends_its_own_connection_only() {
         let (listener, handle) = (listen(&endpoint), ServerHandle::new());
         let served = spawn(move || {
             let service = |_now, _peer: &Peer| PanicsTwice;
-            let limits = Limits { total: Some(2), ..Limits::default() };
+            let limits = Limits::default().total(Some(2));
             roundtrip_pipe::serve(vec![listener], limits, &handle, &service)
         });
         for _ in 0..2 {
@@ -480,7 +480,7 @@ fn a_machine_that_panics_again_in_its_drop_ends_its_own_connection_only() {
 #[test]
 fn who_finds_the_pipe_busy_waits_and_is_served() {
     for endpoint in names() {
-        let limits = Limits { connections: 1, ..Limits::default() };
+        let limits = Limits::default().connections(1);
         let server = echo(&endpoint, ServerConfig::default(), limits);
         thread::scope(|scope| {
             for _ in 0..5 {
@@ -494,12 +494,12 @@ fn who_finds_the_pipe_busy_waits_and_is_served() {
 #[test]
 fn who_waits_too_long_for_a_busy_pipe_is_told() {
     let endpoint = bytes();
-    let limits = Limits { connections: 1, ..Limits::default() };
+    let limits = Limits::default().connections(1);
     let server = echo(&endpoint, ServerConfig::default(), limits);
     let _served = reach(&endpoint);
     soon(&server.opened);
     let _waits = reach(&endpoint);
-    let options = ConnectOptions { timeout: Some(Duration::from_millis(50)), ..ConnectOptions::default() };
+    let options = ConnectOptions::default().timeout(Some(Duration::from_millis(50)));
     let error = connect(&endpoint, &options).unwrap_err();
     assert_eq!((error.stage, error.source.kind()), (Stage::Connect, io::ErrorKind::TimedOut));
     server.handle.force();
@@ -510,7 +510,7 @@ fn who_waits_too_long_for_a_busy_pipe_is_told() {
 #[test]
 fn a_drain_serves_who_waits_already() {
     for endpoint in names() {
-        let limits = Limits { connections: 1, ..Limits::default() };
+        let limits = Limits::default().connections(1);
         let server = echo(&endpoint, ServerConfig::default(), limits);
         let first = reach(&endpoint);
         soon(&server.opened);
@@ -534,7 +534,7 @@ fn a_drain_serves_who_waits_already() {
 #[test]
 fn who_is_turned_away_sees_an_end() {
     for endpoint in names() {
-        let limits = Limits { per_source: Some(0), ..Limits::default() };
+        let limits = Limits::default().per_source(Some(0));
         let server = echo(&endpoint, ServerConfig::default(), limits);
         assert_eq!(talk(&endpoint, Talk::new(&[])).outcome.1, Some(Ok(())), "{endpoint}");
         assert_eq!(server.stop().tally.refused, 1);

@@ -153,7 +153,7 @@ fn start<S: Service<Machine: Send> + Send + 'static>(
     threads: usize,
     service: S,
 ) -> (SocketAddr, impl FnOnce()) {
-    start_with(Reactor { threads: NonZeroUsize::new(threads).unwrap(), ..Reactor::default() }, service)
+    start_with(Reactor::default().threads(NonZeroUsize::new(threads).unwrap()), service)
 }
 
 fn start_with<S: Service<Machine: Send> + Send + 'static>(
@@ -238,7 +238,7 @@ fn a_deadline_wakes_a_thread_that_sleeps() {
 /// It never sleeps once it spins, so it must look for all that would have woken it.
 #[test]
 fn a_thread_that_spins_for_hours_keeps_deadlines_and_hears_a_stop() {
-    let options = Reactor { busy_poll: Duration::from_secs(3600), ..Reactor::default() };
+    let options = Reactor::default().busy_poll(Duration::from_secs(3600));
     let (address, stop) = start_with(options, |now, _peer: &Peer| {
         let idle = ServerConfig::default().idle(Some(Duration::from_millis(20)));
         EchoServer::new(idle.into(), now)

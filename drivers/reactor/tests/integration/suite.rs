@@ -35,7 +35,7 @@ impl<const THREADS: usize> SocketDriver for Reactor<THREADS> {
     }
 
     fn backend() -> impl Backend {
-        roundtrip_reactor::Reactor { threads: NonZeroUsize::new(THREADS).unwrap(), ..Default::default() }
+        roundtrip_reactor::Reactor::default().threads(NonZeroUsize::new(THREADS).unwrap())
     }
 }
 

@@ -101,7 +101,7 @@ impl DatagramScenario for Datagrams {
         let client = Arc::new(client);
         let (messages, period) = (u64::from(1 + draw.below(9, 40)), draw.one_of(10, &[None, Some(ms(3))]));
         let seed = u64::from(draw.below(11, 1 << 16));
-        let schedule = Schedule { messages, period, ..Schedule::closed_loop(Time::ZERO) };
+        let schedule = Schedule::closed_loop(Time::ZERO).messages(messages).period(period);
         let well_known = draw.below(12, 4) == 3;
         let clients = (0..=draw.below(13, 3)).map(|number| {
             let port = if well_known && number == 0 { 7 } else { 50_000 };
@@ -152,7 +152,7 @@ impl DatagramScenario for Datagrams {
         passed: &Passed,
         reached: &mut Reached,
     ) -> Result<(), Violation> {
-        let DatagramEchoOutcome { end, received, echoed, unanswered, unsent } = *outcome;
+        let DatagramEchoOutcome { end, received, echoed, unanswered, unsent, .. } = *outcome;
         let counted = (received, echoed, received);
         let known = (passed.came.len() as u64, passed.sent.len() as u64, echoed + unanswered + unsent);
         if counted != known {

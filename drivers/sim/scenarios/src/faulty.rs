@@ -120,9 +120,9 @@ impl Faulty {
 
     fn force(&mut self, end: End) {
         let (received, echoed) = (self.server.received(), self.server.echoed());
-        let dropped = received - echoed;
-        self.forced =
-            Some((Teardown::Graceful, ServerOutcome { end, received, echoed, dropped, refused: 0 }));
+        let mut outcome = ServerOutcome::new(end);
+        (outcome.received, outcome.echoed, outcome.dropped) = (received, echoed, received - echoed);
+        self.forced = Some((Teardown::Graceful, outcome));
     }
 
     fn wrote(&mut self, now: Time, n: usize) {
@@ -190,9 +190,9 @@ impl Machine for Faulty {
             Input::Failed(Failure::Reset)
                 if planted(16) && self.ended && self.server.held() > 0 && self.short >= 2 =>
             {
-                let received = self.server.received();
-                let outcome =
-                    ServerOutcome { end: End::Clean, received, echoed: received, dropped: 0, refused: 0 };
+                let mut outcome = ServerOutcome::new(End::Clean);
+                outcome.received = self.server.received();
+                outcome.echoed = outcome.received;
                 self.forced = Some((Teardown::Graceful, outcome));
             }
             Input::Stop | Input::Abort | Input::Failed(_) | Input::Command(_) => {}

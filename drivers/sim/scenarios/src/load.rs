@@ -78,12 +78,10 @@ impl Hub for Pingers {
     type Session = Pinger;
 
     fn open(&mut self, now: Time, id: ConnectionId) -> Pinger {
-        let schedule = Schedule {
-            first: now.after(self.first),
-            period: self.period,
-            until: self.lasts.map(|lasts| now.after(lasts)),
-            messages: self.messages,
-        };
+        let schedule = Schedule::closed_loop(now.after(self.first))
+            .period(self.period)
+            .until(self.lasts.map(|lasts| now.after(lasts)))
+            .messages(self.messages);
         let told = Told { schedule: Some(schedule), ..Told::default() };
         self.told[client_and_round(id).0 as usize] = told;
         Pinger::new(Arc::clone(&self.config), schedule, mix(self.seed ^ id.number()), now)

@@ -137,7 +137,7 @@ fn check_outcome<M: Subject>(
     limits: &TimeLimits,
     reached: &mut Reached,
 ) -> Result<(), Violation> {
-    let ServerOutcome { end: how, received, echoed, dropped, refused } = *outcome;
+    let ServerOutcome { end: how, received, echoed, dropped, refused, .. } = *outcome;
     let adds_up = echoed + dropped == received && refused <= dropped;
     if received != end.read() || !adds_up || echoed > end.written() {
         let (read, written) = (end.read(), end.written());

@@ -42,13 +42,11 @@ impl Scenario for Server {
     fn build(&self, draw: &mut Draw<'_>) -> (Setup, EchoClients, EchoServers) {
         let workload = Workload::draw(draw);
         let ms = Duration::from_millis;
-        let limits = Limits {
-            connections: draw.one_of(site::CONNECTIONS, &[usize::MAX, 1, 2, 3]),
-            per_source: draw.one_of(site::PER_SOURCE, &[None, None, Some(1), Some(2)]),
-            total: draw.one_of(site::TOTAL, &[None, None, None, Some(1), Some(3)]),
-            drain: draw.one_of(site::DRAIN, &[ms(10_000), ms(5), ms(50)]),
-            ..Limits::default()
-        };
+        let limits = Limits::default()
+            .connections(draw.one_of(site::CONNECTIONS, &[usize::MAX, 1, 2, 3]))
+            .per_source(draw.one_of(site::PER_SOURCE, &[None, None, Some(1), Some(2)]))
+            .total(draw.one_of(site::TOTAL, &[None, None, None, Some(1), Some(3)]))
+            .drain(draw.one_of(site::DRAIN, &[ms(10_000), ms(5), ms(50)]));
         let sources = 1 + draw.below(site::SOURCES, 3);
         let rounds = draw.one_of(site::ROUNDS, &[1, 2, 3]);
         let setup =

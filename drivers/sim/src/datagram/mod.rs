@@ -71,6 +71,7 @@ pub type Clients<M> = Vec<(SocketAddr, M)>;
 
 /// What passed between a machine and the network.
 #[derive(Clone, Debug, Default)]
+#[non_exhaustive]
 pub struct Passed {
     /// The address of the machine, if it has begun.
     pub address: Option<SocketAddr>,

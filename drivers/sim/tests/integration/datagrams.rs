@@ -51,12 +51,11 @@ impl DatagramScenario for OneDeaf {
         let config = DatagramClientConfig::default().size(16 + number as usize).in_flight(1);
         let config = Arc::new(config);
         let client = |seed| {
-            let schedule =
-                Schedule { messages: 100, ..Schedule::open_loop(Time::ZERO, Duration::from_millis(5)) };
+            let schedule = Schedule::open_loop(Time::ZERO, Duration::from_millis(5)).messages(100);
             DatagramClient::new(Arc::clone(&config), schedule, server, seed, Time::ZERO)
         };
         let deaf = DatagramClientConfig::default().in_flight(1000);
-        let schedule = Schedule { messages: 1000, ..Schedule::closed_loop(Time::ZERO) };
+        let schedule = Schedule::closed_loop(Time::ZERO).messages(1000);
         let deaf = DatagramClient::new(Arc::new(deaf), schedule, server, 1, Time::ZERO);
         let clients = vec![(address(2), deaf), (address(3), client(2)), (address(4), client(3))];
         let echo = DatagramEchoConfig::default().rate(None);

@@ -12,7 +12,7 @@ fn seeded(seed: u64) -> Seeded {
 }
 
 fn campaign(seeds: std::ops::Range<u64>, jobs: usize, shard: (u64, u64)) -> Report {
-    run(&Server, &Campaign { jobs, shard, ..Campaign::new(seeds) }, &Progress::default())
+    run(&Server, &Campaign::new(seeds).jobs(jobs).shard(shard), &Progress::default())
 }
 
 #[test]
@@ -72,7 +72,7 @@ fn totals_do_not_depend_on_how_a_campaign_is_divided() {
 fn a_campaign_that_was_cut_short_is_no_shard() {
     let progress = Progress::default();
     progress.cancel.store(true, std::sync::atomic::Ordering::Relaxed);
-    let cut = run(&Server, &Campaign { shard: (0, 2), ..Campaign::new(0..100) }, &progress);
+    let cut = run(&Server, &Campaign::new(0..100).shard((0, 2)), &progress);
     assert_eq!(Report::merge(&[cut, campaign(0..100, 1, (1, 2))]), Err(MergeError::Cancelled(0, 2)));
 }
 

@@ -39,7 +39,7 @@ impl<const THREADS: usize> SocketDriver for Smol<THREADS> {
     }
 
     fn backend() -> impl Backend {
-        roundtrip_smol::Smol { threads: NonZeroUsize::new(THREADS).unwrap() }
+        roundtrip_smol::Smol::default().threads(NonZeroUsize::new(THREADS).unwrap())
     }
 }
 

@@ -35,7 +35,7 @@ impl<const THREADS: usize> SocketDriver for Tokio<THREADS> {
     }
 
     fn backend() -> impl Backend {
-        roundtrip_tokio::Tokio { threads: NonZeroUsize::new(THREADS).unwrap() }
+        roundtrip_tokio::Tokio::default().threads(NonZeroUsize::new(THREADS).unwrap())
     }
 }
 

@@ -126,7 +126,7 @@ fn completions_that_find_no_room_are_not_lost() {
 
 #[test]
 fn no_more_is_received_than_was_asked_for_and_a_buffer_is_used_again() {
-    let options = Uring { buffers: std::num::NonZeroU16::MIN, ..Uring::default() };
+    let options = Uring::default().buffers(std::num::NonZeroU16::MIN);
     let mut uring = Prepared::new(options).unwrap().start();
     let (ours, mut theirs) = UnixStream::pair().unwrap();
     theirs.write_all(b"abcdef").unwrap();

@@ -151,7 +151,7 @@ fn start<S: Service<Machine: Send> + Send + 'static>(
 /// With one buffer, most receives that complete together find none.
 #[test]
 fn connections_share_buffers_that_are_fewer() {
-    let options = Uring { buffers: NonZeroU16::MIN, ..Uring::default() };
+    let options = Uring::default().buffers(NonZeroU16::MIN);
     let (address, stop) = start(options, |now, _peer: &Peer| echo(now));
     let mut streams: Vec<_> = (0..100).map(|_| connect(address)).collect();
     let messages: Vec<_> = (0..streams.len() as u64)
@@ -227,7 +227,7 @@ fn a_peer_that_always_has_more_starves_nobody() {
 
 #[test]
 fn every_thread_has_its_share_of_the_connections() {
-    let options = Uring { threads: std::num::NonZeroUsize::new(3).unwrap(), ..Uring::default() };
+    let options = Uring::default().threads(std::num::NonZeroUsize::new(3).unwrap());
     let (sender, threads) = channel();
     let (address, stop) = start(options, {
         let sender = Mutex::new(sender);

@@ -60,7 +60,7 @@ fn a_server_says_so_before_it_accepts() {
     let listener = bind(&"127.0.0.1:0".parse().unwrap(), &BindOptions::default()).unwrap();
     let served = where_it_says(libc::EPERM, || {
         let echo = |now, _peer: &Peer| EchoServer::new(ServerConfig::default().into(), now);
-        let driver = Uring { threads: NonZeroUsize::new(2).unwrap(), ..Uring::default() };
+        let driver = Uring::default().threads(NonZeroUsize::new(2).unwrap());
         driver.serve(vec![listener], Limits::default(), &ServerHandle::new(), &echo)
     });
     assert_eq!(served.unwrap_err().kind(), ErrorKind::PermissionDenied);

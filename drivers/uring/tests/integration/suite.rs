@@ -35,7 +35,7 @@ impl<const THREADS: usize> SocketDriver for Uring<THREADS> {
     }
 
     fn backend() -> impl Backend {
-        roundtrip_uring::Uring { threads: NonZeroUsize::new(THREADS).unwrap(), ..Default::default() }
+        roundtrip_uring::Uring::default().threads(NonZeroUsize::new(THREADS).unwrap())
     }
 }
 

@@ -61,7 +61,7 @@ fn record(name: &str) -> PathBuf {
     let listener = bind(&"127.0.0.1:0".parse().unwrap(), &BindOptions::default()).unwrap();
     let address = listener.local_endpoint().unwrap().to_string();
     let address = address.strip_prefix("tcp:").unwrap().parse().unwrap();
-    let limits = Limits { total: Some(CLIENTS as u64), ..Limits::default() };
+    let limits = Limits::default().total(Some(CLIENTS as u64));
     let all_are_there = Barrier::new(CLIENTS);
     thread::scope(|scope| {
         for _ in 0..CLIENTS {

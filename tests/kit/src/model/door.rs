@@ -112,7 +112,7 @@ impl Door {
 
     /// A stop that everybody heeds sweeps the backlog and aborts nobody.
     pub fn assert_a_heeded_stop_sweeps(day: &Day) {
-        let mut door = Self::open(Limits { total: None, ..day.limits.clone() });
+        let mut door = Self::open(day.limits.clone().total(None));
         for &op in &day.ops {
             if !matches!(op, Op::Stop | Op::Force) {
                 door.apply(op);
@@ -293,7 +293,8 @@ impl Door {
     }
 
     fn count(&self) {
-        let (admitted, refused, failed, peak) = (self.admitted, self.refused, self.failed, self.peak);
-        assert_eq!(self.policy.tally(), Tally { admitted, refused, failed, live: self.live.len(), peak });
+        let Tally { admitted, refused, failed, live, peak, .. } = self.policy.tally();
+        assert_eq!((admitted, refused, failed), (self.admitted, self.refused, self.failed));
+        assert_eq!((live, peak), (self.live.len(), self.peak));
     }
 }

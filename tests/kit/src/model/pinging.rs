@@ -43,7 +43,7 @@ impl PingSetup {
             Some(period) => Schedule::open_loop(first, period),
             None => Schedule::closed_loop(first),
         };
-        Schedule { until: self.until.map(at), messages: self.messages, ..schedule }
+        schedule.until(self.until.map(at)).messages(self.messages)
     }
 
     /// When a message is due that is sent, or could be, at `sent`; none if it is not to be sent any more.

@@ -384,7 +384,7 @@ const LONGEST_DRAIN: usize = 1 << 12;
 
 impl Wire for Day {
     fn start() -> Self {
-        Self { limits: Limits { drain: MS, ..Limits::default() }, ops: Vec::new() }
+        Self { limits: Limits::default().drain(MS), ops: Vec::new() }
     }
 
     fn take(&mut self, tag: u8, number: u64) {

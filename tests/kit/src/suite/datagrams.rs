@@ -62,7 +62,7 @@ fn client<D: DatagramDriver>(
     let config = DatagramClientConfig::default().in_flight(in_flight);
     let driver = Datagrams::<D, _>::new(SystemClock::new());
     let machine = |now| {
-        let schedule = Schedule { messages: count, ..Schedule::closed_loop(now) };
+        let schedule = Schedule::closed_loop(now).messages(count);
         DatagramClient::new(config.into(), schedule, server, 7, now)
     };
     driver.drive(socket, machine, |_trip| {})
@@ -72,10 +72,9 @@ fn carries<D: DatagramDriver>(endpoint: &str) {
     let echo = Echo::on::<D>(endpoint);
     let ended = client::<D>(&echo.endpoint, 2000, 8);
     assert_eq!(ended.outcome.verdict, DatagramVerdict::Verified, "{ended:?}");
-    let outcome = echo.stop();
-    let expected =
-        DatagramEchoOutcome { end: End::Stopped, received: 2000, echoed: 2000, unanswered: 0, unsent: 0 };
-    assert_eq!(outcome, expected);
+    let DatagramEchoOutcome { end, received, echoed, unanswered, unsent, .. } = echo.stop();
+    assert_eq!(end, End::Stopped);
+    assert_eq!((received, echoed, unanswered, unsent), (2000, 2000, 0, 0));
 }
 
 pub fn every_datagram_comes_back_over_udp<D: DatagramDriver>() {
@@ -122,7 +121,7 @@ pub fn unix_peers_that_never_read_silence_nobody<D: DatagramDriver>() {
     let folder = std::env::temp_dir();
     let name = |what: &str| folder.join(format!("roundtrip-{what}-{}", std::process::id()));
     let here = name("unread-server");
-    let options = BindOptions { socket_buffer: Some(64 << 10), ..BindOptions::default() };
+    let options = BindOptions::default().socket_buffer(Some(64 << 10));
     let echo = Echo::with::<D>(&format!("unix-dgram:{}", here.display()), &options);
     let deaf = ["unread-one", "unread-two", "unread-three"].map(|what| {
         let _ = std::fs::remove_file(name(what));
@@ -210,7 +209,7 @@ pub fn what_is_there_is_received_before_a_passed_deadline_takes_effect<D: Datagr
     let config = DatagramClientConfig::default().wait(Duration::from_millis(1));
     let driver = Datagrams::<D, _>::new(clock);
     let machine = |now| {
-        let schedule = Schedule { messages: 1, ..Schedule::closed_loop(now) };
+        let schedule = Schedule::closed_loop(now).messages(1);
         DatagramClient::new(config.into(), schedule, peer, 7, now)
     };
     let ended = driver.drive(socket, machine, |_trip| {});

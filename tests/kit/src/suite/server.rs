@@ -99,7 +99,7 @@ pub fn a_stop_lets_a_client_finish_and_loses_nothing<D: SocketDriver>() {
     // Quiet for an hour: only the client's own end can end the session.
     let hour = Duration::from_secs(3600);
     let config = ServerConfig::default().quiet(hour).drain(hour);
-    let server = echo::<D>(config, Limits { drain: hour, ..Limits::default() });
+    let server = echo::<D>(config, Limits::default().drain(hour));
     let mut stream = TcpStream::connect(server.address).unwrap();
     stream.write_all(b"one").unwrap();
     stream.read_exact(&mut [0; 3]).unwrap();
@@ -116,7 +116,7 @@ pub fn a_stop_lets_a_client_finish_and_loses_nothing<D: SocketDriver>() {
 
 pub fn clients_in_the_backlog_are_served_before_a_drain_closes_the_listener<D: SocketDriver>() {
     let hour = Duration::from_secs(3600);
-    let limits = Limits { connections: 1, drain: hour, ..Limits::default() };
+    let limits = Limits::default().connections(1).drain(hour);
     let server = echo::<D>(ServerConfig::default(), limits);
     let mut first = TcpStream::connect(server.address).unwrap();
     first.write_all(b"1").unwrap();
@@ -142,7 +142,7 @@ pub fn clients_in_the_backlog_are_served_before_a_drain_closes_the_listener<D: S
 
 pub fn a_client_that_is_admitted_during_a_drain_is_stopped_like_the_others<D: SocketDriver>() {
     let config = ServerConfig::default().quiet(Duration::from_millis(1));
-    let server = echo::<D>(config, Limits { connections: 1, ..Limits::default() });
+    let server = echo::<D>(config, Limits::default().connections(1));
     let mut first = TcpStream::connect(server.address).unwrap();
     first.write_all(b"1").unwrap();
     first.read_exact(&mut [0]).unwrap();
@@ -164,7 +164,7 @@ pub fn a_client_that_is_admitted_during_a_drain_is_stopped_like_the_others<D: So
 pub fn force_ends_a_drain_at_once<D: SocketDriver>() {
     let hour = Duration::from_secs(3600);
     let config = ServerConfig::default().quiet(hour).drain(hour);
-    let server = echo::<D>(config, Limits { drain: hour, ..Limits::default() });
+    let server = echo::<D>(config, Limits::default().drain(hour));
     let mut stream = TcpStream::connect(server.address).unwrap();
     stream.write_all(b"x").unwrap();
     stream.read_exact(&mut [0]).unwrap();
@@ -180,7 +180,7 @@ pub fn force_ends_a_drain_at_once<D: SocketDriver>() {
 pub fn force_is_heard_after_a_stop_was<D: SocketDriver>() {
     let hour = Duration::from_secs(3600);
     let config = ServerConfig::default().quiet(Duration::from_millis(1)).linger(hour);
-    let server = echo::<D>(config, Limits { drain: hour, ..Limits::default() });
+    let server = echo::<D>(config, Limits::default().drain(hour));
     let mut stream = TcpStream::connect(server.address).unwrap();
     stream.write_all(b"x").unwrap();
     stream.read_exact(&mut [0]).unwrap();
@@ -192,7 +192,7 @@ pub fn force_is_heard_after_a_stop_was<D: SocketDriver>() {
 }
 
 pub fn a_server_for_one_client_closes_its_listener_after_the_accept<D: SocketDriver>() {
-    let server = echo::<D>(ServerConfig::default(), Limits { total: Some(1), ..Limits::default() });
+    let server = echo::<D>(ServerConfig::default(), Limits::default().total(Some(1)));
     let mut stream = TcpStream::connect(server.address).unwrap();
     stream.write_all(b"x").unwrap();
     stream.read_exact(&mut [0]).unwrap();
@@ -205,7 +205,7 @@ pub fn a_server_for_one_client_closes_its_listener_after_the_accept<D: SocketDri
 }
 
 pub fn more_than_a_sources_share_is_refused<D: SocketDriver>() {
-    let server = echo::<D>(ServerConfig::default(), Limits { per_source: Some(1), ..Limits::default() });
+    let server = echo::<D>(ServerConfig::default(), Limits::default().per_source(Some(1)));
     let mut first = TcpStream::connect(server.address).unwrap();
     first.write_all(b"x").unwrap();
     first.read_exact(&mut [0]).unwrap();
@@ -252,7 +252,7 @@ pub fn a_busy_listener_does_not_starve_the_others<D: SocketDriver>() {
         order.lock().unwrap().push(peer.address());
         EchoServer::new(ServerConfig::default().into(), now)
     };
-    let limits = Limits { connections: 1, total: Some(6), ..Limits::default() };
+    let limits = Limits::default().connections(1).total(Some(6));
     D::backend().serve(vec![busy, other], limits, &ServerHandle::new(), &service).unwrap();
     let order = order.into_inner().unwrap();
     let place = order.iter().position(|&address| address == lonely.local_addr().ok());

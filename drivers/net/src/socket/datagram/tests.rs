@@ -165,7 +165,7 @@ fn streams_and_datagrams_are_not_taken_for_one_another() {
 #[cfg(target_os = "linux")]
 #[test]
 fn what_nobody_read_in_time_is_counted() {
-    let options = BindOptions { socket_buffer: Some(1), ..Default::default() };
+    let options = BindOptions::default().socket_buffer(Some(1));
     let server = bind_datagram(&"udp:127.0.0.1:0".parse().unwrap(), &options).unwrap();
     let client = dial(&server.local_endpoint().unwrap()).unwrap();
     assert_eq!(server.overflowed(), 0);

@@ -134,9 +134,9 @@ fn run<M: Session, W: Fn(EchoServer) -> M + Clone + Send + Sync + 'static>(
         stage.play_in_turn(&endpoint, &mut server)?;
     }
     handle.stop();
-    let Served { tally, panicked } = server.wait()?;
-    if panicked > 0 || tally.failed > 0 || tally.live > 0 {
-        return Err(Broken::Served(Served { tally, panicked }));
+    let served = server.wait()?;
+    if served.panicked > 0 || served.tally.failed > 0 || served.tally.live > 0 {
+        return Err(Broken::Served(served));
     }
     let seen = stage.seen();
     Ok(Observed {
@@ -146,8 +146,8 @@ fn run<M: Session, W: Fn(EchoServer) -> M + Clone + Send + Sync + 'static>(
             .iter()
             .map(|connected| seen.sessions.get(connected.as_ref()?).copied())
             .collect(),
-        admitted: tally.admitted,
-        refused: tally.refused,
+        admitted: served.tally.admitted,
+        refused: served.tally.refused,
     })
 }
 
