@@ -426,9 +426,7 @@ impl Machine for PanicsTwice {
     type Event = Infallible;
     type Outcome = ();
 
-    fn handle(&mut self, _now: Time, _input: Input) -> Result<(), Misuse> {
-        Ok(())
-    }
+    fn handle(&mut self, _now: Time, _input: Input) {}
 
     fn poll(&mut self, _now: Time) -> Action<Infallible, ()> {
         panic!("planted")
