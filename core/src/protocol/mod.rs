@@ -4,8 +4,12 @@
 //!
 //! A message need not be whole: [`Protocol::receive`] may take a part of one from the inbox, and queue a part of the
 //! answer. So a body of any length passes through buffers of 64 KiB, and [`SessionConfig::inbox`] bounds what a protocol
-//! needs at once, such as a header, instead of a message. A body that breaks off ends with [`Io::reset`], so that the peer
-//! does not take it for the whole.
+//! needs at once, such as a header, instead of a message.
+//!
+//! A body breaks off when the peer ends in the middle of it: [`receive`](Protocol::receive) is called, and
+//! [`Io::peer_ended`] is true. A session whose protocol returns [`Need::Bytes`] then ends as after a whole message
+//! ([`SessionEnd::Clean`]). If half of an answer is on its way, end with [`Io::reset`] instead, so that the peer does not
+//! take it for the whole.
 
 mod session;
 
@@ -20,7 +24,7 @@ pub use session::{Session, SessionConfig, SessionEnd, SessionOutcome};
 /// A protocol that takes messages and queues replies.
 ///
 /// It sees bytes, and neither credit, nor writes, nor ends: a [`Session`] makes a [`Machine`](crate::Machine) of it. All it
-/// asks for goes through [`Io`].
+/// asks for goes through [`Io`]. Nor does it see a stop: the session finishes an answer that waits for room, and ends.
 pub trait Protocol {
     /// What reaches in from outside; `Infallible` if nothing does.
     type Command;
@@ -57,6 +61,8 @@ pub trait Protocol {
     }
 
     /// The [deadline](Self::deadline) has passed. The next one must lie after `now`.
+    ///
+    /// [`receive`](Self::receive) is called next if it needed [`Need::Command`] or [`Need::Any`], and not otherwise.
     fn timeout(&mut self, now: Time, io: &mut Io<'_, Self::Event>) {
         let _ = (now, io);
     }
@@ -123,7 +129,8 @@ impl<E> Io<'_, E> {
         self.buffers.peer_ended
     }
 
-    /// Ends the session when all replies are written. What else comes is dropped.
+    /// Ends the session when all replies are written. What else comes is dropped, and what [`Protocol::receive`] returns
+    /// means nothing any more.
     pub fn finish(&mut self) {
         self.buffers.finish.get_or_insert(Finish::Flush);
     }

@@ -12,7 +12,7 @@ use crate::{Action, Failure, Input, Machine, Teardown, Time, Wait};
 /// | --- | --- | --- |
 /// | `inbox` | 64 KiB | bytes received and not taken by the protocol: what it needs at once must fit |
 /// | `outbox` | 64 KiB | bytes of replies not written, from which on no reply is made |
-/// | `idle` | none | longest time without a byte moved either way; after the session's own end, without one written |
+/// | `idle` | none | longest time without a byte moved either way; after the session's own end, without one written; then a reset |
 /// | `linger` | 2 s | after the session's own end: longest wait for the peer's; once stopped, also for it to take a byte |
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -46,7 +46,8 @@ impl Default for SessionConfig {
 /// How a session came to its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum SessionEnd {
-    /// The peer ended, and all replies were written.
+    /// The peer ended, and all replies were written. It may have ended in the middle of a message:
+    /// [`SessionOutcome::unread`], or what the protocol knows, tells.
     Clean,
     /// The protocol [finished](Io::finish), or a message was too large, and all replies were written.
     Finished,
@@ -54,7 +55,8 @@ pub enum SessionEnd {
     Reset,
     /// It was stopped, and all replies were written.
     Stopped,
-    /// No byte moved for the configured time.
+    /// No byte moved for the configured time. The connection is reset, whatever the protocol was at: for a quiet end between
+    /// two messages, use [`Protocol::deadline`] and [`Io::finish`].
     Idle,
     /// It was aborted.
     Aborted,
