@@ -26,24 +26,28 @@ skip_step() {
     exit "$SKIPPED"
 }
 
-# Debian packages of the programs that tests and trials talk to, as COMMAND:PACKAGE.
+# Debian packages that tests and trials need, as COMMAND:PACKAGE, or FILE:PACKAGE for one without a command.
 test_tools=(
     socat:socat ncat:ncat nc:netcat-openbsd ip:iproute2 valgrind:valgrind cc:gcc setpriv:util-linux groff:groff-base
     script:bsdutils redis-cli:redis-tools redis-server:redis-server openssl:openssl patch:patch c++:g++
+    curl:curl ab:apache2-utils wrk:wrk /usr/lib/python3/dist-packages/h11:python3-h11
 )
 
-# has_packages COMMAND:PACKAGE...: whether all these commands are there; else `missing_packages` holds the packages of the
-# others.
+# has_packages COMMAND:PACKAGE...: whether all these commands, and files by their whole path, are there; else
+# `missing_packages` holds the packages of the others.
 has_packages() {
     local pair
     missing_packages=()
     for pair in "$@"; do
-        PATH="$PATH:/usr/sbin:/sbin" command -v "${pair%%:*}" >/dev/null || missing_packages+=("${pair##*:}")
+        case $pair in
+            /*) [ -e "${pair%%:*}" ] ;;
+            *) PATH="$PATH:/usr/sbin:/sbin" command -v "${pair%%:*}" >/dev/null ;;
+        esac || missing_packages+=("${pair##*:}")
     done
     [ ${#missing_packages[@]} = 0 ]
 }
 
-# install_packages COMMAND:PACKAGE...: installs the packages of the commands that are missing. Fails without root or apt-get.
+# install_packages COMMAND:PACKAGE...: installs the packages of what is missing. Fails without root or apt-get.
 install_packages() {
     has_packages "$@" && return
     if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then return 1; fi
