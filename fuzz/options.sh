@@ -10,6 +10,7 @@ options() {
         schedule) printf '%s\n' -max_len=64 -use_counters=0 ;;
         server_ops | client_ops | pinger_ops | admission_ops) printf '%s\n' -max_len=96 -use_counters=0 ;;
         session_ops) printf '%s\n' -max_len=128 -use_counters=0 ;;
+        http_ops) echo -max_len=512 ;;
         config_ops) echo -max_len=64 ;;
         endpoint_parse | units_parse) echo -max_len=64 ;;
         trace_parse | record_parse) echo -max_len=2048 ;;

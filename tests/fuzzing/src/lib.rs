@@ -19,6 +19,7 @@
 //! | `script_parse` | a conformance script | printed and read back it is the same |
 //! | `record_parse` | a record of sessions; the same, summed up anew; operations | no panic, and a position; what is recorded of the operations is replayed, and with a byte flipped it is not |
 //! | `resp_ops` | what a peer of `examples/resp` sends | the same sent in other pieces; replies are read back, calls end once |
+//! | `http_ops` | requests to `examples/http` | the same sent in other pieces; as many responses as requests, each well formed |
 //! | `units_parse` | sizes, counts, rates, threads, times of the command line | their bounds; what is printed is read back |
 
 #![forbid(unsafe_code)]
@@ -31,6 +32,8 @@
 )]
 
 mod datagrams;
+mod driving;
+mod http;
 mod ops;
 mod parsers;
 mod records;
@@ -45,6 +48,7 @@ mod sessions;
 mod units;
 
 pub use datagrams::datagram_ops;
+pub use http::http_ops;
 pub use ops::{admission_ops, client_ops, config_ops, pinger_ops, server_ops};
 pub use parsers::{endpoint_parse, report_parse, script_parse, trace_parse, units_parse};
 pub use records::record_parse;
@@ -58,7 +62,7 @@ use roundtrip_testkit::model;
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All targets.
-pub const TARGETS: [Target; 15] = [
+pub const TARGETS: [Target; 16] = [
     ("server_ops", server_ops),
     ("client_ops", client_ops),
     ("pinger_ops", pinger_ops),
@@ -74,4 +78,5 @@ pub const TARGETS: [Target; 15] = [
     ("record_parse", record_parse),
     ("units_parse", units_parse),
     ("resp_ops", resp_ops),
+    ("http_ops", http_ops),
 ];

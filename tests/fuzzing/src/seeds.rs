@@ -46,7 +46,8 @@ pub fn of(target: &str) -> Vec<Vec<u8>> {
         "script_parse" => SCRIPTS.iter().map(|(_, text)| text.as_bytes().to_vec()).collect(),
         "record_parse" => record_seeds(),
         "units_parse" => texts(&UNITS),
-        "resp_ops" => resp(),
+        "resp_ops" => streams(&RESP),
+        "http_ops" => streams(&HTTP),
         _ => Vec::new(),
     }
 }
@@ -233,14 +234,14 @@ fn texts(texts: &[&str]) -> Vec<Vec<u8>> {
     texts.iter().map(|text| text.as_bytes().to_vec()).collect()
 }
 
-/// Commands and replies under every bound, whole and in small pieces.
-fn resp() -> Vec<Vec<u8>> {
+/// What comes from a peer under every bound, whole and in small pieces.
+fn streams(texts: &[&str]) -> Vec<Vec<u8>> {
     let setups = [0xe0, 0x61, 0x26, 0x4b, 0x8c, 0xf6];
     let entry = |(at, text): (usize, &&str)| {
         let [setup, cut] = [setups[at % setups.len()], u8::try_from(at * 37 % 256).unwrap_or(0)];
         [&[setup, cut], text.as_bytes()].concat()
     };
-    RESP.iter().enumerate().map(entry).collect()
+    texts.iter().enumerate().map(entry).collect()
 }
 
 const RESP: [&str; 26] = [
@@ -303,3 +304,22 @@ const ENDPOINTS: [&str; 23] = [
 
 const UNITS: [&str; 12] =
     ["512", "64KiB", "10MB", "20k", "1.5MB", "1G", "250ms", "10s", "1m 30s", "5m", "1GiB", "1e400"];
+
+const HTTP: [&str; 16] = [
+    "GET / HTTP/1.1\r\nHost: a\r\n\r\nHEAD /?a HTTP/1.1\r\nHost: a\r\n\r\n\r\nGET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\nGET",
+    "GET /bytes/300 HTTP/1.1\r\nHost: a\r\n\r\nHEAD /bytes/9 HTTP/1.1\r\nHost: a\r\n\r\nGET /bytes/99999 HTTP/1.1\r\nHost:\r\n\r\n",
+    "POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhelloPOST /a HTTP/1.1\r\nhost: a\r\ncontent-length: 2\r\n\r\nhi",
+    "POST /echo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n00A;b\r\n0123456789\r\n0\r\nA: b\r\n\r\nGET / HTTP/1.0\r\n\r\n",
+    "POST /a HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n0\r\n\r\n",
+    "POST /echo HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 3\r\n\r\nabc",
+    "GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\nGET http://a:80/none HTTP/1.0\r\nConnection: keep-alive\r\n\r\nGET / HTTP/1.0\r\n\r\n",
+    "PUT /a HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabcBREW / HTTP/1.1\r\nHost: a\r\n\r\nOPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n",
+    "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+    "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\nContent-Length: 4\r\n\r\nabcd",
+    "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip\r\n\r\n",
+    "POST /echo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n10000000000000000\r\n",
+    "POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\nabc",
+    "GET / HTTP/1.1\r\nHost : a\r\n\r\n",
+    "GET / HTTP/2.0\nA: b\rc\r\n d\r\n\r\n",
+    "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 99999999999\r\nExpect: b\r\n\r\n",
+];

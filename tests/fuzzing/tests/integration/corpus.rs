@@ -98,6 +98,7 @@ replayed! {
     record_parse,
     units_parse,
     resp_ops,
+    http_ops,
 }
 
 #[test]
