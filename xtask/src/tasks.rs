@@ -202,6 +202,13 @@ pub(crate) const TASKS: &[(&str, &[Task])] = &[
                 &[],
                 "The Redis example against redis-server",
             ),
+            script(
+                "bench http",
+                "[ROUNDS [SECONDS]]",
+                "examples/http/wrk.sh",
+                &[],
+                "The HTTP example against hyper: CPU time per request",
+            ),
         ],
     ),
     (
