@@ -27,7 +27,7 @@ cleanup() {
 trap cleanup EXIT
 
 declare -A port pid
-servers=(hyper std smol reactor uring)
+servers=(hyper std smol tokio reactor uring)
 for server in "${servers[@]}"; do
     if [ "$server" = hyper ]; then command=("$hyper" 127.0.0.1:0); else command=("$program" 127.0.0.1:0 "$server"); fi
     "${command[@]}" > "$work/$server.log" 2>&1 & pids+=($!) pid[$server]=$!

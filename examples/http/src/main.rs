@@ -1,4 +1,4 @@
-//! `roundtrip-http [ENDPOINT [std|smol|reactor|uring]]`: the server, behind a listening socket.
+//! `roundtrip-http [ENDPOINT [std|smol|tokio|reactor|uring]]`: the server, behind a listening socket.
 
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -6,14 +6,14 @@ use std::sync::Arc;
 use roundtrip_core::admission::Limits;
 use roundtrip_core::protocol::Session;
 use roundtrip_http::{Http, config};
-use roundtrip_std::{BindOptions, Peer, ServerHandle, bind};
+use roundtrip_std::{Backend, BindOptions, Peer, ServerHandle, bind};
 
 fn main() -> ExitCode {
     let args: Vec<_> = std::env::args().skip(1).collect();
     match run(args.first().map_or("127.0.0.1:8080", |arg| arg), args.get(1).map_or("std", |arg| arg)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("error: {error}\n  try: roundtrip-http HOST:PORT std, smol, reactor or uring");
+            eprintln!("error: {error}\n  try: roundtrip-http HOST:PORT std, smol, tokio, reactor or uring");
             ExitCode::FAILURE
         }
     }
@@ -22,17 +22,36 @@ fn main() -> ExitCode {
 fn run(endpoint: &str, driver: &str) -> Result<(), Box<dyn std::error::Error>> {
     let listener = bind(&endpoint.parse()?, &BindOptions::default())?;
     let config = Arc::new(config());
-    let service = |now, _peer: &Peer| Session::new(Http::new(), Arc::clone(&config), now);
+    let service = move |now, _peer: &Peer| Session::new(Http::new(), Arc::clone(&config), now);
     println!("listening {}", listener.local_endpoint()?);
     // It is stopped by a signal: there is nothing to save.
     let handle = ServerHandle::new();
     match driver {
-        "std" => roundtrip_std::serve(vec![listener], Limits::default(), &handle, &service)?,
-        "smol" => roundtrip_smol::serve(vec![listener], Limits::default(), &handle, &service)?,
+        "std" => roundtrip_std::Std.serve(vec![listener], Limits::default(), &handle, &service)?,
+        "smol" => {
+            roundtrip_smol::Smol::default().serve(vec![listener], Limits::default(), &handle, &service)?
+        }
         #[cfg(unix)]
-        "reactor" => roundtrip_reactor::serve(vec![listener], Limits::default(), &handle, &service)?,
+        "tokio" => {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+            runtime.block_on(roundtrip_tokio::serve(
+                vec![listener],
+                Limits::default(),
+                handle,
+                service.into(),
+            ))?
+        }
+        #[cfg(unix)]
+        "reactor" => roundtrip_reactor::Reactor::default().serve(
+            vec![listener],
+            Limits::default(),
+            &handle,
+            &service,
+        )?,
         #[cfg(target_os = "linux")]
-        "uring" => roundtrip_uring::serve(vec![listener], Limits::default(), &handle, &service)?,
+        "uring" => {
+            roundtrip_uring::Uring::default().serve(vec![listener], Limits::default(), &handle, &service)?
+        }
         other => return Err(format!("no driver `{other}`").into()),
     };
     Ok(())

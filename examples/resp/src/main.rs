@@ -1,4 +1,4 @@
-//! `roundtrip-resp [ENDPOINT [std|smol|reactor|uring]]`: the keys in memory, behind a listening socket.
+//! `roundtrip-resp [ENDPOINT [std|smol|tokio|reactor|uring]]`: the keys in memory, behind a listening socket.
 
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -13,7 +13,7 @@ fn main() -> ExitCode {
     match run(args.first().map_or("127.0.0.1:6379", |arg| arg), args.get(1).map_or("std", |arg| arg)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("error: {error}\n  try: roundtrip-resp HOST:PORT std, smol, reactor or uring");
+            eprintln!("error: {error}\n  try: roundtrip-resp HOST:PORT std, smol, tokio, reactor or uring");
             ExitCode::FAILURE
         }
     }
@@ -22,7 +22,8 @@ fn main() -> ExitCode {
 fn run(endpoint: &str, driver: &str) -> Result<(), Box<dyn std::error::Error>> {
     let listener = bind(&endpoint.parse()?, &BindOptions::default())?;
     let (keys, config) = (SharedKeys::default(), Arc::new(config()));
-    let service = |now, _peer: &Peer| Session::new(Resp::new(Arc::clone(&keys)), Arc::clone(&config), now);
+    let service =
+        move |now, _peer: &Peer| Session::new(Resp::new(Arc::clone(&keys)), Arc::clone(&config), now);
     println!("listening {}", listener.local_endpoint()?);
     // It is stopped by a signal: there is nothing to save.
     let handle = ServerHandle::new();
@@ -30,6 +31,16 @@ fn run(endpoint: &str, driver: &str) -> Result<(), Box<dyn std::error::Error>> {
         "std" => roundtrip_std::Std.serve(vec![listener], Limits::default(), &handle, &service)?,
         "smol" => {
             roundtrip_smol::Smol::default().serve(vec![listener], Limits::default(), &handle, &service)?
+        }
+        #[cfg(unix)]
+        "tokio" => {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+            runtime.block_on(roundtrip_tokio::serve(
+                vec![listener],
+                Limits::default(),
+                handle,
+                service.into(),
+            ))?
         }
         #[cfg(unix)]
         "reactor" => roundtrip_reactor::Reactor::default().serve(

@@ -13,7 +13,7 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!(
-                "error: {error}\n  try: roundtrip-room HOST:PORT std, smol, reactor or uring, and then drop or disconnect"
+                "error: {error}\n  try: roundtrip-room HOST:PORT std, smol, tokio, reactor or uring, and then drop or disconnect"
             );
             ExitCode::FAILURE
         }
@@ -34,6 +34,8 @@ fn run(endpoint: &str, driver: &str, slow: &str) -> Result<(), Box<dyn std::erro
     match driver {
         "std" => roundtrip_std::Std.serve_hub(&clock, listeners, limits, &handle, room)?,
         "smol" => roundtrip_smol::Smol::default().serve_hub(&clock, listeners, limits, &handle, room)?,
+        #[cfg(unix)]
+        "tokio" => roundtrip_tokio::Tokio::default().serve_hub(&clock, listeners, limits, &handle, room)?,
         #[cfg(unix)]
         "reactor" => {
             roundtrip_reactor::Reactor::default().serve_hub(&clock, listeners, limits, &handle, room)?

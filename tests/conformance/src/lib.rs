@@ -197,49 +197,9 @@ pub trait Backend {
     fn run(&self, script: &Script) -> Result<Observed, Self::Error>;
 }
 
-/// One list: the files in `scripts`.
-macro_rules! table {
-    ($($name:literal,)*) => {
-        /// The scripts that come with this crate, as they are written: name and text.
-        pub const SCRIPTS: &[(&str, &str)] =
-            &[$(($name, include_str!(concat!("../scripts/", $name, ".txt"))),)*];
-    };
-}
-
-table! {
-    "plain-echo",
-    "nothing-sent",
-    "half-close-with-the-first-byte",
-    "byte-after-byte",
-    "pieces",
-    "half-close-under-way",
-    "large",
-    "tiny-server-buffer",
-    "stalled-reader",
-    "reset-after-the-echo",
-    "reset-midway",
-    "reset-after-the-end",
-    "reset-behind-the-end",
-    "close-with-unread-echo",
-    "stop-while-idle",
-    "stop-under-way",
-    "stop-then-half-close",
-    "stop-then-late-bytes",
-    "session-drain-limit",
-    "linger-limit",
-    "force-server",
-    "force-under-way",
-    "drain-limit",
-    "idle-limit",
-    "pauses-within-the-idle-limit",
-    "idle-limit-while-blocked",
-    "half-close-idle-limit",
-    "max-age",
-    "refused-after-the-drain",
-    "turned-away",
-    "one-and-no-more",
-    "two-stopped-together",
-    "backlog-of-a-drain",
+/// The scripts that come with this crate, as they are written.
+pub fn script_texts() -> impl Iterator<Item = &'static str> {
+    include_str!("../scripts.txt").split("---\n")
 }
 
 /// The scripts that come with this crate.
@@ -248,7 +208,7 @@ table! {
 ///
 /// None, unless a copy of this crate has changed them.
 pub fn scripts() -> Result<Vec<Script>, ScriptError> {
-    SCRIPTS.iter().map(|(_, text)| text.parse()).collect()
+    script_texts().map(str::parse).collect()
 }
 
 /// Runs a script on a driver and [judges](Script::judge) what was observed.

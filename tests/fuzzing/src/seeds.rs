@@ -1,6 +1,6 @@
 //! What a corpus begins with: scripts, seeds and texts that there are already, as entries.
 
-use roundtrip_conformance::{SCRIPTS, Script, Step, scripts};
+use roundtrip_conformance::{Script, Step, script_texts, scripts};
 use roundtrip_core::Failure;
 use roundtrip_core::admission::{AcceptError, Limits};
 use roundtrip_scenarios::{Datagrams, Echo, Load, Server};
@@ -43,7 +43,7 @@ pub fn of(target: &str) -> Vec<Vec<u8>> {
         }
         "report_parse" => vec![report((0, 1)), report((1, 3))],
         "endpoint_parse" => texts(&ENDPOINTS),
-        "script_parse" => SCRIPTS.iter().map(|(_, text)| text.as_bytes().to_vec()).collect(),
+        "script_parse" => script_texts().map(|text| text.as_bytes().to_vec()).collect(),
         "record_parse" => record_seeds(),
         "units_parse" => texts(&UNITS),
         "resp_ops" => streams(&RESP),

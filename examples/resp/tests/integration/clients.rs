@@ -68,6 +68,8 @@ macro_rules! on_every_driver {
         mod on_std { $(#[test] fn $test() { super::$test("std"); })* }
         mod on_smol { $(#[test] fn $test() { super::$test("smol"); })* }
         #[cfg(unix)]
+        mod on_tokio { $(#[test] fn $test() { super::$test("tokio"); })* }
+        #[cfg(unix)]
         mod on_reactor { $(#[test] fn $test() { super::$test("reactor"); })* }
         #[cfg(target_os = "linux")]
         mod on_uring { $(#[test] fn $test() { super::$test("uring"); })* }

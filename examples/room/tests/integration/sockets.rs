@@ -66,6 +66,14 @@ impl Open {
                         &handle,
                         hub,
                     ),
+                    #[cfg(unix)]
+                    "tokio" => roundtrip_tokio::Tokio::default().serve_hub(
+                        &clock,
+                        vec![listener],
+                        limits,
+                        &handle,
+                        hub,
+                    ),
                     #[cfg(target_os = "linux")]
                     "uring" => roundtrip_uring::Uring::default().serve_hub(
                         &clock,
@@ -176,6 +184,8 @@ macro_rules! on_every_driver {
     ($($test:ident)*) => {
         mod on_std { $(#[test] fn $test() { super::$test("std"); })* }
         mod on_smol { $(#[test] fn $test() { super::$test("smol"); })* }
+        #[cfg(unix)]
+        mod on_tokio { $(#[test] fn $test() { super::$test("tokio"); })* }
         #[cfg(unix)]
         mod on_reactor { $(#[test] fn $test() { super::$test("reactor"); })* }
         #[cfg(target_os = "linux")]

@@ -1,7 +1,9 @@
 //! Scripts as text: read, written back, and refused with a line and a reason.
 
+use std::collections::BTreeSet;
+
 use quickcheck::{Arbitrary, Gen, quickcheck};
-use roundtrip_conformance::{Cause, SCRIPTS, Script, ScriptError};
+use roundtrip_conformance::{Cause, Script, ScriptError, script_texts};
 
 /// A text that is a script more often than not.
 #[derive(Clone, Debug)]
@@ -104,26 +106,15 @@ fn texts_that_are_made_up_are_often_scripts() {
 }
 
 #[test]
-fn each_file_holds_the_script_of_its_name() {
-    for (name, text) in SCRIPTS {
+fn each_script_says_what_it_is_for_and_has_a_name_of_its_own() {
+    let mut names = BTreeSet::new();
+    for text in script_texts() {
         let script: Script = text.parse().unwrap();
-        assert_eq!(script.name(), *name);
-        assert!(text.starts_with("# "), "{name} says what it is for");
+        assert!(text.starts_with("# "), "{} says what it is for", script.name());
+        assert!(names.insert(script.name().to_owned()), "{} is there twice", script.name());
         assert_eq!(script.to_string().parse(), Ok(script));
     }
-}
-
-#[test]
-fn every_file_is_in_the_list() {
-    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/scripts");
-    let mut files: Vec<_> = std::fs::read_dir(folder)
-        .unwrap()
-        .map(|file| file.unwrap().file_name().into_string().unwrap())
-        .collect();
-    let mut listed: Vec<_> = SCRIPTS.iter().map(|(name, _)| format!("{name}.txt")).collect();
-    files.sort();
-    listed.sort();
-    assert_eq!(files, listed);
+    assert!(names.len() > 30);
 }
 
 #[test]
