@@ -1,6 +1,5 @@
 //! What is made from the definitions of the verbs and options: the help, the completions and the manual.
 
-use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -54,29 +53,24 @@ fn the_help_of_every_verb_has_examples_of_it() {
     }
 }
 
-/// A change of the help is seen where it is reviewed. `SNAPSHOTS=overwrite` writes the files anew.
+/// A change of the help is seen where it is reviewed. `SNAPSHOTS=overwrite` writes the file anew.
 #[test]
 fn the_help_is_as_it_was() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/help");
-    let assert = Assert::new().action_env("SNAPSHOTS");
-    let mut files = BTreeSet::new();
-    for verb in verbs().into_iter().chain([Vec::new()]) {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/help.txt");
+    let mut all = String::new();
+    for verb in [Vec::new()].into_iter().chain(verbs()) {
         let words: Vec<_> = verb.iter().map(String::as_str).collect();
-        let name = [&["roundtrip"], &*words].concat().join("-") + ".txt";
-        let help = help(&words);
-        // All that differs from system to system.
-        let help = if cfg!(windows) {
-            help.replace("[default: smol]", "[default: reactor]")
-                .replace("--driver           smol   ", "--driver           reactor")
-                .replace("roundtrip.exe", "roundtrip")
-        } else {
-            help
-        };
-        assert.eq(help, Data::read_from(&folder.join(&name), None).raw());
-        files.insert(name);
+        let command = [&["roundtrip"], &*words].concat().join(" ");
+        all.extend([&*format!("==== {command} --help\n"), &*help(&words), "\n"]);
     }
-    let there = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
-    assert_eq!(there.collect::<BTreeSet<_>>(), files);
+    // All that differs from system to system.
+    if cfg!(windows) {
+        all = all
+            .replace("[default: smol]", "[default: reactor]")
+            .replace("--driver           smol   ", "--driver           reactor")
+            .replace("roundtrip.exe", "roundtrip");
+    }
+    Assert::new().action_env("SNAPSHOTS").eq(all, Data::read_from(&file, None).raw());
 }
 
 #[test]

@@ -14,7 +14,7 @@ use bytes::Bytes;
 use roundtrip_core::{Driven, Machine, Step, Teardown, Time};
 
 use crate::classify::{self, Transfer};
-use crate::{Block, Call, CallFailed, Ended, Mail, Mailbox, Transport};
+use crate::{Block, Call, CallFailed, Ended, EventSink, Mail, Mailbox, Transport};
 
 /// Actions of a machine that never waits, before a stop or an abort is looked for and the others of its thread have their turn.
 pub const MAX_ACTIONS: u32 = 32;
@@ -37,6 +37,11 @@ pub struct Connection<M> {
     mail: bool,
     /// The machine was interrupted: it has more to say before anything is waited for.
     unfinished: bool,
+    /// An event waits until its sink has room.
+    blocked: bool,
+    /// It was aborted: events that its sink has no room for are dropped.
+    aborted: bool,
+    undelivered: u64,
     /// The peer's end was seen.
     finished: bool,
     /// The transport could not half-close yet.
@@ -60,6 +65,9 @@ impl<M: Machine> Connection<M> {
             more: false,
             mail: false,
             unfinished: false,
+            blocked: false,
+            aborted: false,
+            undelivered: 0,
             finished: false,
             half_closing: false,
             closing: false,
@@ -110,17 +118,20 @@ impl<M: Machine> Connection<M> {
         &mut self,
         transport: &mut impl Transport,
         block: &mut Block,
-        mut events: impl FnMut(M::Event),
+        events: &mut impl EventSink<M::Event>,
     ) -> Option<Ended<M::Outcome>> {
         self.unfinished = false;
         for _ in 0..MAX_ACTIONS {
+            if self.must_wait_for(events) {
+                return None;
+            }
             match self.session.step(self.now) {
                 Step::Write => {
                     self.write(transport, block);
                     self.session.unshare_pending();
                 }
                 Step::ShutdownWrite => self.half_close(transport),
-                Step::Event(event) => events(event),
+                Step::Event(event) => self.send(events, event),
                 Step::Wait(_) => {
                     self.note_cut(transport);
                     return None;
@@ -137,6 +148,36 @@ impl<M: Machine> Connection<M> {
         None
     }
 
+    /// Whether the machine may not be polled, because an event would find no room.
+    fn must_wait_for(&mut self, events: &impl EventSink<M::Event>) -> bool {
+        self.blocked = !self.aborted && !events.has_room();
+        self.blocked
+    }
+
+    fn send(&mut self, events: &mut impl EventSink<M::Event>, event: M::Event) {
+        if events.has_room() {
+            events.send(event);
+        } else {
+            self.undelivered += 1;
+        }
+    }
+
+    /// Whether the sink of its events is full: it is neither read for nor advanced before there is room, of which the driver's
+    /// bell tells. What is pending is written meanwhile, and a stop and an abort are delivered.
+    pub const fn is_blocked(&self) -> bool {
+        self.blocked
+    }
+
+    /// When it must be advanced at the latest; not while it [is blocked](Self::is_blocked).
+    pub const fn deadline(&self) -> Option<Time> {
+        if self.blocked { None } else { self.session.deadline() }
+    }
+
+    /// Bytes that may be read now; 0 while it [is blocked](Self::is_blocked).
+    pub const fn credit(&self) -> usize {
+        if self.blocked { 0 } else { self.session.credit() }
+    }
+
     /// The machine had its share; what was asked of it meanwhile comes first.
     #[cold]
     const fn interrupt(&mut self) {
@@ -151,14 +192,17 @@ impl<M: Machine> Connection<M> {
     pub fn advance_to_write(
         &mut self,
         transport: &mut impl Transport,
-        mut events: impl FnMut(M::Event),
+        events: &mut impl EventSink<M::Event>,
     ) -> Option<(Teardown, M::Outcome)> {
         self.unfinished = false;
         for _ in 0..MAX_ACTIONS {
+            if self.must_wait_for(events) {
+                return None;
+            }
             match self.session.step(self.now) {
                 Step::Write => {}
                 Step::ShutdownWrite => self.half_close(transport),
-                Step::Event(event) => events(event),
+                Step::Event(event) => self.send(events, event),
                 Step::Wait(_) => {
                     self.note_cut(transport);
                     return None;
@@ -241,7 +285,7 @@ impl<M: Machine> Connection<M> {
 
     /// Reads once, if there is credit. False if there is none, or nothing to read now; else the machine must be advanced.
     pub fn read(&mut self, transport: &mut impl Transport, block: &mut Block) -> bool {
-        if self.session.credit() == 0 {
+        if self.credit() == 0 {
             return false;
         }
         self.more = false;
@@ -261,8 +305,11 @@ impl<M: Machine> Connection<M> {
             return false;
         }
         // The credit for commands is that of the last wait, which an unfinished machine has left behind.
-        match mailbox.take(!self.unfinished && self.session.command_credit() > 0) {
-            Some(Mail::Abort) => self.session.abort(self.now),
+        match mailbox.take(!self.unfinished && !self.blocked && self.session.command_credit() > 0) {
+            Some(Mail::Abort) => {
+                self.aborted = true;
+                self.session.abort(self.now);
+            }
             Some(Mail::Stop) => self.session.stop(self.now),
             Some(Mail::Command(command)) => {
                 let refused = self.session.command(self.now, command);
@@ -347,6 +394,7 @@ impl<M: Machine> Connection<M> {
             unread,
             unread_at_cut: self.unread_at_cut,
             destroyed,
+            undelivered: self.undelivered,
             failure: self.failure.take(),
         }
     }

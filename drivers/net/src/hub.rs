@@ -84,7 +84,7 @@ where
 impl<C> Mail<C> for Sessions<C> {
     fn send(&mut self, to: ConnectionId, command: C) -> Result<(), SendError<C>> {
         let Some(control) = self.0.get(&to) else { return Err(SendError::Gone(command)) };
-        control.post(command)
+        control.try_send(command)
     }
 
     fn stop(&mut self, to: ConnectionId) {

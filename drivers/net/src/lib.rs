@@ -9,6 +9,7 @@
 //! | [`NetError`], [`Stage`] | what failed, at which step |
 //! | [`classify`] | errors by operating-system code, as the core's own enums |
 //! | [`Control`], [`Mailbox`], [`Bell`] | stop, abort and commands from any thread, bounded |
+//! | [`EventSink`], [`event_channel`] | where the events of a session go |
 //! | [`Peer`], [`Source`] | who is at the other end, and what connections are counted by |
 //! | [`Backend`] | a driver as a value: serves and drives any machine |
 //! | [`Service`], [`Clients`], [`Ended`] | what a server, or a client, does for each connection |
@@ -30,6 +31,7 @@ mod door;
 mod endpoint;
 mod error;
 pub mod event_loop;
+mod events;
 mod guarded;
 mod hub;
 mod mailbox;
@@ -48,6 +50,7 @@ pub use datagrams::{Datagrams, DatagramsEnded};
 pub use door::{Door, ServerHandle};
 pub use endpoint::{DEFAULT_PORT, Endpoint, EndpointError};
 pub use error::{NetError, Stage};
+pub use events::{Callback, EventReceiver, EventSender, EventSink, event_channel};
 pub use guarded::Guarded;
 pub use hub::SharedHub;
 pub use mailbox::{Bell, Control, MAILBOX, Mail, Mailbox, SendError};

@@ -2,7 +2,9 @@
 
 use std::collections::VecDeque;
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::future::{Future, poll_fn};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
 
 pub use roundtrip_core::hub::{MAILBOX, SendError};
 
@@ -21,6 +23,8 @@ pub struct Mailbox<C>(Arc<Shared<C>>);
 
 struct Shared<C> {
     state: Mutex<State<C>>,
+    /// A command was taken, or the mailbox was closed.
+    room: Condvar,
     capacity: usize,
     bell: Arc<dyn Bell>,
 }
@@ -30,6 +34,8 @@ struct State<C> {
     stop: bool,
     abort: bool,
     open: bool,
+    /// Tasks that wait for room.
+    waiting: Vec<Waker>,
 }
 
 /// What a driver found in its mailbox.
@@ -46,20 +52,23 @@ pub enum Mail<C> {
 impl<C> Mailbox<C> {
     /// A mailbox for at most `capacity` commands, and the way to reach it.
     pub fn new(capacity: usize, bell: Arc<dyn Bell>) -> (Self, Control<C>) {
-        let state = State { commands: VecDeque::new(), stop: false, abort: false, open: true };
-        let shared = Arc::new(Shared { state: Mutex::new(state), capacity, bell });
+        let state =
+            State { commands: VecDeque::new(), stop: false, abort: false, open: true, waiting: Vec::new() };
+        let shared = Arc::new(Shared { state: Mutex::new(state), room: Condvar::new(), capacity, bell });
         (Self(Arc::clone(&shared)), Control(shared))
     }
 
-    /// Takes the next mail; commands stay where they are while they are not welcome.
-    pub fn take(&self, commands_welcome: bool) -> Option<Mail<C>> {
+    /// Takes the next mail: an abort, a stop, or if `with_command` the oldest command.
+    pub fn take(&self, with_command: bool) -> Option<Mail<C>> {
         let mut state = self.0.lock();
         if std::mem::take(&mut state.abort) {
             Some(Mail::Abort)
         } else if std::mem::take(&mut state.stop) {
             Some(Mail::Stop)
-        } else if commands_welcome {
-            state.commands.pop_front().map(Mail::Command)
+        } else if with_command {
+            let command = state.commands.pop_front()?;
+            self.0.wake_waiting(state);
+            Some(Mail::Command(command))
         } else {
             None
         }
@@ -77,7 +86,7 @@ impl<C> Drop for Mailbox<C> {
         let mut state = self.0.lock();
         state.open = false;
         let unread = std::mem::take(&mut state.commands);
-        drop(state);
+        self.0.wake_waiting(state);
         // Dropped outside the lock: a command may hold a `Control` of its own.
         drop(unread);
     }
@@ -94,23 +103,57 @@ impl<C> Control<C> {
         self.0.tell(|state| state.abort = true);
     }
 
-    /// Posts a command; it is delivered when the machine gives credit for it. Never blocks.
+    /// Sends a command; it is delivered when the machine gives credit for it. Never waits.
     ///
     /// # Errors
     ///
-    /// [`SendError`] hands the command back if the mailbox is full or the session gone.
-    pub fn post(&self, command: C) -> Result<(), SendError<C>> {
+    /// Hands the command back: [`SendError::Full`] if [`MAILBOX`] commands wait already, [`SendError::Gone`] if the session
+    /// is gone.
+    pub fn try_send(&self, command: C) -> Result<(), SendError<C>> {
+        self.0.push(self.0.lock(), command)
+    }
+
+    /// Sends a command, and waits for room if there is none.
+    ///
+    /// Cancel safety: dropped before it is done, the future has sent nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`SendError::Gone`] hands the command back if the session is gone.
+    pub fn send(&self, command: C) -> impl Future<Output = Result<(), SendError<C>>> + '_ {
+        let mut command = Some(command);
+        poll_fn(move |cx| match command.take() {
+            Some(given) => {
+                self.poll_send(cx, given).map_err(|given| command = Some(given)).unwrap_or(Poll::Pending)
+            }
+            // As every future: polled again after its end, it never is ready.
+            None => Poll::Pending,
+        })
+    }
+
+    /// Sends a command, and blocks this thread while there is no room. A thread that drives the session itself would wait for
+    /// ever.
+    ///
+    /// # Errors
+    ///
+    /// [`SendError::Gone`] hands the command back if the session is gone.
+    pub fn send_blocking(&self, command: C) -> Result<(), SendError<C>> {
+        let state = self.0.lock();
+        let is_full = |state: &mut State<C>| state.open && state.commands.len() >= self.0.capacity;
+        let state = self.0.room.wait_while(state, is_full).unwrap_or_else(PoisonError::into_inner);
+        self.0.push(state, command)
+    }
+
+    /// Hands the command back if there is no room, and has the task woken when there may be some.
+    fn poll_send(&self, cx: &Context<'_>, command: C) -> Result<Poll<Result<(), SendError<C>>>, C> {
         let mut state = self.0.lock();
-        if !state.open {
-            return Err(SendError::Gone(command));
+        if state.open && state.commands.len() >= self.0.capacity {
+            if !state.waiting.iter().any(|waker| waker.will_wake(cx.waker())) {
+                state.waiting.push(cx.waker().clone());
+            }
+            return Err(command);
         }
-        if state.commands.len() >= self.0.capacity {
-            return Err(SendError::Full(command));
-        }
-        state.commands.push_back(command);
-        drop(state);
-        self.0.bell.ring();
-        Ok(())
+        Ok(Poll::Ready(self.0.push(state, command)))
     }
 }
 
@@ -118,6 +161,27 @@ impl<C> Shared<C> {
     fn lock(&self) -> MutexGuard<'_, State<C>> {
         // Nothing that can panic runs under this lock, so the state is whole even if a holder panicked.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn push(&self, mut state: MutexGuard<'_, State<C>>, command: C) -> Result<(), SendError<C>> {
+        if !state.open {
+            return Err(SendError::Gone(command));
+        }
+        if state.commands.len() >= self.capacity {
+            return Err(SendError::Full(command));
+        }
+        state.commands.push_back(command);
+        drop(state);
+        self.bell.ring();
+        Ok(())
+    }
+
+    /// All of them: one that was woken may have given up.
+    fn wake_waiting(&self, mut state: MutexGuard<'_, State<C>>) {
+        let waiting = std::mem::take(&mut state.waiting);
+        drop(state);
+        self.room.notify_all();
+        waiting.into_iter().for_each(Waker::wake);
     }
 
     fn tell(&self, what: impl FnOnce(&mut State<C>)) {
@@ -157,6 +221,12 @@ pub(crate) mod tests {
     #[derive(Debug, Default)]
     pub(crate) struct Count(pub(crate) AtomicUsize);
 
+    impl std::task::Wake for Count {
+        fn wake(self: Arc<Self>) {
+            self.ring();
+        }
+    }
+
     impl Bell for Count {
         fn ring(&self) {
             self.0.fetch_add(1, Ordering::Relaxed);
@@ -173,7 +243,7 @@ pub(crate) mod tests {
     fn abort_comes_before_stop_before_commands() {
         let (mailbox, control, bell) = mailbox();
         assert!(mailbox.is_empty());
-        control.post(1).unwrap();
+        control.try_send(1).unwrap();
         control.stop();
         control.abort();
         assert_eq!(mailbox.take(true), Some(Mail::Abort));
@@ -188,11 +258,11 @@ pub(crate) mod tests {
     #[test]
     fn a_full_mailbox_hands_the_command_back() {
         let (mailbox, control, _bell) = mailbox();
-        control.post(1).unwrap();
-        control.post(2).unwrap();
-        assert_eq!(control.post(3), Err(SendError::Full(3)));
+        control.try_send(1).unwrap();
+        control.try_send(2).unwrap();
+        assert_eq!(control.try_send(3), Err(SendError::Full(3)));
         assert_eq!(mailbox.take(true), Some(Mail::Command(1)));
-        control.post(3).unwrap();
+        control.try_send(3).unwrap();
     }
 
     #[test]
@@ -201,7 +271,68 @@ pub(crate) mod tests {
         drop(mailbox);
         control.stop();
         control.abort();
-        assert_eq!(control.post(1), Err(SendError::Gone(1)));
+        assert_eq!(control.try_send(1), Err(SendError::Gone(1)));
         assert_eq!(bell.0.load(Ordering::Relaxed), 0);
+    }
+
+    #[test]
+    fn a_send_waits_for_room_and_is_woken_by_it() {
+        let (mailbox, control, _bell) = mailbox();
+        control.try_send(1).unwrap();
+        control.try_send(2).unwrap();
+        let wakes = Arc::new(Count::default());
+        let waker = Waker::from(Arc::clone(&wakes));
+        let mut cx = Context::from_waker(&waker);
+        let mut third = std::pin::pin!(control.send(3));
+        assert!(third.as_mut().poll(&mut cx).is_pending() && third.as_mut().poll(&mut cx).is_pending());
+        // One that is dropped has sent nothing.
+        assert!(std::pin::pin!(control.send(4)).poll(&mut cx).is_pending());
+        assert_eq!(wakes.0.load(Ordering::Relaxed), 0);
+        assert_eq!(mailbox.take(true), Some(Mail::Command(1)));
+        assert_eq!(wakes.0.load(Ordering::Relaxed), 1);
+        assert_eq!(third.as_mut().poll(&mut cx), Poll::Ready(Ok(())));
+        assert_eq!(mailbox.take(true), Some(Mail::Command(2)));
+        assert_eq!(mailbox.take(true), Some(Mail::Command(3)));
+        assert!(mailbox.is_empty());
+    }
+
+    #[test]
+    fn a_send_to_a_session_that_ends_meanwhile_hands_the_command_back() {
+        let (mailbox, control, _bell) = mailbox();
+        control.try_send(1).unwrap();
+        control.try_send(2).unwrap();
+        let mut cx = Context::from_waker(Waker::noop());
+        let mut third = std::pin::pin!(control.send(3));
+        assert!(third.as_mut().poll(&mut cx).is_pending());
+        let blocked = std::thread::spawn({
+            let control = control.clone();
+            move || control.send_blocking(4)
+        });
+        drop(mailbox);
+        assert_eq!(third.poll(&mut cx), Poll::Ready(Err(SendError::Gone(3))));
+        assert_eq!(blocked.join().unwrap(), Err(SendError::Gone(4)));
+    }
+
+    #[test]
+    fn threads_that_wait_for_room_all_get_it() {
+        let (mailbox, control, _bell) = mailbox();
+        let senders: Vec<_> = (0..10)
+            .map(|number| {
+                let control = control.clone();
+                std::thread::spawn(move || control.send_blocking(number).unwrap())
+            })
+            .collect();
+        let mut taken = Vec::new();
+        while taken.len() < 10 {
+            match mailbox.take(true) {
+                Some(Mail::Command(command)) => taken.push(command),
+                _ => std::thread::yield_now(),
+            }
+        }
+        for sender in senders {
+            sender.join().unwrap();
+        }
+        taken.sort_unstable();
+        assert!(taken.into_iter().eq(0..10));
     }
 }

@@ -97,6 +97,8 @@ pub struct Ended<O> {
     /// Bytes that were written and not acknowledged when the connection was reset: at the most so many of
     /// `written` never arrived. 0 after an orderly close, which delivers them.
     pub destroyed: u64,
+    /// Events that were dropped after an abort, because their channel was full.
+    pub undelivered: u64,
     /// What the operating system said, if the transport failed.
     pub failure: Option<CallFailed>,
 }
@@ -104,13 +106,21 @@ pub struct Ended<O> {
 impl<O> Ended<O> {
     /// An end with this outcome, of a connection that neither moved nor lost a byte.
     pub const fn new(outcome: O) -> Self {
-        Self { outcome, written: 0, unread: 0, unread_at_cut: None, destroyed: 0, failure: None }
+        Self {
+            outcome,
+            written: 0,
+            unread: 0,
+            unread_at_cut: None,
+            destroyed: 0,
+            undelivered: 0,
+            failure: None,
+        }
     }
 
     /// The same end with another outcome.
     pub fn map<T>(self, map: impl FnOnce(O) -> T) -> Ended<T> {
-        let Self { outcome, written, unread, unread_at_cut, destroyed, failure } = self;
-        Ended { outcome: map(outcome), written, unread, unread_at_cut, destroyed, failure }
+        let Self { outcome, written, unread, unread_at_cut, destroyed, undelivered, failure } = self;
+        Ended { outcome: map(outcome), written, unread, unread_at_cut, destroyed, undelivered, failure }
     }
 
     /// Bytes that the peer had sent and that the outcome does not account for, as lost and refused: those that it sent before

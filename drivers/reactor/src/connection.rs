@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use roundtrip_core::{Machine, Time};
 use roundtrip_net::event_loop::{Token, WayIn};
-use roundtrip_net::{Block, Clock, Control, Ended, Guarded, Stream, SystemClock, until};
+use roundtrip_net::{Block, Callback, Clock, Control, Ended, EventSink, Guarded, Stream, SystemClock, until};
 
 use crate::poller::{Poller, token};
 use crate::session::{Session, Turn};
@@ -57,9 +57,20 @@ impl<C, T: Clock> Driver<C, T> {
         self,
         stream: Stream,
         machine: impl FnOnce(Time) -> M,
-        mut events: impl FnMut(M::Event),
+        events: impl FnMut(M::Event),
+    ) -> Ended<M::Outcome> {
+        self.drive_into(stream, machine, Callback(events))
+    }
+
+    /// As [`drive`](Self::drive), with events into a channel: while it is full, the session is neither read for nor polled.
+    pub fn drive_into<M: Machine<Command = C>>(
+        self,
+        stream: Stream,
+        machine: impl FnOnce(Time) -> M,
+        mut events: impl EventSink<M::Event>,
     ) -> Ended<M::Outcome> {
         let Self { mut poller, way_in: WayIn { ring, mailbox, .. }, clock } = self;
+        events.attach(ring.clone());
         let mut session = Session::new(Guarded::new(stream), mailbox, clock.now(), machine);
         let mut block = Block::default();
         let mut rung = Vec::new();

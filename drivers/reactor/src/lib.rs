@@ -75,6 +75,7 @@ pub use connection::{Driver, drive};
 pub use options::Reactor;
 pub use roundtrip_net::{
     Backend, BindOptions, Call, CallFailed, Caller, Clients, Clock, ConnectOptions, Control, Ended, Endpoint,
-    EndpointError, Family, Listener, NetError, Peer, SendError, Served, ServerHandle, Service, Source, Stage,
-    Stream, SystemClock, bind, connect, passed_listeners,
+    EndpointError, EventReceiver, EventSender, EventSink, Family, Listener, NetError, Peer, SendError,
+    Served, ServerHandle, Service, Source, Stage, Stream, SystemClock, bind, connect, event_channel,
+    passed_listeners,
 };

@@ -8,7 +8,7 @@ use mio::unix::SourceFd;
 use mio::{Interest, Registry};
 use roundtrip_core::{Machine, Time};
 use roundtrip_net::event_loop::Token;
-use roundtrip_net::{Block, Call, Clock, Connection, Ended, Guarded, Mailbox};
+use roundtrip_net::{Block, Call, Clock, Connection, Ended, EventSink, Guarded, Mailbox};
 
 use crate::poller::mio;
 
@@ -79,11 +79,12 @@ impl<M: Machine> Session<M> {
 
     /// The poller said this of the stream. Whether there is anything to do.
     pub(crate) fn note(&mut self, event: &Event) -> bool {
-        let (session, ready) = (self.connection.session(), &mut self.readiness);
+        let (connection, ready) = (&self.connection, &mut self.readiness);
         ready.hung_up |= event.is_read_closed() || event.is_error();
         ready.readable |= event.is_readable() || ready.hung_up;
-        ready.writable |= !session.pending().is_empty() && (event.is_writable() || event.is_error());
-        ready.writable || (ready.readable && session.credit() > 0)
+        ready.writable |=
+            !connection.session().pending().is_empty() && (event.is_writable() || event.is_error());
+        ready.writable || (ready.readable && connection.credit() > 0)
     }
 
     /// The bell rang.
@@ -93,7 +94,7 @@ impl<M: Machine> Session<M> {
 
     /// When it must be woken at the latest.
     pub(crate) const fn deadline(&self) -> Option<Time> {
-        self.connection.session().deadline()
+        self.connection.deadline()
     }
 
     /// Has the poller tell of the stream, once for all: only what a session that waits for the first time needs.
@@ -118,7 +119,7 @@ impl<M: Machine> Session<M> {
         woken: Time,
         clock: &impl Clock,
         block: &mut Block,
-        mut events: impl FnMut(M::Event),
+        events: &mut impl EventSink<M::Event>,
     ) -> Turn<M::Outcome> {
         if std::mem::replace(&mut self.begun, true) {
             // It may have begun, or read, since the thread woke.
@@ -132,7 +133,7 @@ impl<M: Machine> Session<M> {
             }
         }
         for _ in 0..TURNS {
-            if let Some(ended) = self.connection.advance(&mut &self.stream, block, &mut events) {
+            if let Some(ended) = self.connection.advance(&mut &self.stream, block, events) {
                 return Turn::Over(ended);
             }
             if self.connection.is_unfinished() {
@@ -163,7 +164,7 @@ impl<M: Machine> Session<M> {
 
     /// Reads if there may be something to read; whether there is anything new to tell.
     fn read(&mut self, clock: &impl Clock, block: &mut Block, moment: Moment) -> bool {
-        let credit = self.connection.session().credit();
+        let credit = self.connection.credit();
         let late = self.deadline().is_some_and(|deadline| deadline <= self.connection.now());
         if credit == 0 || !(self.readiness.readable || late) {
             return false;
@@ -175,7 +176,7 @@ impl<M: Machine> Session<M> {
         self.connection.read(&mut &self.stream, block);
         // A read that left room has emptied the stream, and what comes later is told; but not an end that was told with
         // what has just been read.
-        let came = self.connection.session().credit() != credit;
+        let came = self.connection.credit() != credit;
         self.readiness.readable = self.connection.may_have_more() || (came && self.readiness.hung_up);
         true
     }

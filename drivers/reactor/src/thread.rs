@@ -10,7 +10,7 @@ use roundtrip_core::{Machine, Time};
 use roundtrip_net::event_loop::{
     App, CommandOf, DESK, DOOR, Desk, DeskOf, Fresh, Ring, Slots, Timers, Token, WayIn, finish,
 };
-use roundtrip_net::{Block, Clock, Ended, Panic, catch, until};
+use roundtrip_net::{Block, Callback, Clock, Ended, Panic, catch, until};
 
 use crate::options::Reactor;
 use crate::poller::{Poller, token};
@@ -278,9 +278,9 @@ impl<'a, A: App, T: Clock> Thread<'a, A, T> {
             Timing::Connection => self.clock.now(),
         };
         let Held { name, session, .. } = held;
-        let events = |event| self.app.event(name, event);
+        let mut events = Callback(|event| self.app.event(name, event));
         // The session is dropped after a panic, and so its connection reset.
-        match catch(|| session.run(woken, self.clock, &mut self.block, events)) {
+        match catch(|| session.run(woken, self.clock, &mut self.block, &mut events)) {
             Ok(Turn::Again) => held.enqueue(&mut self.queue, token),
             Ok(Turn::Wait(deadline)) => {
                 if let Err(error) = session.register(self.poller.registry(), token) {

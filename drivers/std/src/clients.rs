@@ -4,7 +4,7 @@ use std::io;
 use std::thread;
 
 use roundtrip_net::event_loop::{Numbered, finish};
-use roundtrip_net::{Block, Clients, Clock, Stream, catch};
+use roundtrip_net::{Block, Callback, Clients, Clock, Stream, catch};
 
 use crate::connection::Driver;
 use crate::server::STACK;
@@ -26,7 +26,12 @@ pub(crate) fn drive_all<C: Clients>(
                 let machine = |now| clients.open(now, index, &control);
                 let mut block = Block::default();
                 let driven = catch(|| {
-                    driver.drive_with(&mut block, stream, machine, |event| clients.event(index, event))
+                    driver.drive_with(
+                        &mut block,
+                        stream,
+                        machine,
+                        Callback(|event| clients.event(index, event)),
+                    )
                 });
                 finish(app, &index, (), driven.flatten());
             })?;

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use roundtrip_core::{Machine, Time};
 use roundtrip_net::{
-    Block, Call, Clock, Connection, Control, Ended, Guarded, MAILBOX, Mailbox, Panic, Stream, SystemClock,
-    catch, drop_driven, until,
+    Block, Call, Callback, Clock, Connection, Control, Ended, EventSink, Guarded, MAILBOX, Mailbox, Panic,
+    Stream, SystemClock, catch, drop_driven, until,
 };
 use rustix::fd::AsFd;
 
@@ -60,6 +60,16 @@ impl<C, T: Clock> Driver<C, T> {
         machine: impl FnOnce(Time) -> M,
         events: impl FnMut(M::Event),
     ) -> Ended<M::Outcome> {
+        self.drive_into(stream, machine, Callback(events))
+    }
+
+    /// As [`drive`](Self::drive), with events into a channel: while it is full, the session is neither read for nor polled.
+    pub fn drive_into<M: Machine<Command = C>>(
+        self,
+        stream: Stream,
+        machine: impl FnOnce(Time) -> M,
+        events: impl EventSink<M::Event>,
+    ) -> Ended<M::Outcome> {
         self.drive_with(&mut Block::default(), stream, machine, events).unwrap_or_else(|panic| panic.resume())
     }
 
@@ -69,9 +79,10 @@ impl<C, T: Clock> Driver<C, T> {
         block: &mut Block,
         stream: Stream,
         machine: impl FnOnce(Time) -> M,
-        mut events: impl FnMut(M::Event),
+        mut events: impl EventSink<M::Event>,
     ) -> Result<Ended<M::Outcome>, Panic> {
         let stream = Guarded::new(stream);
+        events.attach(self.wake.clone());
         let now = self.clock.now();
         let mut connection = Connection::new(now, machine);
         let ended = catch(|| {
@@ -106,7 +117,7 @@ impl<C, T: Clock> Driver<C, T> {
         if connection.deliver(&self.mailbox) {
             return;
         }
-        let may_read = connection.session().credit() > 0;
+        let may_read = connection.credit() > 0;
         if may_read && more {
             connection.wake(self.clock.now());
             connection.read(&mut transport, block);
@@ -121,7 +132,7 @@ impl<C, T: Clock> Driver<C, T> {
             // A full buffer is all that it may hold.
             *block = Block::default();
         }
-        let deadline = connection.session().deadline();
+        let deadline = connection.deadline();
         let slept = wait(interest, &self.wake, until(connection.now(), deadline));
         let now = self.clock.now();
         connection.wake(now);

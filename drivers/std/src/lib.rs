@@ -98,9 +98,9 @@ pub use datagrams::DatagramDriver;
 pub use roundtrip_net::passed_listeners;
 pub use roundtrip_net::{
     Backend, BindOptions, Call, CallFailed, Caller, Clients, Clock, ConnectOptions, Control, DatagramAddress,
-    DatagramSocket, DatagramsEnded, Ended, Endpoint, EndpointError, Family, Keepalive, Listener, NetError,
-    Peer, Received, SendError, Served, ServerHandle, Service, Source, Stage, Stream, SystemClock, bind,
-    bind_datagram, classify, connect, connect_datagram,
+    DatagramSocket, DatagramsEnded, Ended, Endpoint, EndpointError, EventReceiver, EventSender, EventSink,
+    Family, Keepalive, Listener, NetError, Peer, Received, SendError, Served, ServerHandle, Service, Source,
+    Stage, Stream, SystemClock, bind, bind_datagram, classify, connect, connect_datagram, event_channel,
 };
 
 /// The README's examples are compiled and run as this crate's tests, because it has all they need.

@@ -14,7 +14,7 @@ use roundtrip_core::admission::{Accept, Limits};
 use roundtrip_core::{Machine, Time};
 use roundtrip_net::event_loop::{App, Serving, finish};
 use roundtrip_net::{
-    Block, Caller, Clock, Listener, Peer, Served, ServerHandle, Service, Stream, catch, until,
+    Block, Callback, Caller, Clock, Listener, Peer, Served, ServerHandle, Service, Stream, catch, until,
 };
 
 use crate::connection::Driver;
@@ -243,7 +243,7 @@ impl<'a, S: Service, T: Clock> Server<'a, S, T> {
                 block,
                 stream,
                 |now| self.app.open(now, &caller, &control),
-                |event| self.app.event(&caller, event),
+                Callback(|event| self.app.event(&caller, event)),
             )
         });
         finish(&self.app, &caller, (), driven.flatten());

@@ -8,7 +8,7 @@ use std::thread;
 
 use async_executor::Executor;
 use roundtrip_core::admission::Limits;
-use roundtrip_net::{Clients, Clock, Guarded, Panic, Served, ServerHandle, Service, Stream, catch};
+use roundtrip_net::{Callback, Clients, Clock, Guarded, Panic, Served, ServerHandle, Service, Stream, catch};
 
 use crate::{AsyncListener, AsyncTransport, Driver, Notifier, Spawn};
 
@@ -90,8 +90,9 @@ pub fn drive_all<IO: AsyncTransport + Send, C: Clients<Machine: Send>>(
                     let control = driver.control();
                     let machine = |now| clients.open(now, index, &control);
                     let register = || register(stream);
-                    let driven =
-                        driver.try_drive(register, machine, |event| clients.event(index, event)).await;
+                    let driven = driver
+                        .try_drive(register, machine, Callback(|event| clients.event(index, event)))
+                        .await;
                     driven.and_then(|ended| catch(|| clients.ended(index, ended)))
                 })
             })

@@ -12,7 +12,7 @@ use std::task::{Context, Poll};
 use roundtrip_core::admission::{Accept, Limits};
 use roundtrip_core::{Machine, Teardown, Time};
 use roundtrip_net::event_loop::{App, Serving, finish};
-use roundtrip_net::{Caller, Clock, Peer, Served, ServerHandle, Service};
+use roundtrip_net::{Callback, Caller, Clock, Peer, Served, ServerHandle, Service};
 
 use crate::{AsyncListener, AsyncTransport, Driver, LazyTimer, Notifier, Spawn};
 
@@ -154,7 +154,8 @@ where
 {
     let control = driver.control();
     let machine = |now| app.open(now, &caller, &control);
-    let driven = driver.try_drive(|| Ok(transport), machine, |event| app.event(&caller, event)).await;
+    let driven =
+        driver.try_drive(|| Ok(transport), machine, Callback(|event| app.event(&caller, event))).await;
     finish(&*app, &caller, (), driven);
 }
 

@@ -9,7 +9,8 @@ use std::time::Duration;
 
 use roundtrip_core::{Driven, Failure, Machine, Step, Time};
 use roundtrip_net::{
-    Block, Call, Clock, Connection, Control, Ended, MAILBOX, Mail, Mailbox, Panic, catch, drop_driven,
+    Block, Call, Clock, Connection, Control, Ended, EventSink, MAILBOX, Mail, Mailbox, Panic, catch,
+    drop_driven,
 };
 
 use crate::transport::Polled;
@@ -69,7 +70,7 @@ impl<C, T: Clock> Driver<C, T> {
         self,
         register: impl FnOnce() -> io::Result<IO>,
         machine: impl FnOnce(Time) -> M,
-        events: impl FnMut(M::Event),
+        events: impl EventSink<M::Event>,
     ) -> impl Future<Output = Ended<M::Outcome>>
     where
         M: Machine<Command = C>,
@@ -83,12 +84,13 @@ impl<C, T: Clock> Driver<C, T> {
         self,
         register: impl FnOnce() -> io::Result<IO>,
         machine: impl FnOnce(Time) -> M,
-        events: impl FnMut(M::Event),
+        mut events: impl EventSink<M::Event>,
     ) -> impl Future<Output = Result<Ended<M::Outcome>, Panic>>
     where
         M: Machine<Command = C>,
         IO: AsyncTransport,
     {
+        events.attach(self.notifier.clone());
         Drive { state: State::New { driver: self, register, machine }, events }
     }
 }
@@ -115,7 +117,7 @@ where
     T: Clock,
     R: FnOnce() -> io::Result<IO>,
     F: FnOnce(Time) -> M,
-    E: FnMut(M::Event),
+    E: EventSink<M::Event>,
 {
     type Output = Result<Ended<M::Outcome>, Panic>;
 
@@ -185,7 +187,11 @@ impl<M: Machine, IO: AsyncTransport, T: Clock> Session<M, IO, T> {
     }
 
     /// One wake-up.
-    fn poll(&mut self, cx: &mut Context<'_>, events: &mut impl FnMut(M::Event)) -> Poll<Ended<M::Outcome>> {
+    fn poll(
+        &mut self,
+        cx: &mut Context<'_>,
+        events: &mut impl EventSink<M::Event>,
+    ) -> Poll<Ended<M::Outcome>> {
         if self.begun {
             self.connection.wake(self.driver.clock.now());
             self.transport.woken();
@@ -228,7 +234,7 @@ impl<M: Machine, IO: AsyncTransport, T: Clock> Session<M, IO, T> {
     fn advance(
         &mut self,
         cx: &mut Context<'_>,
-        events: &mut impl FnMut(M::Event),
+        events: &mut impl EventSink<M::Event>,
     ) -> Option<Ended<M::Outcome>> {
         let Self { connection, transport, unflushed, .. } = self;
         with_block(|block| connection.advance(&mut Polled { transport, unflushed, cx }, block, events))
@@ -256,7 +262,7 @@ impl<M: Machine, IO: AsyncTransport, T: Clock> Session<M, IO, T> {
     /// Reads if there is something to read; whether there is anything new to tell.
     fn read(&mut self, cx: &mut Context<'_>, moment: Moment) -> bool {
         let Self { driver, connection, transport, unflushed, .. } = self;
-        if connection.session().credit() == 0 {
+        if connection.credit() == 0 {
             return false;
         }
         if moment == Moment::Later {
@@ -273,7 +279,7 @@ impl<M: Machine, IO: AsyncTransport, T: Clock> Session<M, IO, T> {
             self.connection.expect_mail();
             return false;
         }
-        if let Some(deadline) = self.connection.session().deadline() {
+        if let Some(deadline) = self.connection.deadline() {
             self.timer.wake_by(cx, self.connection.now(), deadline);
         }
         true
@@ -300,15 +306,18 @@ fn fail<M: Machine>(
     now: Time,
     machine: impl FnOnce(Time) -> M,
     error: io::Error,
-    mut events: impl FnMut(M::Event),
+    events: &mut impl EventSink<M::Event>,
 ) -> Ended<M::Outcome> {
     let mut session = Driven::new(machine(now));
+    let mut undelivered = 0;
     session.failed(now, Failure::Io);
     loop {
         match session.step(now) {
-            Step::Event(event) => events(event),
+            Step::Event(event) if events.has_room() => events.send(event),
+            Step::Event(_) => undelivered += 1,
             Step::Close { outcome, .. } => {
                 let mut ended = Ended::new(outcome);
+                ended.undelivered = undelivered;
                 ended.failure = Some(Call::Wait.failed()(error));
                 return ended;
             }
@@ -322,11 +331,17 @@ fn fail<M: Machine>(
 mod tests {
     use super::*;
     use roundtrip_echo::{EchoServer, End, ServerConfig};
+    use roundtrip_net::Callback;
 
     #[test]
     fn a_stream_that_cannot_be_waited_for_is_a_failed_transport() {
         let machine = |now| EchoServer::new(ServerConfig::default().into(), now);
-        let ended = fail(Time::ZERO, machine, io::ErrorKind::StorageFull.into(), |never| match never {});
+        let ended = fail(
+            Time::ZERO,
+            machine,
+            io::ErrorKind::StorageFull.into(),
+            &mut Callback(|never| match never {}),
+        );
         assert_eq!(ended.outcome.end, End::Failed(Failure::Io));
         assert_eq!(ended.failure.unwrap().call, Call::Wait);
     }

@@ -58,8 +58,8 @@ pub use io::Io;
 pub use roundtrip_net::passed_listeners;
 pub use roundtrip_net::{
     Backend, BindOptions, Call, CallFailed, Caller, Clients, Clock, ConnectOptions, Control, Ended, Endpoint,
-    EndpointError, Family, Listener, NetError, Peer, SendError, Served, ServerHandle, Service, Source, Stage,
-    Stream, SystemClock, bind,
+    EndpointError, EventReceiver, EventSender, EventSink, Family, Listener, NetError, Peer, SendError,
+    Served, ServerHandle, Service, Source, Stage, Stream, SystemClock, bind, event_channel,
 };
 #[cfg(all(unix, feature = "blocking"))]
 pub use server::Tokio;

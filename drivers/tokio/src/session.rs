@@ -4,7 +4,7 @@ use std::future::Future;
 use std::io;
 
 use roundtrip_core::{Machine, Time};
-use roundtrip_net::{Clock, Control, Ended, SystemClock};
+use roundtrip_net::{Callback, Clock, Control, Ended, EventSink, SystemClock};
 use roundtrip_task::AsyncTransport;
 
 /// What a session can be driven over: a socket, or anything that implements `AsyncRead` and `AsyncWrite`, in
@@ -55,6 +55,16 @@ impl<C, T: Clock> Driver<C, T> {
         io: impl IntoTransport,
         machine: impl FnOnce(Time) -> M,
         events: impl FnMut(M::Event),
+    ) -> impl Future<Output = Ended<M::Outcome>> {
+        self.drive_into(io, machine, Callback(events))
+    }
+
+    /// As [`drive`](Self::drive), with events into a channel: while it is full, the session is neither read for nor polled.
+    pub fn drive_into<M: Machine<Command = C>>(
+        self,
+        io: impl IntoTransport,
+        machine: impl FnOnce(Time) -> M,
+        events: impl EventSink<M::Event>,
     ) -> impl Future<Output = Ended<M::Outcome>> {
         self.0.drive(io.into_transport(), machine, events)
     }

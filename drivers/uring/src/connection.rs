@@ -4,7 +4,7 @@ use std::io;
 
 use roundtrip_core::{Machine, Time};
 use roundtrip_net::event_loop::{Token, WayIn};
-use roundtrip_net::{Block, Clock, Control, Ended, Guarded, Stream, SystemClock, until};
+use roundtrip_net::{Block, Callback, Clock, Control, Ended, EventSink, Guarded, Stream, SystemClock, until};
 
 use crate::options::Uring;
 use crate::ring::{Prepared, Sleep};
@@ -66,9 +66,20 @@ impl<C, T: Clock> Driver<C, T> {
         self,
         stream: Stream,
         machine: impl FnOnce(Time) -> M,
-        mut events: impl FnMut(M::Event),
+        events: impl FnMut(M::Event),
+    ) -> Ended<M::Outcome> {
+        self.drive_into(stream, machine, Callback(events))
+    }
+
+    /// As [`drive`](Self::drive), with events into a channel: while it is full, the session is neither read for nor polled.
+    pub fn drive_into<M: Machine<Command = C>>(
+        self,
+        stream: Stream,
+        machine: impl FnOnce(Time) -> M,
+        mut events: impl EventSink<M::Event>,
     ) -> Ended<M::Outcome> {
         let Self { prepared, way_in: WayIn { ring, mailbox, .. }, clock } = self;
+        events.attach(ring.clone());
         let mut uring = prepared.start();
         let stream = Guarded::new(stream);
         let mut now = clock.now();

@@ -72,6 +72,7 @@ pub use connection::{Driver, available, drive};
 pub use options::Uring;
 pub use roundtrip_net::{
     Backend, BindOptions, Call, CallFailed, Caller, Clients, Clock, ConnectOptions, Control, Ended, Endpoint,
-    EndpointError, Family, Listener, NetError, Peer, SendError, Served, ServerHandle, Service, Source, Stage,
-    Stream, SystemClock, bind, connect, passed_listeners,
+    EndpointError, EventReceiver, EventSender, EventSink, Family, Listener, NetError, Peer, SendError,
+    Served, ServerHandle, Service, Source, Stage, Stream, SystemClock, bind, connect, event_channel,
+    passed_listeners,
 };

@@ -6,7 +6,7 @@ use std::rc::Rc;
 use bytes::Bytes;
 use roundtrip_core::{Machine, Teardown, Time};
 use roundtrip_net::event_loop::Token;
-use roundtrip_net::{Block, Call, Connection, Ended, Guarded, Mailbox, classify};
+use roundtrip_net::{Block, Call, Connection, Ended, EventSink, Guarded, Mailbox, classify};
 
 use crate::ring::{LineId, Received, ThreadRing, Watch, What};
 
@@ -154,7 +154,7 @@ impl<M: Machine> Session<M> {
     /// When it must be woken at the latest.
     pub(crate) const fn deadline(&self) -> Option<Time> {
         match self.closed {
-            None => self.connection.session().deadline(),
+            None => self.connection.deadline(),
             Some(_) => None,
         }
     }
@@ -170,7 +170,7 @@ impl<M: Machine> Session<M> {
         uring: &mut ThreadRing,
         now: Time,
         block: &mut Block,
-        mut events: impl FnMut(M::Event),
+        events: &mut impl EventSink<M::Event>,
     ) -> Turn<M::Outcome> {
         if self.closed.is_some() {
             return self.wind_up(uring);
@@ -187,7 +187,7 @@ impl<M: Machine> Session<M> {
         let mut turns = 0..TURNS;
         loop {
             self.connection.holds(self.receive.surplus.len());
-            self.closed = self.connection.advance_to_write(&mut &*self.stream, &mut events);
+            self.closed = self.connection.advance_to_write(&mut &*self.stream, events);
             if self.connection.is_cut() && self.cut.is_none() {
                 self.cut = Some(uring.entered());
             }
@@ -257,7 +257,7 @@ impl<M: Machine> Session<M> {
 
     /// Tells what there was no credit for, if there is credit now; whether there was any.
     fn tell_surplus(&mut self) -> bool {
-        if self.receive.surplus.is_empty() || self.connection.session().credit() == 0 {
+        if self.receive.surplus.is_empty() || self.connection.credit() == 0 {
             return false;
         }
         let surplus = std::mem::take(&mut self.receive.surplus);
@@ -322,7 +322,7 @@ impl<M: Machine> Session<M> {
         if self.receive.flight != Flight::Nothing || !self.may_receive() {
             return;
         }
-        let (credit, once) = (self.connection.session().credit(), self.receive.hang_up == HangUp::Seen);
+        let (credit, once) = (self.connection.credit(), self.receive.hang_up == HangUp::Seen);
         if !uring.receive(self.line, credit, self.receive.empty, once) {
             self.receive.flight = Flight::Once;
             return;
@@ -336,7 +336,7 @@ impl<M: Machine> Session<M> {
 
     /// Whether the machine takes what comes.
     fn may_receive(&self) -> bool {
-        self.connection.session().credit() > 0 && self.receive.surplus.is_empty() && self.broken.is_none()
+        self.connection.credit() > 0 && self.receive.surplus.is_empty() && self.broken.is_none()
     }
 
     /// After the machine's end: cancels what is in flight, and counts what comes of it.
@@ -388,7 +388,7 @@ mod tests {
     use crate::ring::{Prepared, Sleep};
     use roundtrip_core::{Action, Input, Wait};
     use roundtrip_net::event_loop::WayIn;
-    use roundtrip_net::{Backend, Control};
+    use roundtrip_net::{Backend, Callback, Control};
     use std::io::Write;
     use std::net::Shutdown;
     use std::os::unix::net::UnixStream;
@@ -471,11 +471,11 @@ mod tests {
         }
 
         fn run(&mut self) -> Turn<Vec<u8>> {
-            self.session.run(&mut self.uring, Time::ZERO, &mut Block::default(), |()| {})
+            self.session.run(&mut self.uring, Time::ZERO, &mut Block::default(), &mut Callback(|()| {}))
         }
 
         fn order(&mut self, order: Order) -> Turn<Vec<u8>> {
-            self.control.post(order).unwrap();
+            self.control.try_send(order).unwrap();
             self.session.expect_mail();
             self.run()
         }

@@ -9,7 +9,7 @@ use roundtrip_core::{Machine, Time};
 use roundtrip_net::event_loop::{
     App, CommandOf, DESK, DOOR, Desk, DeskOf, Fresh, Ring, Slots, Timers, Token, WayIn, finish,
 };
-use roundtrip_net::{Block, Clock, Ended, Panic, catch, until};
+use roundtrip_net::{Block, Callback, Clock, Ended, Panic, catch, until};
 
 use crate::ring::{Prepared, Sleep, ThreadRing};
 use crate::session::{Session, Turn};
@@ -206,8 +206,8 @@ impl<'a, A: App, T: Clock> Thread<'a, A, T> {
         let Some(held) = self.slots.get_mut(token) else { return };
         let Held { name, session, panic, .. } = held;
         if panic.is_none() {
-            let events = |event| self.app.event(name, event);
-            let run = || session.run(&mut self.uring, self.now, &mut self.block, events);
+            let mut events = Callback(|event| self.app.event(name, event));
+            let run = || session.run(&mut self.uring, self.now, &mut self.block, &mut events);
             match catch(run) {
                 Ok(Turn::Again) => return held.enqueue(&mut self.queue, token),
                 Ok(Turn::Wait(None)) => return,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 use roundtrip_core::protocol::{Session, SessionConfig};
-use roundtrip_resp::client::{self, Call, Client, parse_reply};
+use roundtrip_resp::client::{self, Call, CallEvent, Calls, Redis, RedisError, Reply, parse_reply};
 use roundtrip_resp::{Resp, SharedKeys, config};
 
 use crate::driving::{Bounds, Cut, Driving, End, MOST, NOW, bounded, drive};
@@ -28,12 +28,21 @@ pub fn resp_ops(bytes: &[u8]) {
     let calls = u32::from(setup >> 5);
     let [whole, cut] = cuts.map(|cut| client(*setup, stream.clone(), calls, cut, None));
     assert_eq!(whole, cut, "what a client tells depends on the cuts");
-    assert!(whole.events.iter().map(|done| done.token).eq(0..calls), "every call once: {:?}", whole.events);
+    assert!(tokens(&whole).eq(0..calls), "every call once: {:?}", whole.events);
 
     // Ended in the middle, however that is: it closes, and no call is forgotten.
     let _ = server(bounded(&config(), *setup), stream.clone(), cuts[1], Some(end));
     let ended = client(*setup, stream, calls, cuts[1], Some(end));
-    assert!(ended.events.iter().map(|done| done.token).eq(0..ended.commands), "every call once: {ended:?}");
+    assert!(tokens(&ended).eq(0..ended.commands), "every call once: {ended:?}");
+}
+
+type Told = CallEvent<Reply, Infallible, RedisError, u32>;
+
+fn tokens(driving: &Driving<Told>) -> impl Iterator<Item = u32> {
+    driving.events.iter().map(|event| match event {
+        CallEvent::Done { token, .. } => *token,
+        CallEvent::Push(never) => match *never {},
+    })
 }
 
 fn server(config: SessionConfig, stream: Bytes, cut: Cut, end: Option<End>) -> Driving<Infallible> {
@@ -43,12 +52,13 @@ fn server(config: SessionConfig, stream: Bytes, cut: Cut, end: Option<End>) -> D
     drive(session, Vec::new(), stream, cut, end, Bounds::held(bound))
 }
 
-fn client(setup: u8, stream: Bytes, calls: u32, cut: Cut, end: Option<End>) -> Driving<client::Done<u32>> {
+fn client(setup: u8, stream: Bytes, calls: u32, cut: Cut, end: Option<End>) -> Driving<Told> {
     // All calls are made before anything comes: which answer is whose must not depend on the cuts.
-    let SessionConfig { outbox, .. } = client::config();
-    let config = bounded(&client::config(), setup).outbox(outbox);
-    let calls = (0..calls).map(|token| Call::new(&["GET", "k"], token)).collect();
+    let client::ClientConfig { session, in_flight, .. } = client::config();
+    let config = bounded(&session, setup).outbox(session.outbox);
+    let request = || client::command(&["GET", "k"]);
+    let calls = (0..calls).map(|token| Call { request: request(), token }).collect();
     let bound = config.inbox + 300;
-    let session = Session::new(Client::new(), Arc::new(config), NOW);
+    let session = Session::new(Calls::new(Redis, in_flight), Arc::new(config), NOW);
     drive(session, calls, stream, cut, end, Bounds::held(bound))
 }

@@ -548,9 +548,9 @@ fn a_command_reaches_a_session_that_waits() {
     let mut client = Talk::new(&[]);
     client.until = 1;
     let heard = spawn(move || driver.drive(stream, |_now| client, |()| ()));
-    control.post(b'!').unwrap();
+    control.try_send(b'!').unwrap();
     assert_eq!(soon(&heard).outcome.0, b"!");
-    assert_eq!(control.post(b'?'), Err(SendError::Gone(b'?')));
+    assert_eq!(control.try_send(b'?'), Err(SendError::Gone(b'?')));
     server.stop();
 }
 

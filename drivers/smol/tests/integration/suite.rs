@@ -7,7 +7,8 @@ use std::num::NonZeroUsize;
 use roundtrip_core::datagram::DatagramMachine;
 use roundtrip_core::{Machine, Time};
 use roundtrip_smol::{
-    Backend, Clock, Control, DatagramAddress, DatagramSocket, DatagramsEnded, Driver, Ended, Stream, block_on,
+    Backend, Clock, Control, DatagramAddress, DatagramSocket, DatagramsEnded, Driver, Ended, EventSink,
+    Stream, block_on,
 };
 use roundtrip_testkit::suite::{DatagramDriver, SocketDriver};
 
@@ -29,9 +30,9 @@ impl<const THREADS: usize> SocketDriver for Smol<THREADS> {
         connection: Driver<M::Command, T>,
         stream: Stream,
         machine: impl FnOnce(Time) -> M,
-        events: impl FnMut(M::Event),
+        events: impl EventSink<M::Event>,
     ) -> Ended<M::Outcome> {
-        block_on(connection.drive(stream, machine, events))
+        block_on(connection.drive_into(stream, machine, events))
     }
 
     fn drive<M: Machine>(stream: Stream, machine: impl FnOnce(Time) -> M) -> io::Result<Ended<M::Outcome>> {

@@ -6,7 +6,8 @@ use std::io;
 use roundtrip_core::datagram::DatagramMachine;
 use roundtrip_core::{Machine, Time};
 use roundtrip_std::{
-    Backend, Clock, Control, DatagramAddress, DatagramSocket, DatagramsEnded, Driver, Ended, Std, Stream,
+    Backend, Clock, Control, DatagramAddress, DatagramSocket, DatagramsEnded, Driver, Ended, EventSink, Std,
+    Stream,
 };
 use roundtrip_testkit::suite::{DatagramDriver, SocketDriver};
 
@@ -28,9 +29,9 @@ impl SocketDriver for Blocking {
         connection: Driver<M::Command, T>,
         stream: Stream,
         machine: impl FnOnce(Time) -> M,
-        events: impl FnMut(M::Event),
+        events: impl EventSink<M::Event>,
     ) -> Ended<M::Outcome> {
-        connection.drive(stream, machine, events)
+        connection.drive_into(stream, machine, events)
     }
 
     fn drive<M: Machine>(stream: Stream, machine: impl FnOnce(Time) -> M) -> io::Result<Ended<M::Outcome>> {

@@ -5,7 +5,7 @@ use std::num::NonZeroUsize;
 
 use roundtrip_core::{Machine, Time};
 use roundtrip_testkit::suite::SocketDriver;
-use roundtrip_uring::{Backend, Clock, Control, Driver, Ended, Stream};
+use roundtrip_uring::{Backend, Clock, Control, Driver, Ended, EventSink, Stream};
 
 /// Sessions on this many threads.
 pub(crate) struct Uring<const THREADS: usize>;
@@ -25,9 +25,9 @@ impl<const THREADS: usize> SocketDriver for Uring<THREADS> {
         connection: Driver<M::Command, T>,
         stream: Stream,
         machine: impl FnOnce(Time) -> M,
-        events: impl FnMut(M::Event),
+        events: impl EventSink<M::Event>,
     ) -> Ended<M::Outcome> {
-        connection.drive(stream, machine, events)
+        connection.drive_into(stream, machine, events)
     }
 
     fn drive<M: Machine>(stream: Stream, machine: impl FnOnce(Time) -> M) -> io::Result<Ended<M::Outcome>> {

@@ -11,10 +11,14 @@ use std::thread;
 use std::time::Duration;
 
 use roundtrip_core::admission::Limits;
-use roundtrip_core::protocol::{Session, SessionConfig, SessionEnd};
-use roundtrip_resp::client::{BadReply, Lost, Reply, blocking, config, futures};
+use roundtrip_core::protocol::{Session, SessionEnd};
+use roundtrip_resp::client::{
+    BadReply, CallError, Client, ClientConfig, Redis, RedisError, Reply, client, command, config,
+};
 use roundtrip_resp::{Resp, SharedKeys};
-use roundtrip_std::{Backend, BindOptions, ConnectOptions, Endpoint, Peer, ServerHandle, bind, connect};
+use roundtrip_std::{
+    Backend, BindOptions, ConnectOptions, Endpoint, Peer, SendError, ServerHandle, SystemClock, bind, connect,
+};
 
 /// The example's server, on a free port of this process.
 struct Own {
@@ -103,22 +107,38 @@ impl Drop for Real {
     }
 }
 
-fn threads(endpoint: &Endpoint) -> blocking::Connection {
-    blocking::Connection::new(connect(endpoint, &ConnectOptions::default()).unwrap(), config()).unwrap()
+type Lost = CallError<RedisError>;
+
+/// A client whose connection a thread of its own drives.
+fn threads_with(endpoint: &Endpoint, config: ClientConfig) -> Client<Redis> {
+    let stream = connect(endpoint, &ConnectOptions::default()).unwrap();
+    let driver = roundtrip_std::Driver::new(SystemClock::new()).unwrap();
+    let (client, machine, events) = client(driver.control(), Redis, config);
+    thread::spawn(|| driver.drive_into(stream, machine, events));
+    client
+}
+
+fn threads(endpoint: &Endpoint) -> Client<Redis> {
+    threads_with(endpoint, config())
 }
 
 /// What `talk` comes to, while a thread of its own drives the connection. One that hangs fails the test.
 fn tasks<T: Send + 'static, F: Future<Output = T>>(
     endpoint: &Endpoint,
-    config: SessionConfig,
-    talk: impl FnOnce(Arc<futures::Connection>) -> F + Send + 'static,
+    config: ClientConfig,
+    talk: impl FnOnce(Client<Redis>) -> F + Send + 'static,
 ) -> T {
     let stream = connect(endpoint, &ConnectOptions::default()).unwrap();
-    let (connection, driven) = futures::Connection::new(stream, config);
-    thread::spawn(|| roundtrip_smol::block_on(driven));
+    let driver = roundtrip_smol::Driver::new(SystemClock::new());
+    let (client, machine, events) = client(driver.control(), Redis, config);
+    thread::spawn(|| roundtrip_smol::block_on(driver.drive_into(stream, machine, events)));
     let (sender, came) = channel();
-    thread::spawn(move || sender.send(roundtrip_smol::block_on(talk(Arc::new(connection)))));
+    thread::spawn(move || sender.send(roundtrip_smol::block_on(talk(client))));
     came.recv_timeout(Duration::from_secs(60)).unwrap()
+}
+
+fn call<W: AsRef<[u8]>>(client: &Client<Redis>, words: &[W]) -> Result<Reply, Lost> {
+    client.call_blocking(command(words))
 }
 
 fn bulk(text: &str) -> Reply {
@@ -132,33 +152,36 @@ fn each_thread_gets_its_own_answers(endpoint: &Endpoint) {
     let connection = threads(endpoint);
     thread::scope(|scope| {
         for name in 0..THREADS {
-            let connection = &connection;
+            let connection = connection.clone();
             scope.spawn(move || {
                 let key = format!("thread {name}");
-                for call in 0..CALLS {
-                    let text = format!("{name} {call}");
-                    assert_eq!(connection.call(&["ECHO", &text]), Ok(bulk(&text)));
-                    let count = i64::try_from(call).unwrap() + 1;
-                    assert_eq!(connection.call(&["INCR", &key]), Ok(Reply::Integer(count)));
+                for round in 0..CALLS {
+                    let text = format!("{name} {round}");
+                    assert_eq!(call(&connection, &["ECHO", &text]), Ok(bulk(&text)));
+                    let count = i64::try_from(round).unwrap() + 1;
+                    assert_eq!(call(&connection, &["INCR", &key]), Ok(Reply::Integer(count)));
                 }
             });
         }
     });
-    assert_eq!(connection.call(&["SET", "a", "b\r\nc"]), Ok(Reply::Simple("OK".into())));
+    assert_eq!(call(&connection, &["SET", "a", "b\r\nc"]), Ok(Reply::Simple("OK".into())));
     let both = Reply::Array(Some(vec![bulk("b\r\nc"), Reply::Bulk(None)]));
-    assert_eq!(connection.call(&["MGET", "a", "none"]), Ok(both));
+    assert_eq!(call(&connection, &["MGET", "a", "none"]), Ok(both));
     let error = Reply::Error("ERR wrong number of arguments for 'get' command".into());
-    assert_eq!(connection.call(&["GET"]), Ok(error));
-    assert_eq!(connection.call::<&str>(&[]), Err(Lost::Empty));
+    assert_eq!(call(&connection, &["GET"]), Ok(error));
+    assert_eq!(call::<&str>(&connection, &[]), Err(Lost::Refused(RedisError::Empty)));
     let large = "x".repeat(512 << 10);
-    assert_eq!(connection.call(&["ECHO", &large]), Ok(bulk(&large)));
+    assert_eq!(call(&connection, &["ECHO", &large]), Ok(bulk(&large)));
 }
 
 fn each_future_gets_its_own_answer(endpoint: &Endpoint) {
     tasks(endpoint, config(), |connection| async move {
         for round in 0..100 {
             let texts: Vec<_> = (0..64).map(|call| format!("{round} {call}")).collect();
-            let answers: Vec<_> = texts.iter().map(|text| (text, connection.call(&["ECHO", text]))).collect();
+            let mut answers = Vec::new();
+            for text in &texts {
+                answers.push((text, connection.send(command(&["ECHO", text])).await.unwrap()));
+            }
             for (index, (text, answer)) in answers.into_iter().enumerate() {
                 // Dropped, an answer disturbs nobody.
                 if index % 3 != round % 3 {
@@ -243,23 +266,29 @@ fn every_thread_hears_of_a_server_that_dies() {
     let (sender, came) = channel();
     for _ in 0..THREADS {
         let (connection, sender) = (Arc::clone(&connection), sender.clone());
-        thread::spawn(move || sender.send(connection.call(&["PING"])));
+        thread::spawn(move || sender.send(call(&connection, &["PING"])));
     }
     for _ in 0..THREADS {
         let lost = came.recv_timeout(Duration::from_secs(60)).unwrap().unwrap_err();
         assert!(is_the_end(lost), "{lost:?}");
     }
     // And so does whoever calls later.
-    assert!(is_the_end(connection.call(&["PING"]).unwrap_err()));
+    assert!(is_the_end(call(&connection, &["PING"]).unwrap_err()));
 }
 
 #[test]
 fn every_future_hears_of_a_server_that_dies() {
     let results = tasks(&dying(20 * PING, b"+PONG\r\n+PO"), config(), |connection| async move {
-        let answers: Vec<_> = (0..50).map(|_| connection.call(&["PING"])).collect();
+        let mut answers = Vec::new();
+        for _ in 0..50 {
+            answers.push(connection.send(command(&["PING"])).await);
+        }
         let mut results = Vec::new();
         for answer in answers {
-            results.push(answer.await);
+            results.push(match answer {
+                Ok(answer) => answer.await,
+                Err(error) => Err(error),
+            });
         }
         results
     });
@@ -276,41 +305,68 @@ fn every_future_hears_of_a_server_that_dies() {
 #[test]
 fn nonsense_ends_the_connection_and_says_why() {
     for (nonsense, why) in [
-        (&b"?\r\n"[..], Lost::Malformed(BadReply::Type(b'?'))),
-        (b"$9999999\r\n", Lost::Malformed(BadReply::Length)),
-        (b"*-2\r\n", Lost::Malformed(BadReply::Length)),
+        (&b"?\r\n"[..], Lost::Malformed(RedisError::Reply(BadReply::Type(b'?')))),
+        (b"$9999999\r\n", Lost::Malformed(RedisError::Reply(BadReply::Length))),
+        (b"*-2\r\n", Lost::Malformed(RedisError::Reply(BadReply::Length))),
     ] {
         let connection = threads(&dying(PING, nonsense));
-        assert_eq!(connection.call(&["PING"]), Err(why));
-        assert!(is_the_end(connection.call(&["PING"]).unwrap_err()));
+        assert_eq!(call(&connection, &["PING"]), Err(why));
+        assert!(is_the_end(call(&connection, &["PING"]).unwrap_err()));
     }
-    assert_eq!(threads(&dying(PING, b"")).call(&["PING"]), Err(Lost::Closed));
+    assert_eq!(call(&threads(&dying(PING, b"")), &["PING"]), Err(Lost::Closed));
 }
 
 #[test]
 fn a_server_that_is_silent_is_given_up() {
     // It reads for ever, and says nothing.
     let silent = || dying(1 << 20, b"");
-    let config = || config().idle(Some(Duration::from_millis(20)));
-    let stream = connect(&silent(), &ConnectOptions::default()).unwrap();
-    let connection = blocking::Connection::new(stream, config()).unwrap();
-    assert_eq!(connection.call(&["PING"]), Err(Lost::Ended(SessionEnd::Idle)));
-    let lost = tasks(&silent(), config(), |connection| async move { connection.call(&["PING"]).await });
+    let config = || {
+        let config = config();
+        let session = config.session.clone().idle(Some(Duration::from_millis(20)));
+        config.session(session)
+    };
+    let connection = threads_with(&silent(), config());
+    assert_eq!(call(&connection, &["PING"]), Err(Lost::Ended(SessionEnd::Idle)));
+    let lost =
+        tasks(&silent(), config(), |connection| async move { connection.call(command(&["PING"])).await });
     assert_eq!(lost, Err(Lost::Ended(SessionEnd::Idle)));
 }
 
 #[test]
-fn more_calls_than_may_wait_are_told_so_at_once() {
+fn a_call_waits_for_room_and_one_that_will_not_wait_is_told_so() {
     // Nothing drives it yet: all of them wait in the mailbox.
     let own = Own::start("smol");
     let stream = connect(&own.endpoint, &ConnectOptions::default()).unwrap();
-    let (connection, driven) = futures::Connection::new(stream, config());
-    let answers: Vec<_> = (0..70).map(|_| connection.call(&["PING"])).collect();
-    drop(driven);
-    let results: Vec<_> = answers.into_iter().map(roundtrip_smol::block_on).collect();
-    assert_eq!(results[..64], vec![Err(Lost::Gone); 64]);
-    assert_eq!(results[64..], vec![Err(Lost::Busy); 6]);
-    assert_eq!(roundtrip_smol::block_on(connection.call(&["PING"])), Err(Lost::Gone));
+    let driver = roundtrip_smol::Driver::new(SystemClock::new());
+    let (connection, machine, events) = client(driver.control(), Redis, config());
+    let waiting: Vec<_> = (0..64).map(|_| connection.try_send(command(&["PING"])).unwrap()).collect();
+    assert!(matches!(connection.try_send(command(&["PING"])), Err(SendError::Full(_))));
+    let blocked = thread::spawn({
+        let connection = connection.clone();
+        move || connection.call_blocking(command(&["ECHO", "later"]))
+    });
+    thread::spawn(|| roundtrip_smol::block_on(driver.drive_into(stream, machine, events)));
+    assert_eq!(blocked.join().unwrap(), Ok(bulk("later")));
+    for reply in waiting {
+        assert_eq!(reply.wait(), Ok(Reply::Simple("PONG".into())));
+    }
+}
+
+#[test]
+fn calls_on_a_connection_that_is_never_driven_are_lost_with_it() {
+    let driver = roundtrip_smol::Driver::new(SystemClock::new());
+    let (connection, machine, events) = client(driver.control(), Redis, config());
+    let waiting: Vec<_> = (0..64).map(|_| connection.try_send(command(&["PING"])).unwrap()).collect();
+    let blocked = thread::spawn({
+        let connection = connection.clone();
+        move || connection.call_blocking(command(&["PING"]))
+    });
+    drop((driver, machine, events));
+    for reply in waiting {
+        assert_eq!(reply.wait(), Err(Lost::Gone));
+    }
+    assert_eq!(blocked.join().unwrap(), Err(Lost::Gone));
+    assert_eq!(call(&connection, &["PING"]), Err(Lost::Gone));
 }
 
 #[test]

@@ -2,6 +2,7 @@
 //! answer is its own.
 
 use std::collections::BTreeMap;
+use std::convert::Infallible;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -9,7 +10,7 @@ use bytes::Bytes;
 use roundtrip_core::Time;
 use roundtrip_core::hub::{ConnectionId, Hub, Mail};
 use roundtrip_core::protocol::{Io, Need, Protocol, Session, SessionEnd};
-use roundtrip_resp::client::{self, Call, Client, Done, Lost, Reply};
+use roundtrip_resp::client::{self, CallError, Calls, Redis, RedisError, Reply};
 use roundtrip_resp::{Resp, SharedKeys, config};
 use roundtrip_sim::{Draw, Moment, Reached, Scenario, Setup, Violation};
 
@@ -100,23 +101,26 @@ fn exchange((id, call): Name) -> (Vec<Bytes>, Reply) {
     (words.into_iter().map(|word| Bytes::copy_from_slice(word.as_bytes())).collect(), reply)
 }
 
+type Call = client::Call<Vec<Bytes>, Token>;
+type CallEvent = client::CallEvent<Reply, Infallible, RedisError, Token>;
+
 /// The client, with some calls to begin with, and told of what it takes.
 struct Caller {
-    client: Client<Token>,
-    begin: Vec<Call<Token>>,
+    client: Calls<Redis, Token>,
+    begin: Vec<Call>,
 }
 
 impl Protocol for Caller {
-    type Command = Call<Token>;
-    type Event = Done<Token>;
+    type Command = Call;
+    type Event = CallEvent;
 
-    fn begin(&mut self, now: Time, io: &mut Io<'_, Done<Token>>) {
+    fn begin(&mut self, now: Time, io: &mut Io<'_, CallEvent>) {
         for call in std::mem::take(&mut self.begin) {
             self.command(now, call, io);
         }
     }
 
-    fn receive(&mut self, now: Time, io: &mut Io<'_, Done<Token>>) -> Need {
+    fn receive(&mut self, now: Time, io: &mut Io<'_, CallEvent>) -> Need {
         self.client.receive(now, io)
     }
 
@@ -124,16 +128,16 @@ impl Protocol for Caller {
         self.client.command_capacity()
     }
 
-    fn command(&mut self, now: Time, call: Call<Token>, io: &mut Io<'_, Done<Token>>) {
+    fn command(&mut self, now: Time, call: Call, io: &mut Io<'_, CallEvent>) {
         call.token.set(Fate::Taken);
         self.client.command(now, call, io);
     }
 
-    fn on_message_too_large(&mut self, now: Time, io: &mut Io<'_, Done<Token>>) {
+    fn on_message_too_large(&mut self, now: Time, io: &mut Io<'_, CallEvent>) {
         self.client.on_message_too_large(now, io);
     }
 
-    fn ended(&mut self, now: Time, end: SessionEnd, io: &mut Io<'_, Done<Token>>) {
+    fn ended(&mut self, now: Time, end: SessionEnd, io: &mut Io<'_, CallEvent>) {
         self.client.ended(now, end, io);
     }
 }
@@ -151,12 +155,12 @@ struct Callers {
 }
 
 impl Callers {
-    fn call(&mut self, id: ConnectionId) -> Option<Call<Token>> {
+    fn call(&mut self, id: ConnectionId) -> Option<Call> {
         let (made, _) = self.made.entry(id).or_default();
         (*made < self.calls).then(|| {
             let name = (id, *made);
             *made += 1;
-            Call { words: exchange(name).0, token: Token::new(name, &self.ledger) }
+            Call { request: exchange(name).0, token: Token::new(name, &self.ledger) }
         })
     }
 
@@ -170,27 +174,29 @@ impl Hub for Callers {
 
     fn open(&mut self, now: Time, id: ConnectionId) -> Session<Caller> {
         let begin = (0..self.burst).map_while(|_| self.call(id)).collect();
-        let config = client::config().idle(Some(Duration::from_secs(5)));
-        Session::new(Caller { client: Client::new(), begin }, Arc::new(config), now)
+        let config = client::config();
+        let session = config.session.idle(Some(Duration::from_secs(5)));
+        Session::new(Caller { client: Calls::new(Redis, config.in_flight), begin }, Arc::new(session), now)
     }
 
-    fn event(&mut self, _now: Time, from: ConnectionId, done: Done<Token>, mail: &mut dyn Mail<Call<Token>>) {
-        let (id, call) = done.token.name;
+    fn event(&mut self, _now: Time, from: ConnectionId, event: CallEvent, mail: &mut dyn Mail<Call>) {
+        let CallEvent::Done { token, result } = event;
+        let (id, call) = token.name;
         let ended = &mut self.made.entry(from).or_default().1;
         let expected = *ended;
         *ended += 1;
         if (id, call) != (from, expected) {
             self.breaks("order", format!("{from:?} heard of call {call} of {id:?}, and {expected} was next"));
         }
-        match done.result {
+        match result {
             Ok(reply) if reply != exchange((id, call)).1 => {
                 self.breaks("answers", format!("{reply:?} was answered to call {call} of {id:?}"));
             }
             Ok(_) => {}
-            Err(Lost::Ended(_) | Lost::Closed) => self.lost += 1,
-            Err(lost) => self.breaks("answers", format!("call {call} of {id:?} came to: {lost}")),
+            Err(CallError::Ended(_) | CallError::Closed) => self.lost += 1,
+            Err(error) => self.breaks("answers", format!("call {call} of {id:?} came to: {error}")),
         }
-        done.token.end();
+        token.end();
         for _ in 0..2 {
             let Some(call) = self.call(from) else { break };
             match mail.send(from, call) {
@@ -257,10 +263,11 @@ impl Scenario for Calling {
         }
         let client = moment.connection.client().machine();
         let in_flight = client.map_or(0, |session| session.protocol().client.in_flight());
-        if in_flight > client::IN_FLIGHT {
+        let most = client::config().in_flight;
+        if in_flight > most {
             return Err(Violation::new("bounded", format!("{in_flight} calls are on their way")));
         }
-        reached.reach_if(0, in_flight == client::IN_FLIGHT);
+        reached.reach_if(0, in_flight == most);
         reached.reach_if(1, moment.clients.lost > 0);
         reached.reach_if(2, moment.clients.busy > 0);
         Ok(())

@@ -181,19 +181,19 @@ pub fn commands_wake_a_connection_that_waits_to_read_and_wait_for_credit<D: Sock
     });
     client.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
     for word in ["one ", "two ", "three "] {
-        control.post(Bytes::from_static(word.as_bytes())).unwrap();
+        control.try_send(Bytes::from_static(word.as_bytes())).unwrap();
     }
     let mut back = [0; 14];
     client.read_exact(&mut back).unwrap();
     assert_eq!(&back, b"one two three ");
-    control.post(Bytes::from_static(b"four")).unwrap();
+    control.try_send(Bytes::from_static(b"four")).unwrap();
     client.read_exact(&mut back[..4]).unwrap();
     assert_eq!(&back[..4], b"four");
     client.shutdown(Shutdown::Write).unwrap();
     let (ended, events) = soon(&waiting);
     assert_eq!((ended.outcome, ended.written), (4, 18));
     assert_eq!(events, [1, 2, 3, 4]);
-    assert_eq!(control.post(Bytes::new()), Err(SendError::Gone(Bytes::new())));
+    assert_eq!(control.try_send(Bytes::new()), Err(SendError::Gone(Bytes::new())));
 }
 
 pub fn a_reset_is_told_with_its_error<D: SocketDriver>() {

@@ -6,7 +6,8 @@ use std::io;
 use roundtrip_core::datagram::DatagramMachine;
 use roundtrip_core::{Machine, Time};
 use roundtrip_net::{
-    Backend, Clock, Control, DatagramAddress, DatagramSocket, DatagramsEnded, Ended, Stream,
+    Backend, Callback, Clock, Control, DatagramAddress, DatagramSocket, DatagramsEnded, Ended, EventSink,
+    Stream,
 };
 
 /// A driver of sockets. Every call blocks until the work is done.
@@ -26,7 +27,7 @@ pub trait SocketDriver: 'static {
         connection: Self::Connection<M::Command, T>,
         stream: Stream,
         machine: impl FnOnce(Time) -> M,
-        events: impl FnMut(M::Event),
+        events: impl EventSink<M::Event>,
     ) -> Ended<M::Outcome>;
 
     fn drive<M: Machine>(stream: Stream, machine: impl FnOnce(Time) -> M) -> io::Result<Ended<M::Outcome>>;
@@ -71,6 +72,15 @@ impl<D: SocketDriver, C: Send, T: Clock + Send + 'static> Connection<D, C, T> {
         stream: impl Into<Stream>,
         machine: impl FnOnce(Time) -> M,
         events: impl FnMut(M::Event),
+    ) -> Ended<M::Outcome> {
+        self.drive_into(stream, machine, Callback(events))
+    }
+
+    pub(crate) fn drive_into<M: Machine<Command = C>>(
+        self,
+        stream: impl Into<Stream>,
+        machine: impl FnOnce(Time) -> M,
+        events: impl EventSink<M::Event>,
     ) -> Ended<M::Outcome> {
         D::drive_connection(self.0, stream.into(), machine, events)
     }

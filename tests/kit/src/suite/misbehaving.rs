@@ -12,7 +12,8 @@ use std::{fmt, thread};
 use roundtrip_core::admission::Limits;
 use roundtrip_core::{Action, Input, Machine, Teardown, Time, Wait};
 use roundtrip_net::{
-    Backend, BindOptions, Caller, Clients, Control, Ended, Peer, ServerHandle, Service, SystemClock, bind,
+    Backend, BindOptions, Callback, Caller, Clients, Control, Ended, Peer, ServerHandle, Service,
+    SystemClock, bind,
 };
 
 use super::common::{pair, round_trip, soon, spawn};
@@ -231,7 +232,7 @@ pub fn stop_and_abort_are_seen_within_32_actions<D: SocketDriver>() {
                     request(&control);
                 }
             };
-            drop(D::drive_connection(connection, server.into(), machine, count));
+            drop(D::drive_connection(connection, server.into(), machine, Callback(count)));
             events
         });
         let events = soon(&driven);
@@ -332,10 +333,10 @@ pub fn a_command_waits_until_a_machine_that_is_interrupted_waits<D: SocketDriver
         let machine = |_now| Bursty { events: 0, waits: false, ended: false, commands: 0 };
         let post = |()| {
             if !std::mem::replace(&mut posted, true) {
-                control.post(()).unwrap();
+                control.try_send(()).unwrap();
             }
         };
-        D::drive_connection(connection, server.into(), machine, post).outcome
+        D::drive_connection(connection, server.into(), machine, Callback(post)).outcome
     });
     assert_eq!(soon(&driven), 1);
 }

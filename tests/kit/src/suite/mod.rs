@@ -10,6 +10,7 @@ mod connection;
 mod datagrams;
 mod driver;
 mod duplex;
+mod events;
 mod hub;
 mod misbehaving;
 mod server;

@@ -32,6 +32,11 @@ macro_rules! socket_driver_tests {
                 #[cfg(not(windows))]
                 what_a_reset_destroys_is_counted
             }
+            events {
+                a_full_channel_of_events_holds_the_session_back_and_loses_nothing
+                an_abort_ends_a_session_whose_events_are_not_received
+                a_channel_whose_receiver_is_dropped_holds_nothing_back
+            }
             duplex {
                 sessions_stream_64_mib_both_ways_at_once
             }

@@ -345,7 +345,7 @@ impl Seen {
     fn go(&self, whom: impl IntoIterator<Item = usize>) {
         for control in whom.into_iter().filter_map(|number| self.controls.get(&number)) {
             // One that is gone needs no word, and no mailbox is full of these.
-            let _ = control.post(Go);
+            let _ = control.try_send(Go);
         }
     }
 }
