@@ -8,4 +8,4 @@ cd "$(dirname "$0")/.."
 command -v cargo-mutants >/dev/null || cargo install cargo-mutants --locked
 # Without debug information a mutant builds in a fraction of the time.
 export CARGO_PROFILE_DEV_DEBUG=0 CARGO_PROFILE_TEST_DEBUG=0
-cargo mutants --package roundtrip-core --package roundtrip-echo --package roundtrip-messages --timeout 120 --jobs 2 "$@" -- --tests
+cargo mutants --package roundtrip-core --package roundtrip-echo --package roundtrip-messages --timeout 30 --jobs 2 "$@" -- --tests
