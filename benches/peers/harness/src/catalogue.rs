@@ -32,6 +32,8 @@ const UNIX: &str = "unix:{unix}";
 pub static REACTOR: Entry = ours("reactor", &["serve", TCP, "--driver", "reactor"]);
 pub static URING: Entry = ours("uring", &["serve", TCP, "--driver", "uring"]);
 pub static SMOL: Entry = ours("smol", &["serve", TCP, "--driver", "smol"]);
+/// A program of its own, because `roundtrip serve` has no runtime to spawn on.
+pub static TOKIO_DRIVER: Entry = peer("our tokio driver", "roundtrip-tokio", &[]);
 pub static STD: Entry = ours("std", &["serve", TCP, "--driver", "std"]);
 pub static REACTOR_AGAIN: Entry = ours("the same started twice", &["serve", TCP, "--driver", "reactor"]);
 pub static REACTOR_SPIN: Entry =
@@ -59,10 +61,11 @@ pub static LIBUV: Entry = peer("libuv", "uv", &[]);
 pub static MIO_MORE: Entry = peer("mio with planted work", "mio-bare", &["more", "100"]);
 
 /// What the table of all has.
-pub static LISTED: [&Entry; 16] = [
+pub static LISTED: [&Entry; 17] = [
     &REACTOR,
     &URING,
     &SMOL,
+    &TOKIO_DRIVER,
     &STD,
     &EPOLL,
     &EPOLL_TUNED,
@@ -79,10 +82,11 @@ pub static LISTED: [&Entry; 16] = [
 ];
 
 /// Whose system calls are counted: of those that make the same, one.
-pub static CALLING: [&Entry; 11] = [
+pub static CALLING: [&Entry; 12] = [
     &REACTOR,
     &URING,
     &SMOL,
+    &TOKIO_DRIVER,
     &STD,
     &EPOLL_TUNED,
     &MIO,
@@ -94,10 +98,11 @@ pub static CALLING: [&Entry; 11] = [
 ];
 
 /// Whose memory is looked at.
-pub static IDLE: [&Entry; 13] = [
+pub static IDLE: [&Entry; 14] = [
     &REACTOR,
     &URING,
     &SMOL,
+    &TOKIO_DRIVER,
     &STD,
     &EPOLL_TUNED,
     &MIO,

@@ -121,7 +121,8 @@ pub fn goals() -> Vec<Goal> {
         ..cpu(&all::REACTOR, &all::REACTOR, ONE, 4.0)
     });
     goals.push(cpu(&all::URING_UNIX, &all::REACTOR_UNIX, FIFTY_UNIX, 0.92));
-    goals.extend(usual.map(|workload| cpu(&all::SMOL, &all::ASYNC_IO, workload, 1.05)));
+    goals.extend(usual.map(|workload| cpu(&all::TOKIO_DRIVER, &all::TOKIO_TUNED, workload, 1.03)));
+    goals.extend(usual.map(|workload| cpu(&all::SMOL, &all::ASYNC_IO, workload, 1.03)));
     goals.extend(usual.map(|workload| cpu(&all::SMOL, &all::SMOL_COPY, workload, 0.95)));
     for other in [&all::THREAD, &all::THREAD_TUNED] {
         let bound = |workload| if workload == CHURN { 0.6 } else { 1.0 };
