@@ -10,7 +10,8 @@
 //! [`connect`] made, and over anything that implements `AsyncRead` and `AsyncWrite`, in [`Io`]: a TLS stream, a duplex in memory,
 //! a box. On Windows, sockets are driven in [`Io`] too, which cannot reset them.
 //!
-//! The runtime must have its I/O and its timers enabled.
+//! The runtime must have its I/O and its timers enabled. Sessions follow its clock, [`TokioClock`]: with
+//! `#[tokio::test(start_paused = true)]`, a time limit of an hour passes at once.
 //!
 //! ```
 //! # #[cfg(unix)] {
@@ -43,6 +44,7 @@
 
 #![forbid(unsafe_code)]
 
+mod clock;
 mod connect;
 mod io;
 #[cfg(unix)]
@@ -52,6 +54,7 @@ mod session;
 mod socket;
 mod timer;
 
+pub use clock::TokioClock;
 pub use connect::connect;
 pub use io::Io;
 #[cfg(unix)]

@@ -5,9 +5,10 @@ use std::io;
 use std::sync::Arc;
 
 use roundtrip_core::admission::Limits;
-use roundtrip_net::{Listener, Served, ServerHandle, Service, SystemClock};
+use roundtrip_net::{Listener, Served, ServerHandle, Service};
 use roundtrip_task::Spawn;
 
+use crate::TokioClock;
 use crate::socket::TokioListener;
 
 /// Serves every connection of `listeners` that `limits` admit, each as a task of the runtime that polls this, until the server
@@ -32,7 +33,7 @@ where
     S: Service<Machine: Send> + Send + 'static,
 {
     let listeners = TokioListener::all(listeners)?;
-    Ok(roundtrip_task::serve(Current, SystemClock::new(), listeners, limits, &handle, service).await)
+    Ok(roundtrip_task::serve(Current, TokioClock::new(), listeners, limits, &handle, service).await)
 }
 
 /// The runtime that polls the server.

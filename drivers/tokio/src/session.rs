@@ -4,8 +4,10 @@ use std::future::Future;
 use std::io;
 
 use roundtrip_core::{Machine, Time};
-use roundtrip_net::{Callback, Clock, Control, Ended, EventSink, SystemClock};
+use roundtrip_net::{Callback, Clock, Control, Ended, EventSink};
 use roundtrip_task::AsyncTransport;
+
+use crate::TokioClock;
 
 /// What a session can be driven over: a socket, or anything that implements `AsyncRead` and `AsyncWrite`, in
 /// [`Io`](crate::Io).
@@ -17,15 +19,15 @@ pub trait IntoTransport {
     fn into_transport(self) -> impl FnOnce() -> io::Result<Self::Transport> + Send;
 }
 
-/// Drives one machine over `io` until it closes, on the system's clock, without a [`Control`], and drops its events.
-/// [`Driver`] has the rest.
+/// Drives one machine over `io` until it closes, on the runtime's clock, without a [`Control`], and drops its
+/// events. [`Driver`] has the rest.
 ///
 /// Cancel safety: dropped before it is done, the future resets the connection.
 pub fn drive<M: Machine>(
     io: impl IntoTransport,
     machine: impl FnOnce(Time) -> M,
 ) -> impl Future<Output = Ended<M::Outcome>> {
-    Driver::new(SystemClock::new()).drive(io, machine, |_event| {})
+    Driver::new(TokioClock::new()).drive(io, machine, |_event| {})
 }
 
 /// Drives one connection: make it, take its [`Control`], then [`drive`](Self::drive).
@@ -33,7 +35,7 @@ pub fn drive<M: Machine>(
 pub struct Driver<C, T>(roundtrip_task::Driver<C, T>);
 
 impl<C, T: Clock> Driver<C, T> {
-    /// A driver on this clock.
+    /// A driver on this clock: a [`TokioClock`], unless the application has its own. Its timers are those of the runtime.
     pub fn new(clock: T) -> Self {
         Self(roundtrip_task::Driver::new(clock))
     }

@@ -2,6 +2,7 @@
 
 use std::io::ErrorKind;
 use std::sync::Arc;
+use std::time::Duration;
 
 use roundtrip_core::admission::Limits;
 use roundtrip_echo::{ClientConfig, EchoClient, EchoServer, Payload, ServerConfig, Verdict};
@@ -53,6 +54,26 @@ fn clients_on_the_same_runtime_are_served_until_the_server_is_stopped() {
         });
         assert_eq!((served.tally.admitted, served.tally.live, served.panicked), (20, 0, 0));
     }
+}
+
+/// Another clock than the one that its timers wait for would end the session later, after many wake-ups that were too early.
+#[test]
+fn a_server_ends_its_sessions_by_the_paused_clock_of_its_runtime() {
+    let runtime = Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
+    runtime.block_on(async {
+        let (listener, _) = listener();
+        let (address, handle) = (listener.local_address().unwrap(), ServerHandle::new());
+        let idle = Duration::from_millis(100);
+        let config = Arc::new(ServerConfig::default().idle(Some(idle)));
+        let service = Arc::new(move |now, _peer: &Peer| EchoServer::new(Arc::clone(&config), now));
+        let begin = tokio::time::Instant::now();
+        let server = tokio::spawn(serve(vec![listener], Limits::default(), handle.clone(), service));
+        let mut client = TcpStream::connect(address).await.unwrap();
+        let error = client.read_u8().await.unwrap_err();
+        assert_eq!((error.kind(), begin.elapsed()), (ErrorKind::UnexpectedEof, idle));
+        handle.stop();
+        server.await.unwrap().unwrap();
+    });
 }
 
 #[test]

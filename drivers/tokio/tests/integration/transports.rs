@@ -4,9 +4,10 @@ use std::io;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
+use std::time::Duration;
 
 use roundtrip_core::Time;
-use roundtrip_echo::{ClientConfig, EchoClient, EchoServer, End, Payload, ServerConfig, Verdict};
+use roundtrip_echo::{ClientConfig, EchoClient, EchoServer, End, Limit, Payload, ServerConfig, Verdict};
 use roundtrip_tokio::{Driver, IntoTransport, Io, SystemClock, drive};
 use tokio::io::{AsyncRead, AsyncWrite, BufStream, DuplexStream, ReadBuf, duplex};
 use tokio::net::{TcpListener, TcpStream, UnixStream};
@@ -147,19 +148,23 @@ fn a_half_close_that_never_ends_is_given_up_in_time() {
         let (near, far) = duplex(1000);
         drop(near);
         let far = Io(Reluctant { stream: far, shutdowns_left: usize::MAX, wakes: false });
-        let ended =
-            Driver::new(Virtual(tokio::time::Instant::now())).drive(far, server, |never| match never {});
-        assert_eq!(ended.await.outcome.end, End::Clean);
+        assert_eq!(drive(far, server).await.outcome.end, End::Clean);
     });
 }
 
-/// The clock of a runtime whose time is paused.
-struct Virtual(tokio::time::Instant);
-
-impl roundtrip_tokio::Clock for Virtual {
-    fn now(&self) -> Time {
-        Time::ZERO.after(self.0.elapsed())
-    }
+/// Another clock than the one that its timers wait for would end the session later, after many wake-ups that were too early.
+#[test]
+fn a_session_ends_by_the_paused_clock_of_its_runtime() {
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
+    runtime.block_on(async {
+        let begin = tokio::time::Instant::now();
+        let (_near, far) = duplex(1000);
+        let idle = Duration::from_millis(100);
+        let config = Arc::new(ServerConfig::default().idle(Some(idle)));
+        let ended = drive(Io(far), |now| EchoServer::new(config, now)).await;
+        assert_eq!((ended.outcome.end, begin.elapsed()), (End::TimedOut(Limit::Idle), idle));
+    });
 }
 
 #[test]
