@@ -28,6 +28,8 @@ const BACK_OFF_MAX: Duration = Duration::from_millis(500);
 const FAILURES_IN_A_ROW: u32 = 16;
 
 /// Limits of an [`Admission`]. Every value is valid.
+///
+/// Each field has a method of the same name that sets it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct Limits {

@@ -12,6 +12,8 @@ pub(super) const MAX_MESSAGES: usize = 1 << 20;
 /// Limits of an [`EchoServer`](super::EchoServer): memory and time.
 ///
 /// A session takes a value that is out of its bounds as the nearest one within; [`validate`](Self::validate) reports it.
+///
+/// Each field has a method of the same name that sets it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct ServerConfig {
@@ -100,6 +102,8 @@ impl Bounded for ServerConfig {
 /// Limits of an [`EchoClient`](super::EchoClient): memory and time, and how it behaves towards its server.
 ///
 /// A session takes a value that is out of its bounds as the nearest one within; [`validate`](Self::validate) reports it.
+///
+/// Each field has a method of the same name that sets it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct ClientConfig {
@@ -176,6 +180,8 @@ impl Bounded for ClientConfig {
 /// Messages of a [`Pinger`](super::Pinger), and its limits: memory and time.
 ///
 /// A session takes a value that is out of its bounds as the nearest one within; [`validate`](Self::validate) reports it.
+///
+/// Each field has a method of the same name that sets it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct PingerConfig {

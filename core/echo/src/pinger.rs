@@ -30,6 +30,8 @@ const BATCH: usize = 64 << 10;
 pub struct Pinger(VerifyingClient<Timed>);
 
 /// When a [`Pinger`] sends, and how much.
+///
+/// Each field has a method of the same name that sets it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct Schedule {

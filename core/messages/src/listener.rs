@@ -15,6 +15,8 @@ use roundtrip_core::{Failure, Time};
 const SENDERS: usize = 256;
 
 /// When a [`Listener`] has heard enough. Without any of these it goes on until it is stopped.
+///
+/// Each field has a method of the same name that sets it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct ListenerConfig {

@@ -69,6 +69,8 @@ pub enum Decoded {
 /// | `inbox` | 32 KiB | bytes held that were not decoded: what a codec takes as a whole must fit |
 /// | `opening` | 10 s | longest time until the codec is open |
 /// | `closing` | 2 s | longest time for its last words, once the machine in it is done |
+///
+/// Each field has a method of the same name that sets it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct LayerConfig {

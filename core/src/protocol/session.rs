@@ -14,6 +14,8 @@ use crate::{Action, Failure, Input, Machine, Teardown, Time, Wait};
 /// | `outbox` | 64 KiB | bytes of replies not written, from which on no reply is made |
 /// | `idle` | none | longest time without a byte moved either way; after the session's own end, without one written; then a reset |
 /// | `linger` | 2 s | after the session's own end: longest wait for the peer's; once stopped, also for it to take a byte |
+///
+/// Each field has a method of the same name that sets it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct SessionConfig {

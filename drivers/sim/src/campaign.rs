@@ -17,6 +17,8 @@ const PORTION: u64 = 256;
 const NAMED: usize = 100;
 
 /// Which seeds to run, and how.
+///
+/// Each field has a method of the same name that sets it.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Campaign {

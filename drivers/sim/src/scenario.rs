@@ -106,6 +106,8 @@ impl<S: Scenario + ?Sized> fmt::Debug for Moment<'_, S> {
 }
 
 /// How a run is set up.
+///
+/// Each field has a method of the same name that sets it.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Setup {

@@ -47,6 +47,8 @@ impl Spawn<'static> for Global {
 }
 
 /// The smol driver as a value, for an application without an executor: a task for each connection, on threads of its own.
+///
+/// Each field has a method of the same name that sets it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Smol {

@@ -65,6 +65,8 @@ mod blocking {
     /// The tokio driver as a value, for an application without a runtime: a task for each connection, on threads of its own.
     ///
     /// The runtime provides sockets and timers; the tasks, which borrow from the caller, run on an executor beside it.
+    ///
+    /// Each field has a method of the same name that sets it.
     #[derive(Clone, Copy, Debug, PartialEq, Eq)]
     #[non_exhaustive]
     pub struct Tokio {

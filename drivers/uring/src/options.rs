@@ -3,6 +3,8 @@
 use std::num::{NonZeroU16, NonZeroUsize};
 
 /// The driver of completions: one `io_uring` a thread.
+///
+/// Each field has a method of the same name that sets it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Uring {

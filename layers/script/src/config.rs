@@ -14,6 +14,8 @@ use roundtrip_core::Failure;
 /// | `idle` | none | longest time without a byte moved either way; after the end of the script, without one written |
 /// | `grace` | 5 s | after a stop: how long the script, and the writing of what it queued, may go on |
 /// | `linger` | 2 s | after the script's end and the half-close: longest wait for the peer's end |
+///
+/// Each field has a method of the same name that sets it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct ScriptConfig {

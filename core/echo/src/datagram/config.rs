@@ -13,6 +13,8 @@ const MAX_RATE: u32 = 1_000_000_000;
 /// Limits of a [`DatagramEcho`](super::DatagramEcho), which keep it from doing harm.
 ///
 /// A session takes a value that is out of its bounds as the nearest one within; [`validate`](Self::validate) reports it.
+///
+/// Each field has a method of the same name that sets it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct DatagramEchoConfig {
@@ -77,6 +79,8 @@ impl Bounded for DatagramEchoConfig {
 /// Datagrams of a [`DatagramClient`](super::DatagramClient), and its limits.
 ///
 /// A session takes a value that is out of its bounds as the nearest one within; [`validate`](Self::validate) reports it.
+///
+/// Each field has a method of the same name that sets it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct DatagramClientConfig {

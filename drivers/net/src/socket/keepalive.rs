@@ -9,6 +9,8 @@ use socket2::{Socket, TcpKeepalive};
 /// peer that vanished stays open forever.
 ///
 /// A connection with bytes in flight is not silent: there, retransmissions end it.
+///
+/// Each field has a method of the same name that sets it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct Keepalive {

@@ -51,6 +51,8 @@ impl Family {
 }
 
 /// How to listen.
+///
+/// Each field has a method of the same name that sets it.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct BindOptions {
@@ -78,6 +80,8 @@ impl Default for BindOptions {
 }
 
 /// How to connect.
+///
+/// Each field has a method of the same name that sets it.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct ConnectOptions {

@@ -94,6 +94,8 @@ pub struct Passed {
 }
 
 /// How a run over datagrams is set up.
+///
+/// Each field has a method of the same name that sets it.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct DatagramSetup {
