@@ -11,7 +11,7 @@ use roundtrip_core::Failure;
 /// | `inbox` | 64 KiB | bytes received and not taken by the script; no single read gives more |
 /// | `outbox` | 64 KiB | bytes queued and not written; [`write`](crate::ScriptIo::write) waits for room |
 /// | `events` | 16 | events not handed over; [`event`](crate::ScriptIo::event) waits for room |
-/// | `idle` | none | longest time without a byte moved either way; after the end of the script, without one written |
+/// | `idle` | none | longest time without a byte moved either way; after the end of the script, without one written; then a reset |
 /// | `grace` | 5 s | after a stop: how long the script, and the writing of what it queued, may go on |
 /// | `linger` | 2 s | after the script's end and the half-close: longest wait for the peer's end |
 ///
@@ -25,7 +25,8 @@ pub struct ScriptConfig {
     pub outbox: usize,
     /// Events not handed over, at least 1.
     pub events: usize,
-    /// Longest time without a byte moved.
+    /// Longest time without a byte moved. For a quiet end between two messages, limit the read instead:
+    /// [`timeout`](crate::ScriptIo::timeout).
     pub idle: Option<Duration>,
     /// Time from a stop to the end of the conversation. Shorter than the drain of the server, or the driver aborts first.
     pub grace: Duration,

@@ -177,6 +177,8 @@ impl<C, E> ScriptIo<C, E> {
 
     /// Waits for `future`, no longer than `limit` from now. A future that is ready at the limit wins.
     ///
+    /// Put a whole login into one future, and bytes that trickle do not extend its limit.
+    ///
     /// # Errors
     ///
     /// [`TimedOut`] if it is not ready at the limit; it is dropped then.

@@ -24,7 +24,7 @@
 //! # use roundtrip_core::{Driven, Step, Time};
 //! # use roundtrip_script::ScriptConfig;
 //! let now = Time::ZERO;
-//! let mut session = Driven::new(Script::<_>::new(ScriptConfig::default().into(), now, greet));
+//! let mut session = Driven::new(Script::new(ScriptConfig::default().into(), now, greet));
 //! # let (mut unread, mut written) = (Bytes::from_static(b"Ada\n"), Vec::new());
 //! # let outcome = loop {
 //! #     match session.step(now) {
@@ -62,14 +62,35 @@
 //! never gated on writing; but a script that writes more than all buffers hold before it reads waits for a peer that does the
 //! same.
 //!
+//! # Ask the application
+//!
+//! A script has no runtime, so it cannot await a database. It sends the application an event, and waits for a command with
+//! the answer:
+//!
+//! ```
+//! use roundtrip_script::{ReadError, ScriptIo};
+//!
+//! /// Sends the password to the application, which replies whether it is right.
+//! async fn login(io: ScriptIo<bool, String>) -> Result<bool, ReadError> {
+//!     let password = io.read_until(b"\n", 100).await?;
+//!     io.event(String::from_utf8_lossy(password.trim_ascii()).into_owned()).await;
+//!     let right = io.command().await;
+//!     io.write(if right { "OK\n" } else { "ERR\n" }).await;
+//!     Ok(right)
+//! }
+//! ```
+//!
+//! `docs/embedding.md` of the repository shows the application's side.
+//!
 //! # What it keeps to
 //!
 //! Of the [invariants of machines](roundtrip_core::Machine), the bounds of its buffers (I2), I3, I6, I7 and I8 hold whatever the
 //! script does. What is the script's as well:
 //!
 //! - **Awaiting anything else** than its operations, such as a socket, a timer of a runtime or a channel from outside, is a
-//!   bug: nothing would wake it. If that is all it waits for, it is a panic that names the script (I4). A channel between two
-//!   parts of a script is fine, and so are combinators of other crates.
+//!   bug: nothing would wake it. If that is all it waits for, it is a panic that names the script (I4). [Ask the
+//!   application](#ask-the-application) instead. A channel between two parts of a script is fine, and so are combinators of
+//!   other crates.
 //! - **Never waiting** is a bug: a million operations that move nothing are a panic (I5). A loop without operations is not
 //!   noticed.
 //! - **Depending on anything else** than what it is given, such as a clock, randomness or a `select!` that picks at random, makes

@@ -62,6 +62,16 @@ impl<C, E, F> Drop for Operation<'_, C, E, F> {
     }
 }
 
+/// Nothing would wake the script.
+#[cold]
+#[expect(clippy::panic, reason = "a script broke the contract of machines")]
+pub(crate) fn waits_elsewhere(name: &str) -> ! {
+    panic!(
+        "I4: {name} waits for something that is no operation of its `ScriptIo`, so nothing would wake it: send the \
+         application an `event` and wait for a `command`"
+    )
+}
+
 /// Going on would hold the thread for ever.
 #[cold]
 #[expect(clippy::panic, reason = "a script broke the contract of machines")]

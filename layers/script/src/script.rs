@@ -11,7 +11,7 @@ use std::time::Duration;
 use bytes::BytesMut;
 use roundtrip_core::{Action, Input, Machine, Teardown, Time, Wait};
 
-use crate::operation::{MAX_TURNS, never_waits};
+use crate::operation::{MAX_TURNS, never_waits, waits_elsewhere};
 use crate::state::{Need, Shared, WriteSide};
 use crate::{ScriptConfig, ScriptEnd, ScriptIo, ScriptOutcome};
 
@@ -40,6 +40,10 @@ pub struct Script<O, C = Infallible, E = Infallible> {
 
 impl<O, C: Send + 'static, E: Send + 'static> Script<O, C, E> {
     /// A session that begins at `now`. The script runs when the machine is polled, and never outside.
+    ///
+    /// `config` is shared by all sessions; `ScriptConfig::default().into()` makes the `Arc`. A closure names the type of its
+    /// parameter: `|io: ScriptIo| async move { … }`. Outcomes are copied, so `O` must be [`Clone`] to have a [`Machine`]: an
+    /// error that is not, such as a `Box<dyn Error>`, is returned as text or in an `Arc`.
     pub fn new<F>(config: Arc<ScriptConfig>, now: Time, script: impl FnOnce(ScriptIo<C, E>) -> F) -> Self
     where
         F: Future<Output = O> + Send + 'static,
@@ -98,12 +102,10 @@ impl<O, C, E> Script<O, C, E> {
             if !self.shared.take_woken() {
                 // A stop need not come.
                 let can_go_on = self.shared.state().needs().any(|need| need != Need::Stop);
-                assert!(
-                    can_go_on,
-                    "I4: {} waits for something that is no operation of its `ScriptIo`",
-                    self.shared.name
-                );
-                return;
+                if can_go_on {
+                    return;
+                }
+                waits_elsewhere(self.shared.name);
             }
         }
         never_waits(self.shared.name)

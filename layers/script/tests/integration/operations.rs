@@ -250,7 +250,7 @@ fn waiting_for_what_is_not_the_scripts_is_a_panic_and_no_silence() {
 }
 
 #[test]
-#[should_panic(expected = "waits for something that is no operation")]
+#[should_panic(expected = "send the application an `event` and wait for a `command`")]
 fn a_stop_that_need_not_come_is_not_enough_to_wait_for() {
     let mut bench = Plain::new(small(4), |io| async move { io.until_stopped(pending::<()>()).await });
     let _ = bench.step();
