@@ -54,8 +54,8 @@ pub use roundtrip_net::passed_listeners;
 pub use roundtrip_net::{
     Backend, BindOptions, Call, CallFailed, Caller, Clients, Clock, ConnectOptions, Control, DatagramAddress,
     DatagramSocket, DatagramsEnded, Ended, Endpoint, EndpointError, EventReceiver, EventSender, EventSink,
-    Family, Listener, NetError, Peer, SendError, Served, ServerHandle, Service, Source, Stage, Stream,
-    SystemClock, bind, bind_datagram, connect_datagram, event_channel,
+    Family, Listener, NetError, Peer, SendError, Served, ServerHandle, Service, SharedHub, Source, Stage,
+    Stream, SystemClock, bind, bind_datagram, connect_datagram, event_channel,
 };
 pub use roundtrip_task::Spawn;
 pub use server::{Global, Smol, serve};

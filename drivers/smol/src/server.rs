@@ -17,6 +17,9 @@ use crate::socket::{SmolListener, SmolSocket};
 ///
 /// `spawner` is an `Arc<smol::Executor>`, or [`Global`].
 ///
+/// For connections that share a [`Hub`](roundtrip_core::hub::Hub), the service is a
+/// [`SharedHub::new(hub, SystemClock::new())`](crate::SharedHub).
+///
 /// Cancel safety: dropped before it is done, the future closes the listeners and aborts every session that it spawned.
 ///
 /// # Errors

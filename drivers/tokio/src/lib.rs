@@ -62,7 +62,7 @@ pub use roundtrip_net::passed_listeners;
 pub use roundtrip_net::{
     Backend, BindOptions, Call, CallFailed, Caller, Clients, Clock, ConnectOptions, Control, Ended, Endpoint,
     EndpointError, EventReceiver, EventSender, EventSink, Family, Listener, NetError, Peer, SendError,
-    Served, ServerHandle, Service, Source, Stage, Stream, SystemClock, bind, event_channel,
+    Served, ServerHandle, Service, SharedHub, Source, Stage, Stream, SystemClock, bind, event_channel,
 };
 #[cfg(all(unix, feature = "blocking"))]
 pub use server::Tokio;

@@ -14,6 +14,9 @@ use crate::socket::TokioListener;
 /// Serves every connection of `listeners` that `limits` admit, each as a task of the runtime that polls this, until the server
 /// is drained: stopped by `handle`, or `limits.total` reached, and every session over.
 ///
+/// For connections that share a [`Hub`](roundtrip_core::hub::Hub), the service is a
+/// [`SharedHub::new(hub, TokioClock::new())`](crate::SharedHub).
+///
 /// Cancel safety: dropped before it is done, the future closes the listeners and aborts every session that it spawned.
 ///
 /// # Errors

@@ -1,13 +1,17 @@
 //! The server as a future of the application's runtime.
 
+use std::convert::Infallible;
 use std::io::ErrorKind;
 use std::sync::Arc;
 use std::time::Duration;
 
+use roundtrip_core::Time;
 use roundtrip_core::admission::Limits;
-use roundtrip_echo::{ClientConfig, EchoClient, EchoServer, Payload, ServerConfig, Verdict};
+use roundtrip_core::hub::{ConnectionId, Hub, Mail};
+use roundtrip_echo::{ClientConfig, EchoClient, EchoServer, Payload, ServerConfig, ServerOutcome, Verdict};
 use roundtrip_tokio::{
-    BindOptions, ConnectOptions, Endpoint, Listener, Peer, ServerHandle, Service, bind, connect, drive, serve,
+    BindOptions, ConnectOptions, Endpoint, Listener, Peer, ServerHandle, Service, SharedHub, TokioClock,
+    bind, connect, drive, serve,
 };
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -74,6 +78,42 @@ fn a_server_ends_its_sessions_by_the_paused_clock_of_its_runtime() {
         handle.stop();
         server.await.unwrap().unwrap();
     });
+}
+
+/// Counts the sessions that came to their end.
+struct Counting(usize);
+
+impl Hub for Counting {
+    type Session = EchoServer;
+
+    fn open(&mut self, now: Time, _id: ConnectionId) -> EchoServer {
+        EchoServer::new(ServerConfig::default().into(), now)
+    }
+
+    fn closed(&mut self, _now: Time, _id: ConnectionId, _: ServerOutcome, _: &mut dyn Mail<Infallible>) {
+        self.0 += 1;
+    }
+}
+
+#[test]
+fn a_hub_is_a_service() {
+    for runtime in runtimes() {
+        runtime.block_on(async {
+            let ((listener, endpoint), handle) = (listener(), ServerHandle::new());
+            let hub = Arc::new(SharedHub::new(Counting(0), TokioClock::new()));
+            let server =
+                tokio::spawn(serve(vec![listener], Limits::default(), handle.clone(), Arc::clone(&hub)));
+            for seed in 0..3 {
+                let stream = connect(endpoint.clone(), ConnectOptions::default()).await.unwrap();
+                let payload = Payload::seeded(seed, 1000);
+                let client = |now| EchoClient::new(ClientConfig::default().into(), payload, now);
+                assert_eq!(drive(stream, client).await.outcome.verdict, Verdict::Verified);
+            }
+            handle.stop();
+            server.await.unwrap().unwrap();
+            assert_eq!(Arc::into_inner(hub).unwrap().into_hub().0, 3);
+        });
+    }
 }
 
 #[test]
