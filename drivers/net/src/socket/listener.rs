@@ -96,7 +96,8 @@ impl Listener {
         self.socket.local_addr()?.as_socket().ok_or_else(no_address)
     }
 
-    /// Where to connect to it: what a name and a port of 0 became.
+    /// Where to connect to it: what a name and a port of 0 became. As a `SocketAddr`, it is
+    /// [`local_address`](Self::local_address).
     ///
     /// # Errors
     ///
