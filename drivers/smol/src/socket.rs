@@ -136,7 +136,8 @@ impl AsyncListener for SmolListener {
     }
 }
 
-/// What a session can be driven over: a [`Stream`], or anything that implements the traits of `futures_io`, in [`Io`].
+/// What a session can be driven over: a [`Stream`], or anything that implements the traits of `futures_io`, in
+/// [`Io`](crate::Io).
 pub trait IntoTransport {
     /// What it becomes.
     type Transport: AsyncTransport;
