@@ -203,7 +203,7 @@ impl<P: Protocol<Command = Infallible, Event = Infallible>> Scenario for Answeri
 
 #[test]
 fn what_is_answered_follows_from_the_requests() {
-    roundtrip_sim::check(&Answering(Http::new), 0..2000);
+    roundtrip_sim::check(&Answering(Http::new), 0..500);
 }
 
 /// Answers the second of two requests first.

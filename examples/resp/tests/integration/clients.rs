@@ -104,7 +104,7 @@ fn redis_cli_is_answered_as_by_redis(driver: &str) {
 fn redis_benchmark_runs_with_and_without_pipelines(driver: &str) {
     let server = Server::start(driver);
     for pipeline in ["1", "16"] {
-        let args = ["-t", "ping,set,get,incr", "-n", "20000", "-c", "50", "-q", "-P", pipeline];
+        let args = ["-t", "ping,set,get,incr", "-n", "8000", "-c", "50", "-q", "-P", pipeline];
         let Some(printed) = client("redis-benchmark", &server, &args, "") else { return };
         for test in ["PING_INLINE", "PING_MBULK", "SET", "GET", "INCR"] {
             let rate = printed.split(['\r', '\n']).rfind(|line| line.starts_with(&format!("{test}: ")));
@@ -112,7 +112,7 @@ fn redis_benchmark_runs_with_and_without_pipelines(driver: &str) {
         }
         assert!(!printed.contains("rror"), "{printed}");
     }
-    assert_eq!(client("redis-cli", &server, &["GET", "counter:__rand_int__"], "").unwrap(), "40000\n");
+    assert_eq!(client("redis-cli", &server, &["GET", "counter:__rand_int__"], "").unwrap(), "16000\n");
 }
 
 fn what_is_no_command_is_told_and_ends_it(driver: &str) {
