@@ -67,6 +67,14 @@ pub trait Protocol {
         let _ = (now, io);
     }
 
+    /// Whether a message is under way that a stopped session lets come to its end: it goes on reading until there is none,
+    /// or nothing moves for [`SessionConfig::linger`]. Asked once it was stopped.
+    ///
+    /// If never, a stop ends a session that needs anything but room at once, with what is in its inbox.
+    fn is_mid_message(&self) -> bool {
+        false
+    }
+
     /// The inbox is full, and [`receive`](Self::receive) needs more bytes: the message is larger than the session holds. The
     /// session ends after what is answered here.
     fn on_message_too_large(&mut self, now: Time, io: &mut Io<'_, Self::Event>) {
@@ -129,6 +137,11 @@ impl<E> Io<'_, E> {
         self.buffers.peer_ended
     }
 
+    /// Whether the session was stopped: after the message that is [under way](Protocol::is_mid_message) there is no other.
+    pub const fn is_stopped(&self) -> bool {
+        self.buffers.stopped
+    }
+
     /// Ends the session when all replies are written. What else comes is dropped, and what [`Protocol::receive`] returns
     /// means nothing any more.
     pub fn finish(&mut self) {
@@ -148,6 +161,7 @@ struct Buffers<E> {
     outbox: BytesMut,
     events: VecDeque<E>,
     peer_ended: bool,
+    stopped: bool,
     finish: Option<Finish>,
 }
 
@@ -158,6 +172,7 @@ impl<E> Buffers<E> {
             outbox: BytesMut::new(),
             events: VecDeque::new(),
             peer_ended: false,
+            stopped: false,
             finish: None,
         }
     }

@@ -86,8 +86,8 @@ pub struct SessionOutcome {
 ///
 /// Both directions are independent: it reads while the inbox has room, whether or not its peer takes what it writes.
 ///
-/// Once stopped it takes no new bytes, and ends when the protocol needs something other than [`Need::Room`]: a reply that is
-/// under way is finished.
+/// Once stopped it ends when neither a reply is under way ([`Need::Room`]) nor a message
+/// ([`Protocol::is_mid_message`]).
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Session<P: Protocol> {
     protocol: P,
@@ -96,7 +96,8 @@ pub struct Session<P: Protocol> {
     /// Bytes of the outstanding write that the transport has not taken.
     outstanding: usize,
     need: Need,
-    stopped: bool,
+    /// Bytes were dropped after a stop: nothing that follows them can be taken.
+    has_dropped: bool,
     /// Why no more messages are taken, once that is so.
     closing: Option<SessionEnd>,
     /// When we half-closed.
@@ -116,7 +117,7 @@ impl<P: Protocol> Session<P> {
             buffers: Buffers::new(),
             outstanding: 0,
             need: Need::Any,
-            stopped: false,
+            has_dropped: false,
             closing: None,
             shut: None,
             last_activity: now,
@@ -188,7 +189,7 @@ impl<P: Protocol> Session<P> {
             core::any::type_name::<P>()
         );
         let wants_bytes = self.need == Need::Bytes || (self.need == Need::Any && !is_writing);
-        if self.stopped && self.need != Need::Room {
+        if self.must_stop() {
             self.closing = Some(SessionEnd::Stopped);
         } else if wants_bytes && self.buffers.inbox.len() >= self.inbox_limit() {
             self.closing = Some(SessionEnd::Finished);
@@ -196,6 +197,21 @@ impl<P: Protocol> Session<P> {
         } else if wants_bytes && self.buffers.peer_ended {
             self.closing = Some(SessionEnd::Clean);
         }
+    }
+
+    /// Whether it was stopped, and no message is under way that can come to its end.
+    fn takes_no_more(&self) -> bool {
+        self.buffers.stopped && (self.has_dropped || !self.protocol.is_mid_message())
+    }
+
+    /// Whether it was stopped, and neither a message nor an answer is under way.
+    fn must_stop(&self) -> bool {
+        self.takes_no_more() && self.need != Need::Room
+    }
+
+    /// Whether what comes is dropped: it is read so that closing does not reset.
+    fn drops_input(&self) -> bool {
+        self.closing.is_some() || self.takes_no_more()
     }
 
     fn close(&mut self, now: Time, end: SessionEnd) {
@@ -213,7 +229,7 @@ impl<P: Protocol> Session<P> {
             return Some(shut.after(least(self.config.linger)));
         }
         // Once stopped it ends in bounded time, even if its peer takes nothing of what is left to be written.
-        let flush = self.stopped.then_some(self.config.linger);
+        let flush = self.buffers.stopped.then_some(self.config.linger);
         let quiet = self.config.idle.into_iter().chain(flush).min();
         quiet.map(|quiet| self.last_activity.after(least(quiet)))
     }
@@ -246,8 +262,9 @@ impl<P: Protocol> Machine for Session<P> {
         match input {
             Input::Data(bytes) => {
                 self.received += bytes.len() as u64;
-                // After its own end nothing is looked at: it is read so that closing does not reset.
-                if self.closing.is_none() && !self.stopped {
+                if self.drops_input() {
+                    self.has_dropped = true;
+                } else {
                     self.last_activity = now;
                     self.buffers.inbox.extend_from_slice(&bytes);
                     if matches!(self.need, Need::Bytes | Need::Any) {
@@ -280,10 +297,10 @@ impl<P: Protocol> Machine for Session<P> {
             }
             Input::Stop => {
                 // Also after its own end: what is left to be written is bounded in time from here on.
-                if !self.stopped {
-                    self.stopped = true;
+                if !self.buffers.stopped {
+                    self.buffers.stopped = true;
                     self.last_activity = now;
-                    if self.need != Need::Room {
+                    if self.must_stop() {
                         self.closing.get_or_insert(SessionEnd::Stopped);
                     }
                 }
@@ -325,10 +342,10 @@ impl<P: Protocol> Machine for Session<P> {
                 return Action::ShutdownWrite;
             }
         }
-        let drops_input = self.closing.is_some() || self.stopped;
+        let drops_input = self.drops_input();
         let held = if drops_input { 0 } else { self.buffers.inbox.len() };
         let read = if self.buffers.peer_ended { 0 } else { self.inbox_limit().saturating_sub(held) };
-        let takes_commands = !drops_input && self.room() > 0;
+        let takes_commands = !drops_input && !self.buffers.stopped && self.room() > 0;
         let commands = if takes_commands { self.protocol.command_capacity() } else { 0 };
         let deadline = self.closing.is_none().then(|| self.protocol.deadline()).flatten();
         Action::Wait(Wait { read, commands, deadline: self.limit().into_iter().chain(deadline).min() })

@@ -371,3 +371,82 @@ fn a_stop_finishes_the_answer_that_waits_for_room() {
     }
     assert_eq!(answered, b"abcdef");
 }
+
+/// Answers each line with its length, and says when one is under way.
+struct Lines {
+    is_mid_line: bool,
+}
+
+impl Protocol for Lines {
+    type Command = Infallible;
+    type Event = Infallible;
+
+    fn receive(&mut self, _: Time, io: &mut Io<'_, Infallible>) -> Need {
+        while let Some(end) = io.inbox().iter().position(|byte| *byte == b'\n') {
+            io.inbox().advance(end + 1);
+            let last = if io.is_stopped() { ", the last" } else { "" };
+            io.outbox().extend_from_slice(format!("{end}{last}\n").as_bytes());
+        }
+        self.is_mid_line = !io.inbox().is_empty();
+        Need::Bytes
+    }
+
+    fn is_mid_message(&self) -> bool {
+        self.is_mid_line
+    }
+}
+
+/// What a session that was stopped after `before` writes, given the pieces of `after`; and its end.
+fn stopped_lines(before: &'static [u8], after: &[&'static [u8]]) -> (Vec<u8>, SessionEnd) {
+    let mut driven = Driven::new(Session::new(Lines { is_mid_line: false }, config(100), NOW));
+    let mut written = Vec::new();
+    let (mut stopped, mut pieces) = (false, after.iter());
+    assert!(matches!(driven.step(NOW), Step::Wait(_)));
+    assert!(driven.data(NOW, Bytes::from_static(before)).is_empty());
+    let outcome = loop {
+        match driven.step(NOW) {
+            Step::Write => {
+                written.extend_from_slice(driven.pending());
+                driven.wrote(NOW, driven.pending().len());
+            }
+            Step::ShutdownWrite => {}
+            Step::Event(never) => match never {},
+            Step::Wait(_) if !stopped => {
+                driven.stop(NOW);
+                stopped = true;
+            }
+            Step::Wait(_) => match pieces.next() {
+                Some(piece) => assert!(driven.data(NOW, Bytes::from_static(piece)).is_empty()),
+                None => driven.eof(NOW),
+            },
+            Step::Close { outcome, .. } => break outcome,
+        }
+    };
+    (written, outcome.end)
+}
+
+#[test]
+fn a_stop_lets_a_message_that_is_under_way_come_to_its_end() {
+    let last = b"1\n5, the last\n".to_vec();
+    assert_eq!(stopped_lines(b"a\nab", &[b"cd", b"e\n", b"f\n"]), (last.clone(), SessionEnd::Stopped));
+    assert_eq!(stopped_lines(b"a\nab", &[b"cde\n"]), (last, SessionEnd::Stopped));
+    // Between two messages it ends at once, and what comes later is dropped.
+    assert_eq!(stopped_lines(b"a\n", &[b"bc\n"]), (b"1\n".to_vec(), SessionEnd::Stopped));
+    // The peer ends in the middle of it.
+    assert_eq!(stopped_lines(b"a\nab", &[b"c"]), (b"1\n".to_vec(), SessionEnd::Clean));
+}
+
+#[test]
+fn a_message_that_does_not_go_on_after_a_stop_is_given_up() {
+    let config = Arc::new(SessionConfig::default().linger(Duration::from_secs(3)));
+    let mut driven = Driven::new(Session::new(Lines { is_mid_line: false }, config, NOW));
+    assert!(matches!(driven.step(NOW), Step::Wait(_)));
+    assert!(driven.data(NOW, Bytes::from_static(b"half")).is_empty());
+    driven.stop(NOW);
+    let Step::Wait(wait) = driven.step(NOW) else { panic!("it reads on") };
+    let until = NOW.after(Duration::from_secs(3));
+    assert_eq!((wait.read > 0, wait.deadline), (true, Some(until)));
+    assert!(
+        matches!(driven.step(until), Step::Close { how: Teardown::Reset, outcome } if outcome.end == SessionEnd::Idle)
+    );
+}

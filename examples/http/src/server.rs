@@ -143,6 +143,9 @@ impl Http {
                     return Ok(Some(Need::Bytes));
                 }
                 Part::End => {
+                    if io.is_stopped() {
+                        request.persistence = Persistence::Close;
+                    }
                     let persistence = request.persistence;
                     if let Answer::Pattern(end) = *answer {
                         head(io.outbox(), Status::OK, persistence, TEXT, Framing::Length(end));
@@ -195,6 +198,11 @@ impl Protocol for Http {
             }
         }
         Need::Room
+    }
+
+    /// A request that has begun is answered before a server that drains closes the connection.
+    fn is_mid_message(&self) -> bool {
+        !matches!(self.state, State::Head { begun: false, .. })
     }
 
     fn deadline(&self) -> Option<Time> {

@@ -14,6 +14,17 @@ pub(crate) struct Exchange {
     pub(crate) closes: bool,
 }
 
+impl Exchange {
+    /// The head of the response if the server was stopped meanwhile: it closes.
+    fn head_of_a_server_that_drains(&self) -> String {
+        let head = self.head.replace("Connection: keep-alive\r\n", "").replace("Connection: close\r\n", "");
+        // Behind the last status line; an interim response has one, too.
+        let status = head.rfind("HTTP/1.1 ").unwrap_or(0);
+        let line = head[status..].find("\r\n").map_or(head.len(), |line| status + line + 2);
+        format!("{}Connection: close\r\n{}", &head[..line], &head[line..])
+    }
+}
+
 /// The response to a head that takes too long.
 pub(crate) const TIMEOUT: &[u8] =
     b"HTTP/1.1 408 Request Timeout\r\nConnection: close\r\nContent-Length: 0\r\n\r\n";
@@ -167,6 +178,8 @@ pub(crate) struct Progress {
     pub(crate) len: usize,
     /// The server sent 408 in place of the next one.
     pub(crate) timed_out: bool,
+    /// The server said with the last one that it closes, although nothing had asked for that: it drains.
+    pub(crate) drains: bool,
 }
 
 /// How many responses are whole in what a server sent.
@@ -178,7 +191,7 @@ pub(crate) fn judge(sent: &[u8], exchanges: &[Exchange]) -> Result<Progress, Str
     let mut rest = sent;
     for (whole, exchange) in exchanges.iter().enumerate() {
         let len = sent.len() - rest.len();
-        let progress = |timed_out| Ok(Progress { whole, len, timed_out });
+        let progress = |timed_out| Ok(Progress { whole, len, timed_out, drains: false });
         let wrong = |rest: &[u8]| Err(format!("to {exchange:?}, after {whole}: {}", rest.escape_ascii()));
         if rest == TIMEOUT {
             return progress(true);
@@ -186,13 +199,22 @@ pub(crate) fn judge(sent: &[u8], exchanges: &[Exchange]) -> Result<Progress, Str
         if TIMEOUT.starts_with(rest) {
             return progress(false);
         }
-        let Some(after) = rest.strip_prefix(exchange.head.as_bytes()) else {
-            let is_beginning = exchange.head.as_bytes().starts_with(rest);
+        let draining = exchange.head_of_a_server_that_drains();
+        let heads = [exchange.head.as_bytes(), draining.as_bytes()];
+        let Some((head, after)) = heads.iter().find_map(|head| Some((*head, rest.strip_prefix(*head)?)))
+        else {
+            let is_beginning = heads.iter().any(|head| head.starts_with(rest));
             return if is_beginning { progress(false) } else { wrong(rest) };
         };
         let body = if exchange.is_chunked { chunks(after) } else { Some(plain(after, exchange.body.len())) };
         let Some((body, after)) = body else { return wrong(rest) };
+        let drains = !exchange.closes && head == draining.as_bytes();
         match after {
+            Some(after) if body == exchange.body && drains => {
+                let (whole, len) = (whole + 1, sent.len() - after.len());
+                let progress = Progress { whole, len, timed_out: false, drains };
+                return if after.is_empty() { Ok(progress) } else { wrong(after) };
+            }
             Some(after) if body == exchange.body => rest = after,
             None if exchange.body.starts_with(&body) => return progress(false),
             _ => return wrong(rest),
@@ -203,6 +225,7 @@ pub(crate) fn judge(sent: &[u8], exchanges: &[Exchange]) -> Result<Progress, Str
             whole: exchanges.len(),
             len: sent.len() - rest.len(),
             timed_out: rest == TIMEOUT,
+            drains: false,
         });
     }
     Err(format!("after all: {}", rest.escape_ascii()))

@@ -346,3 +346,26 @@ fn a_request_for_the_text_allocates_nothing_in_the_steady_state() {
     count(&mut connection);
     assert_eq!(count(&mut connection), 0);
 }
+
+#[test]
+fn a_server_that_drains_answers_the_request_that_has_begun_and_no_other() {
+    let request = b"POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\nbody";
+    let next = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n";
+    for begun in 1..request.len() {
+        let mut connection = Connection::new(config());
+        connection.send(&request[..begun], begun);
+        connection.driven.stop(connection.now);
+        connection.step();
+        connection.send(&[&request[begun..], next].concat(), usize::MAX);
+        connection.finish();
+        let sent = String::from_utf8(connection.sent).unwrap();
+        assert!(sent.starts_with("HTTP/1.1 200 OK\r\n") && sent.ends_with("\r\n\r\nbody"), "{begun}: {sent}");
+        assert_eq!(connection.end, Some(SessionEnd::Finished), "{begun}: {sent}");
+    }
+    let mut connection = Connection::new(config());
+    connection.driven.stop(connection.now);
+    connection.step();
+    connection.send(next, usize::MAX);
+    connection.finish();
+    assert_eq!((&*connection.sent, connection.end), (&b""[..], Some(SessionEnd::Stopped)));
+}

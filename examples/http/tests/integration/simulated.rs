@@ -23,6 +23,8 @@ struct Client {
     /// What came of the response that is not whole, and how many are.
     came: Vec<u8>,
     whole: usize,
+    /// The server said that there is no further response.
+    drained: bool,
 }
 
 /// What a client tells.
@@ -60,7 +62,12 @@ impl Protocol for Client {
         self.came.extend_from_slice(&came);
         let count = self.exchanges.len();
         match judge(&self.came, &self.exchanges[self.whole..]) {
-            Ok(Progress { whole, len, timed_out }) => {
+            Ok(_) if self.drained && !self.came.is_empty() => {
+                io.event(Said::Wrong("more came from a server that drains".to_owned()));
+                io.finish();
+            }
+            Ok(Progress { whole, len, timed_out, drains }) => {
+                self.drained |= drains;
                 self.came.drain(..len);
                 self.whole += whole;
                 if whole > 0 && self.whole == count {
@@ -100,7 +107,8 @@ impl Hub for Clients {
     fn open(&mut self, now: Time, id: ConnectionId) -> Session<Client> {
         let exchanges = draw(&mut Numbers::new(self.seed + id.number()), self.count, self.most);
         let is_pipelined = self.is_pipelined;
-        let client = Client { exchanges, is_pipelined, begun: 0, sent: 0, came: Vec::new(), whole: 0 };
+        let client =
+            Client { exchanges, is_pipelined, begun: 0, sent: 0, came: Vec::new(), whole: 0, drained: false };
         // Longer than any limit of the server.
         let config = SessionConfig::default().outbox(self.outbox).idle(Some(Duration::from_secs(40)));
         Session::new(client, Arc::new(config), now)
