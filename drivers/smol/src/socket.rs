@@ -81,6 +81,8 @@ impl AsyncTransport for SmolSocket {
                 let wrote = self.transport().write(bytes);
                 self.writable = wrote.as_ref().is_ok_and(|wrote| *wrote == bytes.len());
                 if !matches!(&wrote, Err(error) if error.kind() == io::ErrorKind::WouldBlock) {
+                    // The reactor may not have seen yet what came before the connection broke.
+                    self.readable |= wrote.is_err();
                     return Poll::Ready(wrote);
                 }
             }

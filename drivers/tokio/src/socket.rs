@@ -15,8 +15,9 @@ use crate::{IntoTransport, TokioTimer};
 #[derive(Debug)]
 pub struct TokioSocket {
     socket: AsyncFd<Guarded>,
-    /// The task was woken, and has not read since: by a deadline, perhaps, that passed before the runtime saw what came.
-    is_woken: bool,
+    /// The next read tries the call, whatever the runtime knows: it may not have seen yet what came before a deadline that
+    /// woke the task, or before a write failed.
+    tries_read: bool,
 }
 
 impl TokioSocket {
@@ -26,7 +27,7 @@ impl TokioSocket {
             reason = "what replaces it is unsafe; a socket owns its descriptor, and keeps it"
         )]
         let socket = AsyncFd::new(socket)?;
-        Ok(Self { socket, is_woken: false })
+        Ok(Self { socket, tries_read: false })
     }
 
     fn transport(&self) -> impl Transport + '_ {
@@ -38,14 +39,19 @@ impl AsyncTransport for TokioSocket {
     type Timer = TokioTimer;
 
     fn woken(&mut self) {
-        self.is_woken = true;
+        self.tries_read = true;
     }
 
     fn poll_read(&mut self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
-        let is_woken = std::mem::take(&mut self.is_woken);
+        let tries_read = std::mem::take(&mut self.tries_read);
         loop {
             let Poll::Ready(guard) = self.socket.poll_read_ready(cx) else {
-                return if is_woken { or_pending(self.transport().read(buffer)) } else { Poll::Pending };
+                if !tries_read {
+                    return Poll::Pending;
+                }
+                let read = self.transport().read(buffer);
+                self.tries_read = read.as_ref().is_ok_and(|read| self.may_have_more(buffer.len(), *read));
+                return or_pending(read);
             };
             let mut guard = guard?;
             let mut transport = guard.get_inner();
@@ -71,6 +77,7 @@ impl AsyncTransport for TokioSocket {
                 guard.clear_ready();
             }
             if let wrote @ Poll::Ready(_) = or_pending(wrote) {
+                self.tries_read |= matches!(&wrote, Poll::Ready(Err(_)));
                 return wrote;
             }
         }

@@ -318,6 +318,62 @@ pub fn a_machine_that_goes_on_after_a_failure_is_a_panic_not_a_loop<D: SocketDri
     assert_eq!(told.map(drop), Err(std::sync::mpsc::RecvTimeoutError::Disconnected), "it panicked");
 }
 
+/// Tells of its first byte, answers it, and counts what it is told until the connection fails.
+#[cfg(target_os = "linux")]
+#[derive(Default)]
+struct Answerer {
+    received: usize,
+    told: bool,
+    answered: bool,
+    failure: Option<Failure>,
+}
+
+#[cfg(target_os = "linux")]
+impl Machine for Answerer {
+    type Command = Infallible;
+    type Event = ();
+    type Outcome = (usize, Option<Failure>);
+
+    fn handle(&mut self, _now: Time, input: Input) {
+        match input {
+            Input::Data(bytes) => self.received += bytes.len(),
+            Input::Failed(failure) => self.failure = Some(failure),
+            Input::Eof | Input::Wrote(_) | Input::Stop | Input::Abort => {}
+            Input::Command(never) => match never {},
+        }
+    }
+
+    fn poll(&mut self, _now: Time) -> Action<(), Self::Outcome> {
+        if self.failure.is_some() {
+            return Action::Close { how: Teardown::Reset, outcome: (self.received, self.failure) };
+        }
+        if self.received > 0 && !std::mem::replace(&mut self.told, true) {
+            return Action::Event(());
+        }
+        if self.told && !std::mem::replace(&mut self.answered, true) {
+            return Action::Write(Bytes::from_static(b"an answer"));
+        }
+        Action::Wait(Wait { read: 100, commands: 0, deadline: None })
+    }
+}
+
+/// The peer sends more and resets after the driver has read, and before it writes. Linux keeps what came before a reset.
+#[cfg(target_os = "linux")]
+pub fn what_came_before_a_write_failed_is_read<D: SocketDriver>() {
+    let (mut client, server) = pair();
+    client.write_all(b"x").unwrap();
+    let mut client = Some(client);
+    let events = |()| {
+        if let Some(mut client) = client.take() {
+            client.write_all(b"the last word").unwrap();
+            reset(client);
+        }
+    };
+    let driver = Connection::<D, _, _>::new(SystemClock::new());
+    let ended = driver.drive(server, |_now| Answerer::default(), events);
+    assert_eq!(ended.outcome, (14, Some(Failure::Reset)));
+}
+
 pub fn urgent_bytes_are_bytes<D: SocketDriver>() {
     let (mut client, server) = pair();
     let server_config = ServerConfig::default();
