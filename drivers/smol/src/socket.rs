@@ -70,7 +70,7 @@ impl AsyncTransport for SmolSocket {
                     return Poll::Ready(read);
                 }
             }
-            ready!(self.socket.poll_readable(cx))?;
+            ready!(poll_anew(|| self.socket.poll_readable(cx)))?;
             self.readable = true;
         }
     }
@@ -86,7 +86,7 @@ impl AsyncTransport for SmolSocket {
                     return Poll::Ready(wrote);
                 }
             }
-            ready!(self.socket.poll_writable(cx))?;
+            ready!(poll_anew(|| self.socket.poll_writable(cx)))?;
             self.writable = true;
         }
     }
@@ -106,6 +106,15 @@ impl AsyncTransport for SmolSocket {
     fn close(&mut self, how: Teardown) -> u64 {
         self.transport().close(how)
     }
+}
+
+/// Polls for readiness that nobody has tried yet.
+///
+/// The event that woke the task is reported once more when it waits again, and would cost a call that finds nothing. Once that
+/// is out of the way, the socket is registered anew, and the poller reports at once what has come in between.
+fn poll_anew(mut poll: impl FnMut() -> Poll<io::Result<()>>) -> Poll<io::Result<()>> {
+    ready!(poll())?;
+    poll()
 }
 
 /// A listening socket that the reactor of `async-io` watches.
@@ -154,5 +163,50 @@ impl IntoTransport for Stream {
     fn into_transport(self) -> impl FnOnce() -> io::Result<SmolSocket> + Send {
         let socket = Guarded::new(self);
         || SmolSocket::new(socket)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::future::poll_fn;
+    use std::io::Write;
+    use std::net::{TcpListener, TcpStream};
+
+    /// One byte after the other, the second between two calls of one wake-up: none is waited for that is there, and none is
+    /// looked for that is not.
+    #[test]
+    fn the_event_of_a_wake_up_is_tried_once() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let mut client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let server = listener.accept().unwrap().0;
+        let mut socket = SmolSocket::new(Guarded::new(server.into())).unwrap();
+        let mut buffer = [0; 100];
+        async_io::block_on(async {
+            for _ in 0..100 {
+                assert!(poll_fn(|cx| Poll::Ready(socket.poll_read(cx, &mut buffer))).await.is_pending());
+                client.write_all(b"x").unwrap();
+                let mut polls = 0;
+                poll_fn(|cx| {
+                    // Once without an event: the future begins with a poll.
+                    polls += 1;
+                    if polls == 1 {
+                        return Poll::Pending;
+                    }
+                    socket.woken();
+                    let read = ready!(socket.poll_read(cx, &mut buffer)).unwrap();
+                    client.write_all(b"y").unwrap();
+                    assert!(socket.poll_read(cx, &mut buffer).is_pending(), "it looked without a reason");
+                    assert_eq!(read, 1);
+                    Poll::Ready(())
+                })
+                .await;
+                let read = poll_fn(|cx| {
+                    socket.woken();
+                    socket.poll_read(cx, &mut buffer)
+                });
+                assert_eq!(read.await.unwrap(), 1);
+            }
+        });
     }
 }
