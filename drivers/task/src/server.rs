@@ -49,7 +49,10 @@ where
         if accept == Accept::Closed {
             listeners.clear();
         }
-        match next(&app, &mut listeners, accept, &mut timer, (now, deadline)).await {
+        let next = next(&app, &mut listeners, accept, &mut timer, (now, deadline)).await;
+        // It may have been a long wait.
+        let now = app.now();
+        match next {
             Some(Ok((transport, peer))) => {
                 if let Some(task) = admit(&app, now, transport, peer) {
                     spawner.spawn(task);
@@ -181,6 +184,9 @@ mod tests {
     use roundtrip_core::hub::ConnectionId;
     use roundtrip_echo::{EchoServer, ServerConfig};
     use roundtrip_net::SystemClock;
+    use std::pin::pin;
+    use std::sync::atomic::{AtomicU64, Ordering};
+    use std::task::Waker;
     use std::time::Duration;
 
     struct Never;
@@ -232,5 +238,60 @@ mod tests {
         let task = run(app, caller, Silent([0; 8]), Driver::new(SystemClock::new()));
         let (machine, task) = (size_of::<EchoServer>(), size_of_val(&task));
         assert!(task <= machine + 768, "machine {machine} bytes, task {task} bytes");
+    }
+
+    #[derive(Clone, Default)]
+    struct SharedClock(Arc<AtomicU64>);
+
+    impl Clock for SharedClock {
+        fn now(&self) -> Time {
+            Time::from_nanos(self.0.load(Ordering::Relaxed))
+        }
+    }
+
+    /// Waits until a day has passed, and fails then.
+    struct Failing {
+        clock: SharedClock,
+        polls: Arc<AtomicU64>,
+    }
+
+    impl AsyncListener for Failing {
+        type Transport = Silent;
+
+        fn poll_accept(&mut self, _cx: &mut Context<'_>) -> Poll<io::Result<(Silent, Peer)>> {
+            match self.polls.fetch_add(1, Ordering::Relaxed) {
+                0 => {
+                    self.clock.0.store(86_400_000_000_000, Ordering::Relaxed);
+                    Poll::Pending
+                }
+                _ => Poll::Ready(Err(io::ErrorKind::OutOfMemory.into())),
+            }
+        }
+
+        fn accept_waiting(&mut self) -> io::Result<Option<(Silent, Peer)>> {
+            Ok(None)
+        }
+    }
+
+    struct Nowhere;
+
+    impl Spawn<'static> for Nowhere {
+        fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+            drop(task);
+        }
+    }
+
+    #[test]
+    fn a_failure_after_a_long_wait_pauses_from_then_on() {
+        let (clock, polls) = (SharedClock::default(), Arc::new(AtomicU64::new(0)));
+        let service = Arc::new(move |now, _peer: &Peer| EchoServer::new(ServerConfig::default().into(), now));
+        let listeners = vec![Failing { clock: clock.clone(), polls: Arc::clone(&polls) }];
+        let handle = ServerHandle::new();
+        let mut server = pin!(serve(Nowhere, clock, listeners, Limits::default(), &handle, service));
+        for _ in 0..2 {
+            let mut cx = Context::from_waker(Waker::noop());
+            assert!(server.as_mut().poll(&mut cx).is_pending());
+        }
+        assert_eq!(polls.load(Ordering::Relaxed), 2, "it does not try again at once");
     }
 }
