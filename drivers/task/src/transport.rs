@@ -4,7 +4,7 @@ use std::io;
 use std::task::{Context, Poll};
 
 use roundtrip_core::Teardown;
-use roundtrip_net::{Peer, Transport};
+use roundtrip_net::{Peer, Transport, classify};
 
 use crate::Timer;
 
@@ -73,8 +73,16 @@ pub(crate) struct Polled<'a, 'cx, T> {
     pub(crate) cx: &'a mut Context<'cx>,
 }
 
+/// What was polled, as [`Transport`] says it: of a stream that is polled, only `Pending` and `Interrupted` mean "look again".
+///
+/// One that has a timeout of its own says `TimedOut` for ever. One that says `WouldBlock` wakes nobody, against its contract.
 fn or_would_block<T>(polled: Poll<io::Result<T>>) -> io::Result<T> {
     match polled {
+        Poll::Ready(Err(error))
+            if error.kind() != io::ErrorKind::Interrupted && classify::is_again(&error) =>
+        {
+            Err(io::Error::other(error))
+        }
         Poll::Ready(result) => result,
         Poll::Pending => Err(io::ErrorKind::WouldBlock.into()),
     }
@@ -99,7 +107,15 @@ impl<T: AsyncTransport> Transport for Polled<'_, '_, T> {
     }
 
     fn half_close(&mut self) -> io::Result<()> {
-        or_would_block(self.transport.poll_half_close(self.cx))
+        let result = or_would_block(self.transport.poll_half_close(self.cx));
+        match &result {
+            // As a socket of ours: reading tells how the peer ended.
+            Err(error) if classify::is_peer_gone(error) => return Ok(()),
+            // It is called again when the task is woken, and nothing else wakes it for that.
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => self.cx.waker().wake_by_ref(),
+            _ => {}
+        }
+        result
     }
 
     fn may_have_more(&self, room: usize, read: usize) -> bool {
