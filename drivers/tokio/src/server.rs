@@ -125,7 +125,9 @@ mod blocking {
 
     impl BlockOn for Blocking {
         fn block_on<T>(&self, future: impl Future<Output = T>) -> T {
-            self.0.block_on(future)
+            // The future runs every task of a thread: the budget that tokio has for one task would be used up by the first of
+            // them, and the others were polled again and again until the executor yields. It does so by itself.
+            self.0.block_on(tokio::task::unconstrained(future))
         }
     }
 }

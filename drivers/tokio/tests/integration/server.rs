@@ -1,8 +1,10 @@
 //! The server as a future of the application's runtime.
 
 use std::convert::Infallible;
-use std::io::ErrorKind;
+use std::io::{ErrorKind, Read, Write};
+use std::net::Shutdown;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use roundtrip_core::Time;
@@ -10,7 +12,8 @@ use roundtrip_core::admission::Limits;
 use roundtrip_core::hub::{ConnectionId, Hub, Mail};
 use roundtrip_echo::{ClientConfig, EchoClient, EchoServer, Payload, ServerConfig, ServerOutcome, Verdict};
 use roundtrip_tokio::{
-    BindOptions, ConnectOptions, Endpoint, Listener, Peer, ServerHandle, Service, SharedHub, TokioClock,
+    Backend, BindOptions, Clock, ConnectOptions, Endpoint, Listener, Peer, ServerHandle, Service, SharedHub, Tokio,
+    TokioClock,
     bind, connect, drive, serve,
 };
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -153,4 +156,132 @@ fn a_runtime_that_is_shut_down_resets_its_connections() {
         let error = std::io::Read::read(&mut &client, &mut [0]).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::ConnectionReset);
     }
+}
+
+#[test]
+fn a_server_that_is_dropped_before_its_first_poll_closes_its_listener() {
+    for runtime in runtimes() {
+        runtime.block_on(async {
+            let (listener, endpoint) = listener();
+            drop(serve(vec![listener], Limits::default(), ServerHandle::new(), echo()));
+            let refused = connect(endpoint, ConnectOptions::default()).await.unwrap_err();
+            assert_eq!(refused.source.kind(), ErrorKind::ConnectionRefused);
+        });
+    }
+}
+
+#[test]
+fn a_stop_before_the_first_poll_drains_the_server() {
+    for runtime in runtimes() {
+        runtime.block_on(async {
+            let ((listener, _endpoint), handle) = (listener(), ServerHandle::new());
+            let mut waiting = TcpStream::connect(listener.local_address().unwrap()).await.unwrap();
+            handle.stop();
+            let server = serve(vec![listener], Limits::default(), handle, echo());
+            let client = async {
+                waiting.write_all(b"x").await.unwrap();
+                waiting.shutdown().await.unwrap();
+                waiting.read_u8().await.unwrap()
+            };
+            let (served, back) = tokio::join!(server, client);
+            assert_eq!((served.unwrap().tally.admitted, back), (1, b'x'));
+        });
+    }
+}
+
+#[test]
+fn a_panic_of_the_service_is_counted_and_the_others_are_served() {
+    for runtime in runtimes() {
+        runtime.block_on(async {
+            let ((listener, _endpoint), handle) = (listener(), ServerHandle::new());
+            let address = listener.local_address().unwrap();
+            let first = AtomicBool::new(true);
+            let service = Arc::new(move |now, _peer: &Peer| {
+                assert!(!first.swap(false, Ordering::SeqCst), "planted");
+                EchoServer::new(ServerConfig::default().into(), now)
+            });
+            let server = tokio::spawn(serve(vec![listener], Limits::default(), handle.clone(), service));
+            // The reset may come before the runtime says that it is connected.
+            let unlucky = async { TcpStream::connect(address).await?.read_u8().await };
+            assert_eq!(unlucky.await.unwrap_err().kind(), ErrorKind::ConnectionReset);
+            let mut client = TcpStream::connect(address).await.unwrap();
+            client.write_all(b"x").await.unwrap();
+            assert_eq!(client.read_u8().await.unwrap(), b'x');
+            drop(client);
+            handle.stop();
+            let served = server.await.unwrap().unwrap();
+            assert_eq!((served.tally.admitted, served.panicked), (2, 1));
+        });
+    }
+}
+
+/// One thread for all of it, and one connection that never lets the server come to rest.
+#[test]
+fn a_connection_that_floods_does_not_starve_the_others() {
+    let runtime = Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let ((listener, _endpoint), handle) = (listener(), ServerHandle::new());
+        let address = listener.local_address().unwrap();
+        let server = tokio::spawn(serve(vec![listener], Limits::default(), handle.clone(), echo()));
+        let flood = std::net::TcpStream::connect(address).unwrap();
+        let mut writer = flood.try_clone().unwrap();
+        let writes = std::thread::spawn(move || while writer.write_all(&[0; 1 << 16]).is_ok() {});
+        let mut reader = flood.try_clone().unwrap();
+        let reads =
+            std::thread::spawn(move || while reader.read(&mut [0; 1 << 16]).is_ok_and(|read| read > 0) {});
+        for _ in 0..20 {
+            let mut client = TcpStream::connect(address).await.unwrap();
+            for _ in 0..20 {
+                client.write_all(b"x").await.unwrap();
+                assert_eq!(client.read_u8().await.unwrap(), b'x');
+            }
+        }
+        flood.shutdown(Shutdown::Both).unwrap();
+        writes.join().unwrap();
+        reads.join().unwrap();
+        handle.force();
+        assert_eq!(server.await.unwrap().unwrap().tally.admitted, 21);
+    });
+}
+
+/// Counts how often it is read: at each wake-up of a session, and before each read but the first in it.
+struct CountedClock(AtomicUsize);
+
+impl Clock for CountedClock {
+    fn now(&self) -> Time {
+        self.0.fetch_add(1, Ordering::Relaxed);
+        Time::ZERO
+    }
+}
+
+/// The driver as a value runs all sessions of a thread in one future, and tokio has a budget for each.
+#[test]
+fn sessions_that_are_ready_at_once_are_woken_once_a_message() {
+    const CLIENTS: usize = 200;
+    const ROUNDS: usize = 20;
+    let (listener, _endpoint) = listener();
+    let address = listener.local_address().unwrap();
+    let (clock, handle) = (CountedClock(AtomicUsize::new(0)), ServerHandle::new());
+    let service = |now, _peer: &Peer| EchoServer::new(ServerConfig::default().into(), now);
+    let calls = std::thread::scope(|scope| {
+        let server = scope.spawn(|| {
+            Tokio::default().serve_with(&clock, vec![listener], Limits::default(), &handle, &service)
+        });
+        let connect = || std::net::TcpStream::connect(address).unwrap();
+        let mut clients: Vec<_> = (0..CLIENTS).map(|_| connect()).collect();
+        let mut round = || {
+            clients.iter_mut().for_each(|client| client.write_all(b"x").unwrap());
+            clients.iter_mut().for_each(|client| client.read_exact(&mut [0]).unwrap());
+        };
+        round();
+        let before = clock.0.load(Ordering::Relaxed);
+        (0..ROUNDS).for_each(|_| round());
+        let calls = clock.0.load(Ordering::Relaxed) - before;
+        handle.stop();
+        drop(clients);
+        assert_eq!(server.join().unwrap().unwrap().tally.admitted, CLIENTS as u64);
+        calls
+    });
+    let messages = CLIENTS * ROUNDS;
+    assert!(calls <= 3 * messages, "the clock was read {calls} times for {messages} messages");
 }
