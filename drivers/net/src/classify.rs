@@ -29,7 +29,14 @@ pub fn transfer(error: &io::Error) -> Transfer {
         ErrorKind::ConnectionReset | ErrorKind::ConnectionAborted | ErrorKind::BrokenPipe
     );
     let is_reset = by_kind || code_is(error, system::RESET);
-    Transfer::Failed(if is_reset { Failure::Reset } else { Failure::Io })
+    Transfer::Failed(if is_reset {
+        Failure::Reset
+    } else if error.kind() == ErrorKind::UnexpectedEof {
+        // No system says so. A TLS stream does that ended without `close_notify`.
+        Failure::Truncated
+    } else {
+        Failure::Io
+    })
 }
 
 /// What an error of accept(2) says; none if there was just nobody.
@@ -176,6 +183,12 @@ mod tests {
     #[test]
     fn a_read_timeout_is_not_a_dead_peer() {
         assert_eq!(transfer(&ErrorKind::TimedOut.into()), Transfer::Again);
+    }
+
+    #[test]
+    fn a_stream_that_was_cut_is_truncated() {
+        let error = io::Error::new(ErrorKind::UnexpectedEof, "no close_notify");
+        assert_eq!(transfer(&error), Transfer::Failed(Failure::Truncated));
     }
 
     #[test]

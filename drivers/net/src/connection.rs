@@ -44,7 +44,9 @@ pub struct Connection<M> {
     undelivered: u64,
     /// The peer's end was seen.
     finished: bool,
-    /// The transport could not half-close yet.
+    /// The transport was asked to half-close.
+    half_closed: bool,
+    /// It could not yet.
     half_closing: bool,
     /// The machine closed, and only that is waited for.
     closing: bool,
@@ -69,6 +71,7 @@ impl<M: Machine> Connection<M> {
             aborted: false,
             undelivered: 0,
             finished: false,
+            half_closed: false,
             half_closing: false,
             closing: false,
             written: 0,
@@ -137,7 +140,7 @@ impl<M: Machine> Connection<M> {
                     return None;
                 }
                 // A machine that closed says so again.
-                Step::Close { how: Teardown::Graceful, .. } if self.half_closing => {
+                Step::Close { how: Teardown::Graceful, .. } if self.delays_close(transport) => {
                     self.closing = true;
                     return None;
                 }
@@ -355,11 +358,20 @@ impl<M: Machine> Connection<M> {
     pub fn half_close(&mut self, transport: &mut impl Transport) {
         // The peer may answer our end at once with bytes that come after the cut.
         self.note_cut(transport);
+        self.half_closed = true;
         let result = transport.half_close();
         self.half_closing = result.as_ref().is_err_and(classify::is_again);
         if let Err(error) = result {
             self.fail(Call::HalfClose, error);
         }
+    }
+
+    /// Whether the transport must half-close before it is closed in order, and cannot yet.
+    fn delays_close(&mut self, transport: &mut impl Transport) -> bool {
+        if !self.half_closed && self.failure.is_none() && transport.must_half_close() {
+            self.half_close(transport);
+        }
+        self.half_closing
     }
 
     /// Reads at most the credit and delivers it; how much there was.

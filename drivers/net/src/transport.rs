@@ -31,6 +31,12 @@ pub trait Transport {
     /// closed.
     fn half_close(&mut self) -> io::Result<()>;
 
+    /// Whether the peer takes it for cut off if it is closed without a half-close, as with TLS. Then the driver half-closes it
+    /// before it closes it in order.
+    fn must_half_close(&self) -> bool {
+        false
+    }
+
     /// Whether there may be more to read at once, after a read with room for `room` bytes gave `read`.
     fn may_have_more(&self, room: usize, read: usize) -> bool {
         read == room

@@ -12,7 +12,7 @@ use crate::{IntoTransport, SmolTimer};
 
 /// A byte stream as a transport: a TLS stream, a pipe in memory, a boxed stream.
 ///
-/// Closing its writing side ([`AsyncWrite::poll_close`]) is the half-close. It cannot reset and cannot count: an abort drops
+/// Closing its writing side ([`AsyncWrite::poll_close`]) is the half-close, and comes before every orderly end. It cannot reset and cannot count: an abort drops
 /// it, and a report says 0 bytes unread.
 #[derive(Debug)]
 pub struct Io<T>(pub T);
@@ -34,6 +34,10 @@ impl<T: AsyncRead + AsyncWrite + Unpin> AsyncTransport for Io<T> {
 
     fn poll_half_close(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.0).poll_close(cx)
+    }
+
+    fn must_half_close(&self) -> bool {
+        true
     }
 
     fn may_have_more(&self, _room: usize, _read: usize) -> bool {

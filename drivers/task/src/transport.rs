@@ -34,6 +34,11 @@ pub trait AsyncTransport: Unpin {
     /// Half-closes: the peer's end follows what was written, and reading goes on.
     fn poll_half_close(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>>;
 
+    /// As [`Transport::must_half_close`].
+    fn must_half_close(&self) -> bool {
+        false
+    }
+
     /// As [`Transport::may_have_more`].
     fn may_have_more(&self, room: usize, read: usize) -> bool {
         read == room
@@ -116,6 +121,10 @@ impl<T: AsyncTransport> Transport for Polled<'_, '_, T> {
             _ => {}
         }
         result
+    }
+
+    fn must_half_close(&self) -> bool {
+        self.transport.must_half_close()
     }
 
     fn may_have_more(&self, room: usize, read: usize) -> bool {

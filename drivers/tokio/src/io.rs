@@ -12,7 +12,7 @@ use crate::{IntoTransport, TokioTimer};
 
 /// A byte stream as a transport: a TLS stream, a duplex in memory, a boxed stream.
 ///
-/// Shutting it down ([`AsyncWrite::poll_shutdown`]) is the half-close. It cannot reset and cannot count: an abort drops it, and
+/// Shutting it down ([`AsyncWrite::poll_shutdown`]) is the half-close, and comes before every orderly end. It cannot reset and cannot count: an abort drops it, and
 /// a report says 0 bytes unread.
 #[derive(Debug)]
 pub struct Io<T>(pub T);
@@ -36,6 +36,10 @@ impl<T: AsyncRead + AsyncWrite + Unpin> AsyncTransport for Io<T> {
 
     fn poll_half_close(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.0).poll_shutdown(cx)
+    }
+
+    fn must_half_close(&self) -> bool {
+        true
     }
 
     fn may_have_more(&self, _room: usize, _read: usize) -> bool {

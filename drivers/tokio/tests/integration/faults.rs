@@ -1,12 +1,13 @@
 //! Streams that fail, stall and take their time: each ends one session, with what it said.
 
+use std::convert::Infallible;
 use std::future::poll_fn;
 use std::io::{self, ErrorKind};
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use roundtrip_core::{Failure, Time};
+use roundtrip_core::{Action, Failure, Input, Machine, Teardown, Time};
 use roundtrip_echo::{EchoServer, End, Limit, ServerConfig, ServerOutcome};
 use roundtrip_tokio::{Call, Clock, Driver, Ended, Io, drive};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream, ReadBuf, duplex};
@@ -224,4 +225,46 @@ fn a_stream_of_single_bytes() {
         let (ended, ()) = tokio::join!(drive(Io(far), server), client);
         assert_eq!(ended.outcome.end, End::Clean);
     });
+}
+
+/// Closes in order, without a half-close.
+struct Leaver;
+
+impl Machine for Leaver {
+    type Command = Infallible;
+    type Event = Infallible;
+    type Outcome = ();
+
+    fn handle(&mut self, _now: Time, _input: Input) {}
+
+    fn poll(&mut self, _now: Time) -> Action<Infallible, ()> {
+        Action::Close { how: Teardown::Graceful, outcome: () }
+    }
+}
+
+/// The peer of a TLS stream takes it for cut off otherwise.
+#[test]
+fn a_stream_is_shut_down_before_an_orderly_end() {
+    for waits in [false, true] {
+        run(async {
+            let (_near, stream) = duplex(1000);
+            let mut shutdowns = 0;
+            let fault = |called| {
+                shutdowns += usize::from(called == Operation::Shutdown);
+                (waits && called == Operation::Shutdown).then_some(Poll::Pending)
+            };
+            let driver = Driver::new(Virtual(Instant::now()));
+            let driven = driver.drive(Io(Faulty { stream, fault }), |_now| Leaver, |never| match never {});
+            let ended = without_spinning(driven).await;
+            assert!(ended.failure.is_none());
+            assert!(shutdowns > 0, "the peer was not told");
+        });
+    }
+}
+
+#[test]
+fn a_stream_that_was_cut_is_told_as_truncated() {
+    let cut = || Poll::Ready(Err(ErrorKind::UnexpectedEof.into()));
+    let ended = serves(|called| (called == Operation::Read).then(cut));
+    assert_eq!(ended.outcome.end, End::Failed(Failure::Truncated));
 }
