@@ -35,6 +35,12 @@ pub(crate) enum Turn<O> {
     Wait(Option<Time>),
 }
 
+/// What the poller tells of a stream: on Linux, also that urgent bytes came.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+const INTEREST: Interest = Interest::READABLE.add(Interest::WRITABLE).add(Interest::PRIORITY);
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+const INTEREST: Interest = Interest::READABLE.add(Interest::WRITABLE);
+
 /// A machine on its stream.
 #[derive(Debug)]
 pub(crate) struct Session<M: Machine> {
@@ -49,11 +55,14 @@ pub(crate) struct Session<M: Machine> {
 /// What the poller said of a stream. It tells each change once (epoll(7), `EPOLLET`), so what cannot be used at once is
 /// remembered.
 #[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "independent facts")]
 struct Readiness {
     /// There may be something to read.
     readable: bool,
     /// Behind what there is to read is the end, or an error, and nobody will say so again.
     hung_up: bool,
+    /// Urgent bytes came, which a read stops short of.
+    urgent: bool,
     /// The stream takes bytes again.
     writable: bool,
 }
@@ -71,7 +80,7 @@ impl<M: Machine> Session<M> {
             mailbox,
             stream,
             // A client that has just connected has most often sent something, too.
-            readiness: Readiness { readable: true, hung_up: false, writable: false },
+            readiness: Readiness { readable: true, hung_up: false, urgent: false, writable: false },
             begun: false,
             registered: false,
         }
@@ -81,6 +90,7 @@ impl<M: Machine> Session<M> {
     pub(crate) fn note(&mut self, event: &Event) -> bool {
         let (connection, ready) = (&self.connection, &mut self.readiness);
         ready.hung_up |= event.is_read_closed() || event.is_error();
+        ready.urgent |= event.is_priority();
         ready.readable |= event.is_readable() || ready.hung_up;
         ready.writable |=
             !connection.session().pending().is_empty() && (event.is_writable() || event.is_error());
@@ -103,7 +113,7 @@ impl<M: Machine> Session<M> {
             return Ok(());
         }
         let fd = self.stream.as_fd().as_raw_fd();
-        registry.register(&mut SourceFd(&fd), mio(token), Interest::READABLE | Interest::WRITABLE)?;
+        registry.register(&mut SourceFd(&fd), mio(token), INTEREST)?;
         self.registered = true;
         Ok(())
     }
@@ -174,10 +184,12 @@ impl<M: Machine> Session<M> {
             self.connection.wake(clock.now());
         }
         self.connection.read(&mut &self.stream, block);
-        // A read that left room has emptied the stream, and what comes later is told; but not an end that was told with
-        // what has just been read.
+        // A read that left room has emptied the stream, and what comes later is told; but not an end, and not what is behind
+        // urgent bytes, that were told with what has just been read.
         let came = self.connection.credit() != credit;
-        self.readiness.readable = self.connection.may_have_more() || (came && self.readiness.hung_up);
+        let ready = &mut self.readiness;
+        ready.readable =
+            self.connection.may_have_more() || (came && (ready.hung_up || std::mem::take(&mut ready.urgent)));
         true
     }
 }

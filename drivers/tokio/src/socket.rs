@@ -11,6 +11,12 @@ use tokio::io::unix::AsyncFd;
 
 use crate::{IntoTransport, TokioTimer};
 
+/// What the runtime tells of a socket: on Linux, also that urgent bytes came.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+const INTEREST: Interest = Interest::READABLE.add(Interest::WRITABLE).add(Interest::PRIORITY);
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+const INTEREST: Interest = Interest::READABLE.add(Interest::WRITABLE);
+
 /// A socket that a tokio runtime watches.
 #[derive(Debug)]
 pub struct TokioSocket {
@@ -26,12 +32,29 @@ impl TokioSocket {
             deprecated,
             reason = "what replaces it is unsafe; a socket owns its descriptor, and keeps it"
         )]
-        let socket = AsyncFd::new(socket)?;
+        let socket = AsyncFd::with_interest(socket, INTEREST)?;
         Ok(Self { socket, tries_read: false })
     }
 
     fn transport(&self) -> impl Transport + '_ {
         self.socket.get_ref()
+    }
+
+    /// Whether urgent bytes came since it was last asked, which a read stops short of.
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    fn take_urgent(&self) -> bool {
+        let mut is_urgent = false;
+        // "Would block" has tokio forget it.
+        let _ = self.socket.try_io(Interest::PRIORITY, |_socket| {
+            is_urgent = true;
+            Err::<(), _>(io::ErrorKind::WouldBlock.into())
+        });
+        is_urgent
+    }
+
+    #[cfg(not(any(target_os = "linux", target_os = "android")))]
+    const fn take_urgent(&self) -> bool {
+        false
     }
 }
 
@@ -56,10 +79,13 @@ impl AsyncTransport for TokioSocket {
             let mut guard = guard?;
             let mut transport = guard.get_inner();
             let read = transport.read(buffer);
-            // A read that left room has emptied the socket; tokio goes on remembering an end that it was told of.
-            if !read.as_ref().is_ok_and(|read| transport.may_have_more(buffer.len(), *read))
-                && !is_interrupted(&read)
-            {
+            // A read that left room has emptied the socket, unless it stopped short of urgent bytes; tokio goes on remembering
+            // an end that it was told of.
+            let may_have_more = match &read {
+                Ok(read) => transport.may_have_more(buffer.len(), *read) || self.take_urgent(),
+                Err(error) => error.kind() == io::ErrorKind::Interrupted,
+            };
+            if !may_have_more {
                 guard.clear_ready();
             }
             if let read @ Poll::Ready(_) = or_pending(read) {

@@ -12,9 +12,8 @@ use roundtrip_core::admission::Limits;
 use roundtrip_core::hub::{ConnectionId, Hub, Mail};
 use roundtrip_echo::{ClientConfig, EchoClient, EchoServer, Payload, ServerConfig, ServerOutcome, Verdict};
 use roundtrip_tokio::{
-    Backend, BindOptions, Clock, ConnectOptions, Endpoint, Listener, Peer, ServerHandle, Service, SharedHub, Tokio,
-    TokioClock,
-    bind, connect, drive, serve,
+    Backend, BindOptions, Clock, ConnectOptions, Endpoint, Listener, Peer, ServerHandle, Service, SharedHub,
+    Tokio, TokioClock, bind, connect, drive, serve,
 };
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -153,7 +152,7 @@ fn a_runtime_that_is_shut_down_resets_its_connections() {
         });
         drop(runtime);
         client.set_nonblocking(false).unwrap();
-        let error = std::io::Read::read(&mut &client, &mut [0]).unwrap_err();
+        let error = Read::read(&mut &client, &mut [0]).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::ConnectionReset);
     }
 }

@@ -388,6 +388,54 @@ pub fn urgent_bytes_are_bytes<D: SocketDriver>() {
     assert_eq!(soon(&waiting).unwrap().outcome.end, End::Clean);
 }
 
+/// Tells of its first byte, and ends with its last.
+#[cfg(target_os = "linux")]
+struct Collector {
+    received: usize,
+    expected: usize,
+    told: bool,
+}
+
+#[cfg(target_os = "linux")]
+impl Machine for Collector {
+    type Command = Infallible;
+    type Event = ();
+    type Outcome = usize;
+
+    fn handle(&mut self, _now: Time, input: Input) {
+        if let Input::Data(bytes) = input {
+            self.received += bytes.len();
+        }
+    }
+
+    fn poll(&mut self, _now: Time) -> Action<(), usize> {
+        if self.received > 0 && !std::mem::replace(&mut self.told, true) {
+            return Action::Event(());
+        }
+        if self.received == self.expected {
+            return Action::Close { how: Teardown::Graceful, outcome: self.received };
+        }
+        Action::Wait(Wait { read: 100, commands: 0, deadline: None })
+    }
+}
+
+/// A read stops short before them, which says nothing of what is behind; and all of it is told by one event.
+#[cfg(target_os = "linux")]
+pub fn what_follows_urgent_bytes_is_read<D: SocketDriver>() {
+    let (mut client, server) = pair();
+    client.write_all(b"x").unwrap();
+    let mut writer = client.try_clone().unwrap();
+    let events = move |()| {
+        writer.write_all(b"hello ").unwrap();
+        rustix::net::send(&writer, b"w", rustix::net::SendFlags::OOB).unwrap();
+        writer.write_all(b"orld").unwrap();
+    };
+    let driver = Connection::<D, _, _>::new(SystemClock::new());
+    let machine = Collector { received: 0, expected: 12, told: false };
+    let waiting = spawn(move || driver.drive(server, |_now| machine, events));
+    assert_eq!(soon(&waiting).outcome, 12);
+}
+
 /// Windows does not tell how much the peer has acknowledged.
 #[cfg(not(windows))]
 pub fn what_a_reset_destroys_is_counted<D: SocketDriver>() {

@@ -31,6 +31,8 @@ macro_rules! socket_driver_tests {
                 #[cfg(target_os = "linux")]
                 what_came_before_a_write_failed_is_read
                 urgent_bytes_are_bytes
+                #[cfg(target_os = "linux")]
+                what_follows_urgent_bytes_is_read
                 #[cfg(not(windows))]
                 what_a_reset_destroys_is_counted
             }
