@@ -54,7 +54,7 @@ impl SmolSocket {
 impl AsyncTransport for SmolSocket {
     type Timer = SmolTimer;
 
-    fn woken(&mut self) {
+    fn woken(&mut self, _is_late: bool) {
         (self.readable, self.writable) = (true, true);
     }
 
@@ -193,7 +193,7 @@ mod tests {
                     if polls == 1 {
                         return Poll::Pending;
                     }
-                    socket.woken();
+                    socket.woken(false);
                     let read = ready!(socket.poll_read(cx, &mut buffer)).unwrap();
                     client.write_all(b"y").unwrap();
                     assert!(socket.poll_read(cx, &mut buffer).is_pending(), "it looked without a reason");
@@ -202,7 +202,7 @@ mod tests {
                 })
                 .await;
                 let read = poll_fn(|cx| {
-                    socket.woken();
+                    socket.woken(false);
                     socket.poll_read(cx, &mut buffer)
                 });
                 assert_eq!(read.await.unwrap(), 1);

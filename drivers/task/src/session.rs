@@ -193,8 +193,10 @@ impl<M: Machine, IO: AsyncTransport, T: Clock> Session<M, IO, T> {
         events: &mut impl EventSink<M::Event>,
     ) -> Poll<Ended<M::Outcome>> {
         if self.begun {
-            self.connection.wake(self.driver.clock.now());
-            self.transport.woken();
+            let now = self.driver.clock.now();
+            self.connection.wake(now);
+            self.transport
+                .woken(self.connection.session().deadline().is_some_and(|deadline| deadline <= now));
         }
         // What is there is read before a passed deadline takes effect: it may have come while we were suspended.
         if std::mem::replace(&mut self.begun, true) && !self.connection.is_unfinished() {

@@ -16,8 +16,11 @@ pub trait AsyncTransport: Unpin {
     /// The timer of the runtime that polls it.
     type Timer: Timer;
 
-    /// The task was woken: what was known of the transport's readiness may be out of date.
-    fn woken(&mut self) {}
+    /// The task was woken: what was known of the transport's readiness may be out of date. If `is_late`, the deadline of the
+    /// machine has passed, and what came before must be read now, whether the runtime has seen it or not.
+    fn woken(&mut self, is_late: bool) {
+        let _ = is_late;
+    }
 
     /// Reads what is there; 0 bytes are the peer's end.
     fn poll_read(&mut self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>>;

@@ -61,8 +61,8 @@ impl TokioSocket {
 impl AsyncTransport for TokioSocket {
     type Timer = TokioTimer;
 
-    fn woken(&mut self) {
-        self.tries_read = true;
+    fn woken(&mut self, is_late: bool) {
+        self.tries_read |= is_late;
     }
 
     fn poll_read(&mut self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
@@ -196,5 +196,33 @@ impl IntoTransport for tokio::net::UnixStream {
     fn into_transport(self) -> impl FnOnce() -> io::Result<TokioSocket> + Send {
         let socket = self.into_std().map(|stream| Guarded::new(stream.into()));
         || TokioSocket::new(socket?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Write;
+    use std::net::{TcpListener, TcpStream};
+    use std::task::Waker;
+
+    /// A command or a spurious wake-up costs no call that finds nothing; a deadline that has passed is worth one.
+    #[test]
+    fn what_the_runtime_has_not_seen_is_looked_for_after_a_deadline_only() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let mut client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let server = listener.accept().unwrap().0;
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        // The runtime looks at no socket before this is over.
+        runtime.block_on(async {
+            let mut socket = TokioSocket::new(Guarded::new(server.into())).unwrap();
+            client.write_all(b"x").unwrap();
+            let mut read = |is_late| {
+                socket.woken(is_late);
+                socket.poll_read(&mut Context::from_waker(Waker::noop()), &mut [0; 100])
+            };
+            assert!(read(false).is_pending());
+            assert!(matches!(read(true), Poll::Ready(Ok(1))));
+        });
     }
 }
