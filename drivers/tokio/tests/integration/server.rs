@@ -224,10 +224,10 @@ fn a_connection_that_floods_does_not_starve_the_others() {
         let server = tokio::spawn(serve(vec![listener], Limits::default(), handle.clone(), echo()));
         let flood = std::net::TcpStream::connect(address).unwrap();
         let mut writer = flood.try_clone().unwrap();
-        let writes = std::thread::spawn(move || while writer.write_all(&[0; 1 << 16]).is_ok() {});
+        let writes = std::thread::spawn(move || while writer.write_all(&[0; 1 << 14]).is_ok() {});
         let mut reader = flood.try_clone().unwrap();
         let reads =
-            std::thread::spawn(move || while reader.read(&mut [0; 1 << 16]).is_ok_and(|read| read > 0) {});
+            std::thread::spawn(move || while reader.read(&mut [0; 1 << 14]).is_ok_and(|read| read > 0) {});
         for _ in 0..20 {
             let mut client = TcpStream::connect(address).await.unwrap();
             for _ in 0..20 {
@@ -269,8 +269,12 @@ fn sessions_that_are_ready_at_once_are_woken_once_a_message() {
         let connect = || std::net::TcpStream::connect(address).unwrap();
         let mut clients: Vec<_> = (0..CLIENTS).map(|_| connect()).collect();
         let mut round = || {
-            clients.iter_mut().for_each(|client| client.write_all(b"x").unwrap());
-            clients.iter_mut().for_each(|client| client.read_exact(&mut [0]).unwrap());
+            for client in &mut clients {
+                client.write_all(b"x").unwrap();
+            }
+            for client in &mut clients {
+                client.read_exact(&mut [0]).unwrap();
+            }
         };
         round();
         let before = clock.0.load(Ordering::Relaxed);

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
-use roundtrip_core::Time;
+use roundtrip_core::{Failure, Time};
 use roundtrip_echo::{EchoServer, End, Limit, ServerConfig, ServerOutcome};
 use roundtrip_tokio::{Control, Driver, Ended, IntoTransport, Io, SystemClock};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, duplex};
@@ -159,6 +159,34 @@ fn a_session_wakes_the_task_that_polled_it_last() {
     }
 }
 
+/// Writes until the whole way there and back is full: the session has no credit left, and something to write.
+async fn fill(client: &mut Box<dyn Client>, driven: &mut Driven, wakes: &Arc<Wakes>) -> usize {
+    let (mut sent, mut before) = (0, 1);
+    while sent != before {
+        before = sent;
+        let mut cx = Context::from_waker(Waker::noop());
+        while let Poll::Ready(wrote) = Pin::new(&mut *client).poll_write(&mut cx, &[7; 1000]) {
+            sent += wrote.unwrap();
+        }
+        settle(driven, wakes).await;
+    }
+    sent
+}
+
+#[test]
+fn a_reset_wakes_a_session_that_waits_to_write() {
+    run(async {
+        for (mut client, mut driven, _control) in each_kind(ServerConfig::default).await {
+            let wakes = Arc::new(Wakes::default());
+            settle(&mut driven, &wakes).await;
+            fill(&mut client, &mut driven, &wakes).await;
+            // What it has not read makes a reset of it.
+            drop(client);
+            assert_eq!(finish(driven, &wakes).await.outcome.end, End::Failed(Failure::Reset));
+        }
+    });
+}
+
 /// Spurious wake-ups lead to nothing, whatever a session waits for; and once the peer reads, nothing is missing.
 #[test]
 fn a_session_that_waits_does_not_wake_itself() {
@@ -167,17 +195,7 @@ fn a_session_that_waits_does_not_wake_itself() {
             for (mut client, mut driven, _control) in each_kind(ServerConfig::default).await {
                 let wakes = Arc::new(Wakes::default());
                 settle(&mut driven, &wakes).await;
-                // Until the whole way there and back is full: the session has no credit left, and something to write.
-                let (mut sent, mut before) = (0, 1);
-                while sent != before {
-                    before = sent;
-                    let block = [7; 1000];
-                    let mut cx = Context::from_waker(Waker::noop());
-                    while let Poll::Ready(wrote) = Pin::new(&mut client).poll_write(&mut cx, &block) {
-                        sent += wrote.unwrap();
-                    }
-                    settle(&mut driven, &wakes).await;
-                }
+                let sent = fill(&mut client, &mut driven, &wakes).await;
                 if ends {
                     client.shutdown().await.unwrap();
                     settle(&mut driven, &wakes).await;
@@ -217,9 +235,9 @@ fn a_request_from_another_thread_is_heard_at_any_moment() {
                 std::hint::spin_loop();
             }
             if aborts {
-                control.abort()
+                control.abort();
             } else {
-                control.stop()
+                control.stop();
             }
             runtime.block_on(async {
                 let ended = timeout(Duration::from_secs(60), session).await.expect("a lost wake-up");
