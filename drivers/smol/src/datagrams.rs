@@ -15,6 +15,7 @@ use roundtrip_net::{
 use roundtrip_task::{LazyTimer, MAX_STEPS, Notifier, with_block};
 
 use crate::SmolTimer;
+use crate::socket::poll_anew;
 
 /// Drives one machine over a socket of datagrams: make it, hand its [`Control`] to whoever should stop it, then
 /// [`drive`](DatagramDriver::drive).
@@ -77,7 +78,9 @@ impl<M: DatagramMachine<Address = DatagramAddress>, T: Clock> Session<M, T> {
     ) -> Poll<DatagramsEnded<M::Outcome>> {
         if std::mem::replace(&mut self.begun, true) {
             self.datagrams.wake(self.driver.clock.now());
-            // What is there is received before a passed deadline takes effect.
+            // What is there is received before a passed deadline takes effect. It is tried, as over streams: the reactor may
+            // say "pending" to the event that woke the task, and woke it again at once if it were believed.
+            self.datagrams.expect_more();
             self.receive(cx);
         }
         for _ in 0..MAX_STEPS {
@@ -102,16 +105,13 @@ impl<M: DatagramMachine<Address = DatagramAddress>, T: Clock> Session<M, T> {
         if self.datagrams.session().credit() == 0 {
             return false;
         }
-        let deadline = self.datagrams.session().deadline();
-        let late = deadline.is_some_and(|deadline| deadline <= self.datagrams.now());
         if !self.datagrams.may_have_more() {
-            match self.datagrams.socket().poll_readable(cx) {
+            match poll_anew(|| self.datagrams.socket().poll_readable(cx)) {
                 Poll::Ready(Ok(())) => self.datagrams.expect_more(),
                 Poll::Ready(Err(error)) => {
                     self.datagrams.fail(Call::Wait, error);
                     return true;
                 }
-                Poll::Pending if late => {}
                 Poll::Pending => return false,
             }
         }

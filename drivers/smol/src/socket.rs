@@ -112,7 +112,7 @@ impl AsyncTransport for SmolSocket {
 ///
 /// The event that woke the task is reported once more when it waits again, and would cost a call that finds nothing. Once that
 /// is out of the way, the socket is registered anew, and the poller reports at once what has come in between.
-fn poll_anew(mut poll: impl FnMut() -> Poll<io::Result<()>>) -> Poll<io::Result<()>> {
+pub(crate) fn poll_anew(mut poll: impl FnMut() -> Poll<io::Result<()>>) -> Poll<io::Result<()>> {
     ready!(poll())?;
     poll()
 }

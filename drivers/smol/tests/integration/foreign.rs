@@ -1,15 +1,16 @@
 //! Sessions on executors that know nothing of `async-io`: each wake-up must have a reason.
 
 use std::io::{Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::{TcpListener, TcpStream, UdpSocket};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll};
 use std::thread;
+use std::time::Duration;
 
-use roundtrip_echo::{EchoServer, End, ServerConfig};
-use roundtrip_smol::block_on;
+use roundtrip_echo::{DatagramEcho, DatagramEchoConfig, EchoServer, End, ServerConfig};
+use roundtrip_smol::{BindOptions, DatagramDriver, Endpoint, SystemClock, bind_datagram, block_on};
 
 const REQUESTS: usize = 500;
 
@@ -76,4 +77,32 @@ fn on_a_thread_that_blocks() {
 #[test]
 fn on_the_thread_of_the_reactor() {
     is_woken_for_a_reason(block_on);
+}
+
+/// The same over datagrams: one after the other, each of which needs the answer to the one before.
+#[test]
+fn datagrams_on_a_runtime_of_tokio() {
+    let socket = bind_datagram(&"udp:127.0.0.1:0".parse().unwrap(), &BindOptions::default()).unwrap();
+    let Endpoint::Udp { port, .. } = socket.local_endpoint().unwrap() else { panic!("no port") };
+    let driver = DatagramDriver::new(SystemClock::new()).unwrap();
+    let control = driver.control();
+    let polls = Arc::new(AtomicUsize::new(0));
+    let counter = Arc::clone(&polls);
+    let served = thread::spawn(move || {
+        let echo = |now| DatagramEcho::new(DatagramEchoConfig::default().rate(None).into(), None, now);
+        let future = Box::pin(driver.drive(socket, echo, |_unanswered| {}));
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        runtime.block_on(Counted { future, polls: counter }).unwrap()
+    });
+    let client = UdpSocket::bind("127.0.0.1:0").unwrap();
+    client.connect(("127.0.0.1", port)).unwrap();
+    client.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+    for _ in 0..REQUESTS {
+        client.send(b"a request").unwrap();
+        assert_eq!(client.recv(&mut [0; 100]).unwrap(), 9);
+    }
+    control.stop();
+    served.join().unwrap();
+    let polls = polls.load(Ordering::Relaxed);
+    assert!(polls <= 2 * REQUESTS, "{polls} wake-ups for {REQUESTS} requests");
 }
