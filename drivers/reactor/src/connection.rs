@@ -27,7 +27,7 @@ pub fn drive<M: Machine>(stream: Stream, machine: impl FnOnce(Time) -> M) -> io:
 /// Drives one connection: make it, hand its [`Control`] to whoever should reach in, then
 /// [`drive`](Driver::drive).
 ///
-/// It has a poller of its own. For more than one connection there is [`drive_all`](crate::drive_all).
+/// It has a poller of its own. For more than one connection there is [`Reactor`](crate::Reactor).
 #[derive(Debug)]
 pub struct Driver<C, T> {
     poller: Poller,

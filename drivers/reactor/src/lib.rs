@@ -23,7 +23,7 @@
 //! connection, which stays where it is while that moves on. Deadlines take effect up to a millisecond late.
 //!
 //! No message takes a lock or an allocation. A server reads the clock once a turn of its thread, clients once for each
-//! connection that is woken. With [`Reactor::spin`] a thread looks again and again for a while before it sleeps, as
+//! connection that is woken. With [`Reactor::busy_poll`] a thread busy-polls for a while before it sleeps, as
 //! long as that pays.
 //!
 //! # The server

@@ -36,7 +36,7 @@ pub fn available() -> io::Result<()> {
 /// Drives one connection: make it, hand its [`Control`] to whoever should reach in, then
 /// [`drive`](Driver::drive).
 ///
-/// It has a ring of its own. For more than one connection there is [`drive_all`](crate::drive_all).
+/// It has a ring of its own. For more than one connection there is [`Uring`](crate::Uring).
 #[derive(Debug)]
 pub struct Driver<C, T> {
     prepared: Prepared,
