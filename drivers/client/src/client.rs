@@ -8,7 +8,9 @@ use std::task::{Context, Poll};
 
 use roundtrip_core::Time;
 use roundtrip_core::protocol::Session;
-use roundtrip_net::{Bell, Control, EventReceiver, EventSender, EventSink, SendError, event_channel};
+use roundtrip_net::{
+    Bell, Control, EventReceiver, EventSender, EventSink, SendError, block_on, event_channel,
+};
 
 use crate::reply::{Reply, ReplySender};
 use crate::{Call, CallError, CallEvent, Calls, ClientConfig, Codec};
@@ -128,7 +130,7 @@ impl<C: Codec> fmt::Debug for Client<C> {
 #[must_use = "a response is read by awaiting it"]
 pub struct Response<C: Codec> {
     reply: Reply<ResultOf<C>>,
-    /// The connection lasts as long as somebody waits.
+    /// The connection lasts as long as its response is awaited.
     _client: Client<C>,
 }
 
@@ -139,7 +141,7 @@ impl<C: Codec> Response<C> {
     ///
     /// If there is none.
     pub fn wait(self) -> ResultOf<C> {
-        self.reply.wait().unwrap_or(Err(CallError::Gone))
+        block_on(self)
     }
 }
 

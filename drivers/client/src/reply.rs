@@ -3,7 +3,7 @@
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
 /// The result to come.
@@ -12,10 +12,7 @@ pub(crate) struct Reply<T>(Arc<Slot<T>>);
 /// Where the result is put. Dropped before that, the reply is none.
 pub struct ReplySender<T>(Arc<Slot<T>>);
 
-struct Slot<T> {
-    state: Mutex<State<T>>,
-    came: Condvar,
-}
+struct Slot<T>(Mutex<State<T>>);
 
 struct State<T> {
     result: Option<T>,
@@ -27,7 +24,7 @@ struct State<T> {
 impl<T> Slot<T> {
     fn lock(&self) -> MutexGuard<'_, State<T>> {
         // Nothing that can panic runs under this lock.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn end(&self, result: Option<T>) {
@@ -39,7 +36,6 @@ impl<T> Slot<T> {
         state.is_over = true;
         let waker = state.waker.take();
         drop(state);
-        self.came.notify_one();
         if let Some(waker) = waker {
             waker.wake();
         }
@@ -50,14 +46,8 @@ impl<T> Reply<T> {
     /// The two ends.
     pub(crate) fn new() -> (ReplySender<T>, Self) {
         let state = State { result: None, waker: None, is_over: false };
-        let slot = Arc::new(Slot { state: Mutex::new(state), came: Condvar::new() });
+        let slot = Arc::new(Slot(Mutex::new(state)));
         (ReplySender(Arc::clone(&slot)), Self(slot))
-    }
-
-    /// Blocks this thread until the result has come; none if it cannot come any more.
-    pub(crate) fn wait(self) -> Option<T> {
-        let state = self.0.came.wait_while(self.0.lock(), |state| !state.is_over);
-        state.unwrap_or_else(PoisonError::into_inner).result.take()
     }
 }
 
@@ -96,14 +86,15 @@ impl<T> fmt::Debug for ReplySender<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use roundtrip_net::block_on;
 
     #[test]
     fn a_reply_comes_once_and_a_sender_that_is_dropped_is_none() {
         let (sender, reply) = Reply::new();
         sender.send(7);
-        assert_eq!(reply.wait(), Some(7));
+        assert_eq!(block_on(reply), Some(7));
         let (sender, reply) = Reply::<u8>::new();
-        let waiting = std::thread::spawn(|| reply.wait());
+        let waiting = std::thread::spawn(|| block_on(reply));
         drop(sender);
         assert_eq!(waiting.join().unwrap(), None);
         let (sender, mut reply) = Reply::new();

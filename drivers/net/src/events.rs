@@ -3,10 +3,10 @@
 use std::collections::VecDeque;
 use std::fmt;
 use std::future::{Future, poll_fn};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
-use crate::Bell;
+use crate::{Bell, block_on};
 
 /// Where the events of one session go.
 pub trait EventSink<E> {
@@ -38,7 +38,7 @@ impl<E, F: FnMut(E)> EventSink<E> for Callback<F> {
 /// an application that falls behind holds back the peer. Once the receiver is dropped, events are dropped.
 pub fn event_channel<E>(capacity: usize) -> (EventSender<E>, EventReceiver<E>) {
     let state = State { events: VecDeque::new(), bell: None, waker: None, receiver: true, sender: true };
-    let shared = Shared { state: Mutex::new(state), came: Condvar::new(), capacity: capacity.max(1) };
+    let shared = Shared { state: Mutex::new(state), capacity: capacity.max(1) };
     let shared = Arc::new(shared);
     (EventSender(Arc::clone(&shared)), EventReceiver(shared))
 }
@@ -51,15 +51,13 @@ pub struct EventReceiver<E>(Arc<Shared<E>>);
 
 struct Shared<E> {
     state: Mutex<State<E>>,
-    /// An event came, or the session is over.
-    came: Condvar,
     capacity: usize,
 }
 
 struct State<E> {
     events: VecDeque<E>,
     bell: Option<Arc<dyn Bell>>,
-    /// Wakes the task that receives.
+    /// Wakes the task, or the thread, that receives.
     waker: Option<Waker>,
     receiver: bool,
     sender: bool,
@@ -71,10 +69,9 @@ impl<E> Shared<E> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn wake_receiver(&self, mut state: MutexGuard<'_, State<E>>) {
+    fn wake_receiver(mut state: MutexGuard<'_, State<E>>) {
         let waker = state.waker.take();
         drop(state);
-        self.came.notify_one();
         if let Some(waker) = waker {
             waker.wake();
         }
@@ -112,7 +109,7 @@ impl<E> EventSink<E> for EventSender<E> {
             return;
         }
         state.events.push_back(event);
-        self.0.wake_receiver(state);
+        Shared::wake_receiver(state);
     }
 }
 
@@ -141,9 +138,7 @@ impl<E> EventReceiver<E> {
 
     /// Blocks this thread until the next event; none once the session is over and all its events were received.
     pub fn recv_blocking(&mut self) -> Option<E> {
-        let nothing_yet = |state: &mut State<E>| state.events.is_empty() && state.sender;
-        let state = self.0.came.wait_while(self.0.lock(), nothing_yet);
-        self.0.pop(state.unwrap_or_else(PoisonError::into_inner))
+        block_on(self.recv())
     }
 }
 
@@ -151,7 +146,7 @@ impl<E> Drop for EventSender<E> {
     fn drop(&mut self) {
         let mut state = self.0.lock();
         state.sender = false;
-        self.0.wake_receiver(state);
+        Shared::wake_receiver(state);
     }
 }
 

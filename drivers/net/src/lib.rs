@@ -1,5 +1,5 @@
 //! What the socket drivers share: where to listen and connect, sockets set up right, what the errors of an
-//! operating system mean, the ways into a running session, and what driving one takes. No wait, no thread, no protocol.
+//! operating system mean, the ways into a running session, and what driving one takes. No thread, no protocol.
 //!
 //! | module | what it holds |
 //! | --- | --- |
@@ -9,6 +9,7 @@
 //! | [`NetError`], [`Stage`] | what failed, at which step |
 //! | [`classify`] | errors by operating-system code, as the core's own enums |
 //! | [`Control`], [`Mailbox`], [`Bell`] | stop, abort and commands from any thread, bounded |
+//! | [`block_on`] | how a thread without an executor waits for these |
 //! | [`EventSink`], [`event_channel`] | where the events of a session go |
 //! | [`Peer`], [`Source`] | who is at the other end, and what connections are counted by |
 //! | [`Backend`] | a driver as a value: serves and drives any machine |
@@ -22,6 +23,7 @@
 
 mod backend;
 mod block;
+mod block_on;
 pub mod classify;
 mod clients;
 mod clock;
@@ -43,6 +45,7 @@ mod transport;
 
 pub use backend::Backend;
 pub use block::Block;
+pub use block_on::block_on;
 pub use clients::Clients;
 pub use clock::{Clock, SystemClock, until};
 pub use connection::{Connection, MAX_ACTIONS};

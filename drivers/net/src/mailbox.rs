@@ -3,10 +3,12 @@
 use std::collections::VecDeque;
 use std::fmt;
 use std::future::{Future, poll_fn};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
 pub use roundtrip_core::hub::{MAILBOX, SendError};
+
+use crate::block_on;
 
 /// Wakes the driver of a session from its sleep.
 pub trait Bell: fmt::Debug + Send + Sync {
@@ -23,8 +25,6 @@ pub struct Mailbox<C>(Arc<Shared<C>>);
 
 struct Shared<C> {
     state: Mutex<State<C>>,
-    /// A command was taken, or the mailbox was closed.
-    room: Condvar,
     capacity: usize,
     bell: Arc<dyn Bell>,
 }
@@ -34,7 +34,7 @@ struct State<C> {
     stop: bool,
     abort: bool,
     open: bool,
-    /// Tasks that wait for room.
+    /// Tasks, and threads, that wait for room.
     waiting: Vec<Waker>,
 }
 
@@ -54,7 +54,7 @@ impl<C> Mailbox<C> {
     pub fn new(capacity: usize, bell: Arc<dyn Bell>) -> (Self, Control<C>) {
         let state =
             State { commands: VecDeque::new(), stop: false, abort: false, open: true, waiting: Vec::new() };
-        let shared = Arc::new(Shared { state: Mutex::new(state), room: Condvar::new(), capacity, bell });
+        let shared = Arc::new(Shared { state: Mutex::new(state), capacity, bell });
         (Self(Arc::clone(&shared)), Control(shared))
     }
 
@@ -67,7 +67,7 @@ impl<C> Mailbox<C> {
             Some(Mail::Stop)
         } else if with_command {
             let command = state.commands.pop_front()?;
-            self.0.wake_waiting(state);
+            Shared::wake_waiting(state);
             Some(Mail::Command(command))
         } else {
             None
@@ -86,7 +86,7 @@ impl<C> Drop for Mailbox<C> {
         let mut state = self.0.lock();
         state.open = false;
         let unread = std::mem::take(&mut state.commands);
-        self.0.wake_waiting(state);
+        Shared::wake_waiting(state);
         // Dropped outside the lock: a command may hold a `Control` of its own.
         drop(unread);
     }
@@ -138,10 +138,7 @@ impl<C> Control<C> {
     ///
     /// [`SendError::Gone`] hands the command back if the session is gone.
     pub fn send_blocking(&self, command: C) -> Result<(), SendError<C>> {
-        let state = self.0.lock();
-        let is_full = |state: &mut State<C>| state.open && state.commands.len() >= self.0.capacity;
-        let state = self.0.room.wait_while(state, is_full).unwrap_or_else(PoisonError::into_inner);
-        self.0.push(state, command)
+        block_on(self.send(command))
     }
 
     /// Hands the command back if there is no room, and has the task woken when there may be some.
@@ -177,10 +174,9 @@ impl<C> Shared<C> {
     }
 
     /// All of them: one that was woken may have given up.
-    fn wake_waiting(&self, mut state: MutexGuard<'_, State<C>>) {
+    fn wake_waiting(mut state: MutexGuard<'_, State<C>>) {
         let waiting = std::mem::take(&mut state.waiting);
         drop(state);
-        self.room.notify_all();
         waiting.into_iter().for_each(Waker::wake);
     }
 

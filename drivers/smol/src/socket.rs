@@ -108,7 +108,7 @@ impl AsyncTransport for SmolSocket {
     }
 }
 
-/// Polls for readiness that nobody has tried yet.
+/// Polls for readiness that was not tried yet.
 ///
 /// The event that woke the task is reported once more when it waits again, and would cost a call that finds nothing. Once that
 /// is out of the way, the socket is registered anew, and the poller reports at once what has come in between.

@@ -24,7 +24,7 @@ impl<'a> Spawn<'a> for Arc<Executor<'a>> {
     }
 }
 
-/// Runs [`serve`](crate::serve) on so many threads, of which the calling one is the first. A session runs on one of them at a
+/// Runs [`serve`](crate::serve) on `threads` threads, of which the calling one is the first. A session runs on one of them at a
 /// time, now on this one and now on that.
 ///
 /// # Errors
@@ -56,7 +56,7 @@ where
     })
 }
 
-/// Drives all of these streams at once, each as a task, on so many threads besides the calling one, until every session is
+/// Drives all of these streams at once, each as a task, on `threads` threads besides the calling one, until every session is
 /// over. `register` makes a transport of a stream.
 ///
 /// The streams are taken one after the other on the calling thread: an iterator may connect them, and take its time,

@@ -83,7 +83,7 @@ pub(crate) struct Polled<'a, 'cx, T> {
 
 /// What was polled, as [`Transport`] says it: of a stream that is polled, only `Pending` and `Interrupted` mean "look again".
 ///
-/// One that has a timeout of its own says `TimedOut` for ever. One that says `WouldBlock` wakes nobody, against its contract.
+/// One that has a timeout of its own says `TimedOut` for ever. One that says `WouldBlock` wakes no task, against its contract.
 fn or_would_block<T>(polled: Poll<io::Result<T>>) -> io::Result<T> {
     match polled {
         Poll::Ready(Err(error))

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use roundtrip_core::protocol::{Protocol, Session, SessionConfig, SessionEnd};
 use roundtrip_core::{Driven, Failure, Step, Time};
 
-/// Bytes that come from the peer, at the most.
+/// Maximum bytes from the peer.
 pub(crate) const MOST: usize = 512;
 pub(crate) const NOW: Time = Time::ZERO;
 

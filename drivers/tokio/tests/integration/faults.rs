@@ -110,7 +110,7 @@ fn serves(
     })
 }
 
-/// `TimedOut` is what a stream with a timeout of its own says for ever; `WouldBlock` is a bug of a stream, which wakes nobody.
+/// `TimedOut` is what a stream with a timeout of its own says for ever; `WouldBlock` is a bug of a stream, which wakes no task.
 #[test]
 fn an_error_of_any_call_ends_the_session() {
     for operation in OPERATIONS {

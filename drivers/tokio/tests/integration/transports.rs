@@ -74,7 +74,7 @@ fn a_stream_that_must_be_flushed() {
     });
 }
 
-/// Takes so many attempts to shut down.
+/// Takes several attempts to shut down.
 struct Reluctant {
     stream: DuplexStream,
     shutdowns_left: usize,
@@ -139,7 +139,7 @@ fn a_half_close_that_never_ends_is_given_up_after_an_abort() {
     });
 }
 
-/// Without an abort, it is given up after a while: in virtual time, so that nobody waits for it.
+/// Without an abort, it is given up after a while: in virtual time, so that the test does not wait for it.
 #[test]
 fn a_half_close_that_never_ends_is_given_up_in_time() {
     let runtime =
