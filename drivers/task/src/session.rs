@@ -204,6 +204,10 @@ impl<M: Machine, IO: AsyncTransport, T: Clock> Session<M, IO, T> {
             self.read(cx, Moment::Waking);
         }
         for _ in 0..MAX_STEPS {
+            // Before the sink of its events is asked for room: of room that comes later, there is another notification.
+            if self.driver.notifier.take() {
+                self.connection.expect_mail();
+            }
             if let Some(ended) = self.advance(cx, events) {
                 return Poll::Ready(ended);
             }
@@ -212,9 +216,6 @@ impl<M: Machine, IO: AsyncTransport, T: Clock> Session<M, IO, T> {
                     continue;
                 }
                 return Poll::Pending;
-            }
-            if self.driver.notifier.take() {
-                self.connection.expect_mail();
             }
             if self.connection.is_unfinished() {
                 self.connection.deliver(&self.driver.mailbox);
@@ -292,8 +293,9 @@ impl<M: Machine, IO: AsyncTransport, T: Clock> Session<M, IO, T> {
     fn closes(&mut self, cx: &mut Context<'_>) -> bool {
         let now = self.connection.now();
         let until = *self.close_by.get_or_insert(now.after(CLOSE_TIMEOUT));
-        let is_aborted = self.driver.notifier.poll_take(cx)
-            && matches!(self.driver.mailbox.take(false), Some(Mail::Abort));
+        // Whether or not there was a notification: its abort may be in the mailbox since before the end.
+        self.driver.notifier.poll_take(cx);
+        let is_aborted = matches!(self.driver.mailbox.take(false), Some(Mail::Abort));
         if self.half_close(cx) || until <= now || is_aborted {
             self.connection.abandon_half_close();
             return true;

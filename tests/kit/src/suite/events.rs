@@ -4,10 +4,10 @@ use std::convert::Infallible;
 use std::io::Write;
 use std::net::Shutdown;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use roundtrip_core::{Action, Input, Machine, Teardown, Time, Wait};
-use roundtrip_net::{SystemClock, event_channel};
+use roundtrip_net::{Bell, EventSink, SystemClock, event_channel};
 
 use super::common::{pair, soon, spawn};
 use super::driver::{Connection, SocketDriver};
@@ -89,6 +89,46 @@ pub fn a_full_channel_of_events_holds_the_session_back_and_loses_nothing<D: Sock
         assert_eq!(soon(&received), (Some(Report::End), None));
         assert_eq!(soon(&driven).undelivered, 0);
     }
+}
+
+/// Has room for one event right after it said that it had none, which it announces at once.
+#[derive(Default)]
+struct Racing {
+    has_room: AtomicBool,
+    sent: Arc<AtomicUsize>,
+    bell: Option<Arc<dyn Bell>>,
+}
+
+impl EventSink<Report> for Racing {
+    fn attach(&mut self, bell: Arc<dyn Bell>) {
+        self.bell = Some(bell);
+    }
+
+    fn has_room(&self) -> bool {
+        let had_room = self.has_room.swap(true, Ordering::SeqCst);
+        if !had_room {
+            self.bell.as_ref().unwrap().ring();
+        }
+        had_room
+    }
+
+    fn send(&mut self, _event: Report) {
+        self.has_room.store(false, Ordering::SeqCst);
+        self.sent.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
+pub fn room_that_comes_right_after_the_look_for_it_is_seen<D: SocketDriver>() {
+    let (mut client, server) = pair();
+    client.write_all(&[7; 100]).unwrap();
+    client.shutdown(Shutdown::Write).unwrap();
+    let driver = Connection::<D, _, _>::new(SystemClock::new());
+    let machine = Reporter::new(&Arc::default());
+    let events = Racing::default();
+    let sent = Arc::clone(&events.sent);
+    let driven = spawn(move || driver.drive_into(server, machine, events));
+    soon(&driven);
+    assert_eq!(sent.load(Ordering::SeqCst), 101, "a hundred bytes and the end");
 }
 
 pub fn an_abort_ends_a_session_whose_events_are_not_received<D: SocketDriver>() {

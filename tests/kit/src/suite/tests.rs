@@ -38,6 +38,7 @@ macro_rules! socket_driver_tests {
             }
             events {
                 a_full_channel_of_events_holds_the_session_back_and_loses_nothing
+                room_that_comes_right_after_the_look_for_it_is_seen
                 an_abort_ends_a_session_whose_events_are_not_received
                 a_channel_whose_receiver_is_dropped_holds_nothing_back
             }
