@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use roundtrip_core::hub::ConnectionId;
 use roundtrip_core::{Machine, Observe, Tap, Time};
 use roundtrip_echo::{ClientConfig, ClientOutcome, EchoClient, Payload};
-use roundtrip_std::{Clients, Clock, Control, Ended, Endpoint, SystemClock};
+use roundtrip_std::{Application, Clock, ConnectionReport, Control, Endpoint, SystemClock};
 
 use crate::cli;
 use crate::client::{self, Signals, Stop};
@@ -247,7 +247,7 @@ struct Sessions<'a, W> {
     outcomes: Mutex<Vec<(usize, ClientOutcome)>>,
 }
 
-impl<W, O> Clients for Sessions<'_, W>
+impl<W, O> Application<usize> for Sessions<'_, W>
 where
     W: Fn(ConnectionId, Time) -> O + Sync,
     O: Observe<EchoClient>,
@@ -257,7 +257,7 @@ where
     fn open(
         &self,
         now: Time,
-        index: usize,
+        &index: &usize,
         control: &Control<<EchoClient as Machine>::Command>,
     ) -> Self::Machine {
         self.stop.watch(control);
@@ -266,7 +266,7 @@ where
         Tap::new(EchoClient::new(Arc::clone(&self.config), payload, now), observer)
     }
 
-    fn ended(&self, index: usize, ended: Ended<ClientOutcome>) {
+    fn ended(&self, &index: &usize, ended: ConnectionReport<ClientOutcome>) {
         let mut outcomes = self.outcomes.lock().unwrap_or_else(PoisonError::into_inner);
         outcomes.push((index, ended.outcome));
     }

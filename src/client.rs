@@ -4,7 +4,7 @@ use std::convert::Infallible;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use roundtrip_core::{Machine, Time};
-use roundtrip_std::{ConnectOptions, Control, Ended, Endpoint, NetError, SystemClock};
+use roundtrip_std::{ConnectOptions, ConnectionReport, Control, Endpoint, NetError, SystemClock};
 
 use crate::cli::ClientArgs;
 use crate::keepalive::KeepaliveArg;
@@ -111,7 +111,7 @@ pub(crate) fn drive<M: Machine<Command: Send + 'static, Event = Infallible>>(
     clock: SystemClock,
     stream: Stream,
     machine: impl FnOnce(Time) -> M,
-) -> Result<Ended<M::Outcome>, Problem> {
+) -> Result<ConnectionReport<M::Outcome>, Problem> {
     let cannot_wait = |error| Problem::system("cannot wait", &error);
     match stream {
         Stream::Socket(stream) => {

@@ -10,14 +10,14 @@ use roundtrip_core::admission::Limits;
 use roundtrip_reactor::Reactor;
 #[cfg(feature = "smol")]
 use roundtrip_smol::Smol;
-use roundtrip_std::{Backend, Clients, Endpoint, Served, ServerHandle, Service, Std, SystemClock};
+use roundtrip_std::{Accepted, Application, Backend, Endpoint, ServerHandle, ServerStats, Std, SystemClock};
 #[cfg(all(unix, feature = "tokio"))]
 use roundtrip_tokio::Tokio;
 #[cfg(all(target_os = "linux", feature = "uring"))]
 use roundtrip_uring::Uring;
 
 use crate::cli;
-use crate::erased::{self, AnyClients, AnyService};
+use crate::erased::{AnyApplication, erase};
 use crate::platform;
 use crate::problem::Problem;
 #[cfg(all(target_os = "linux", feature = "uring"))]
@@ -214,17 +214,17 @@ impl Driver {
     }
 
     /// Serves until the server is drained.
-    pub(crate) fn serve<'a, S>(
+    pub(crate) fn serve<'a, A>(
         self,
         listeners: Vec<Listener>,
         limits: Limits,
         handle: &ServerHandle,
-        service: &'a S,
-    ) -> io::Result<Served>
+        app: &'a A,
+    ) -> io::Result<ServerStats>
     where
-        S: Service<Machine: Machine<Command = Infallible> + Send + 'a>,
+        A: Application<Accepted, Machine: Machine<Command = Infallible> + Send + 'a>,
     {
-        erased::with_service(service, |service| self.serve_any(listeners, limits, handle, service))
+        erase(app, |app| self.serve_any(listeners, limits, handle, app))
     }
 
     fn serve_any<E, O: Clone>(
@@ -232,60 +232,60 @@ impl Driver {
         listeners: Vec<Listener>,
         limits: Limits,
         handle: &ServerHandle,
-        service: &AnyService<'_, '_, E, O>,
-    ) -> io::Result<Served> {
+        app: &AnyApplication<'_, '_, Accepted, E, O>,
+    ) -> io::Result<ServerStats> {
         if matches!(self, Self::Pipe) {
             let pipes = listeners.into_iter().filter_map(Listener::into_pipe).collect();
-            return roundtrip_pipe::serve(pipes, limits, handle, service);
+            return roundtrip_pipe::serve(pipes, limits, handle, app);
         }
         let listeners = listeners.into_iter().filter_map(Listener::into_socket).collect();
         match self {
-            Self::Std | Self::Pipe => Std.serve(listeners, limits, handle, service),
+            Self::Std | Self::Pipe => Std.serve(listeners, limits, handle, app),
             #[cfg(feature = "smol")]
-            Self::Smol(smol) => smol.serve(listeners, limits, handle, service),
+            Self::Smol(smol) => smol.serve(listeners, limits, handle, app),
             #[cfg(all(unix, feature = "tokio"))]
-            Self::Tokio(tokio) => tokio.serve(listeners, limits, handle, service),
+            Self::Tokio(tokio) => tokio.serve(listeners, limits, handle, app),
             #[cfg(all(unix, feature = "reactor"))]
-            Self::Reactor(reactor) => reactor.serve(listeners, limits, handle, service),
+            Self::Reactor(reactor) => reactor.serve(listeners, limits, handle, app),
             #[cfg(all(target_os = "linux", feature = "uring"))]
-            Self::Uring(uring) => uring.serve(listeners, limits, handle, service),
+            Self::Uring(uring) => uring.serve(listeners, limits, handle, app),
         }
     }
 
     /// Drives clients until all their sessions are over. The streams are taken as they come.
-    pub(crate) fn drive_all<'a, C>(
+    pub(crate) fn drive_all<'a, A>(
         self,
         clock: SystemClock,
         streams: impl IntoIterator<Item = Stream>,
-        clients: &'a C,
+        app: &'a A,
     ) -> io::Result<()>
     where
-        C: Clients<Machine: Machine<Command = Infallible> + Send + 'a>,
+        A: Application<usize, Machine: Machine<Command = Infallible> + Send + 'a>,
     {
-        erased::with_clients(clients, |clients| self.drive_any(clock, &mut streams.into_iter(), clients))
+        erase(app, |app| self.drive_any(clock, &mut streams.into_iter(), app))
     }
 
     fn drive_any<E, O: Clone>(
         self,
         clock: SystemClock,
         streams: &mut dyn Iterator<Item = Stream>,
-        clients: &AnyClients<'_, '_, E, O>,
+        app: &AnyApplication<'_, '_, usize, E, O>,
     ) -> io::Result<()> {
         if matches!(self, Self::Pipe) {
             let pipes = streams.filter_map(Stream::into_pipe);
-            return roundtrip_pipe::drive_all(&clock, pipes, clients);
+            return roundtrip_pipe::drive_all(&clock, pipes, app);
         }
         let streams = streams.filter_map(Stream::into_socket);
         match self {
-            Self::Std | Self::Pipe => Std.drive_all_with(&clock, streams, clients),
+            Self::Std | Self::Pipe => Std.drive_all_with(&clock, streams, app),
             #[cfg(feature = "smol")]
-            Self::Smol(smol) => smol.drive_all_with(&clock, streams, clients),
+            Self::Smol(smol) => smol.drive_all_with(&clock, streams, app),
             #[cfg(all(unix, feature = "tokio"))]
-            Self::Tokio(tokio) => tokio.drive_all_with(&clock, streams, clients),
+            Self::Tokio(tokio) => tokio.drive_all_with(&clock, streams, app),
             #[cfg(all(unix, feature = "reactor"))]
-            Self::Reactor(reactor) => reactor.drive_all_with(&clock, streams, clients),
+            Self::Reactor(reactor) => reactor.drive_all_with(&clock, streams, app),
             #[cfg(all(target_os = "linux", feature = "uring"))]
-            Self::Uring(uring) => uring.drive_all_with(&clock, streams, clients),
+            Self::Uring(uring) => uring.drive_all_with(&clock, streams, app),
         }
     }
 }

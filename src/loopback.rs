@@ -5,7 +5,7 @@ use std::thread;
 
 use roundtrip_core::admission::Limits;
 use roundtrip_echo::{EchoServer, ServerConfig};
-use roundtrip_std::{BindOptions, Endpoint, Family, Peer, ServerHandle};
+use roundtrip_std::{Accepted, BindOptions, Endpoint, Family, ServerHandle};
 
 use crate::cli;
 use crate::driver::Driver;
@@ -48,7 +48,7 @@ fn serve_during(
     let (listener, endpoint) = bind(family)?;
     let handle = ServerHandle::new();
     let config = Arc::new(ServerConfig::default());
-    let echo = |now, _peer: &Peer| EchoServer::new(Arc::clone(&config), now);
+    let echo = |now, _: &Accepted| EchoServer::new(Arc::clone(&config), now);
     thread::scope(|scope| {
         // However this ends, the server does: nobody is left who could lose anything.
         let ends = Ends(handle.clone());

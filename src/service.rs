@@ -8,7 +8,7 @@ use std::time::Duration;
 use roundtrip_core::hub::ConnectionId;
 use roundtrip_core::{Machine, Observe, Tap, Time};
 use roundtrip_echo::{EchoServer, End, ServerConfig, ServerOutcome};
-use roundtrip_std::{Caller, Clock, Control, Ended, Peer, Service, SystemClock};
+use roundtrip_std::{Accepted, Application, Clock, ConnectionReport, Control, Panic, Peer, SystemClock};
 
 use crate::memory::Release;
 use crate::problem::plain;
@@ -42,7 +42,7 @@ pub(crate) struct Totals {
     /// When the drain began, and how many sessions were over by then.
     draining: Option<Time>,
     closed_before: u64,
-    pub(crate) last: Option<Ended<ServerOutcome>>,
+    pub(crate) last: Option<ConnectionReport<ServerOutcome>>,
 }
 
 impl<W> Echo<W> {
@@ -140,7 +140,7 @@ impl<W> Echo<W> {
     }
 
     /// A connection is over: what came of it.
-    pub(crate) fn end(&self, peer: &dyn Display, ended: Ended<ServerOutcome>) {
+    pub(crate) fn end(&self, peer: &dyn Display, ended: ConnectionReport<ServerOutcome>) {
         let ServerOutcome { end, dropped, refused: discarded, echoed, .. } = ended.outcome;
         let (unread, refused) = ended.unaccounted(discarded);
         let mut totals = self.totals();
@@ -166,7 +166,7 @@ impl<W> Echo<W> {
     }
 }
 
-impl<W, O> Service for Echo<W>
+impl<W, O> Application<Accepted> for Echo<W>
 where
     W: Fn(ConnectionId, Time) -> O + Sync,
     O: Observe<EchoServer>,
@@ -176,18 +176,18 @@ where
     fn open(
         &self,
         now: Time,
-        caller: &Caller,
+        accepted: &Accepted,
         _control: &Control<<EchoServer as Machine>::Command>,
     ) -> Self::Machine {
-        self.begin(caller.id, now)
+        self.begin(accepted.id, now)
     }
 
-    fn ended(&self, caller: &Caller, ended: Ended<ServerOutcome>) {
-        self.end(&caller.peer, ended);
+    fn ended(&self, accepted: &Accepted, ended: ConnectionReport<ServerOutcome>) {
+        self.end(&accepted.peer, ended);
     }
 
     /// What came of it is not known.
-    fn panicked(&self, _caller: &Caller) {
+    fn panicked(&self, _accepted: &Accepted, _panic: Panic) {
         let mut totals = self.totals();
         totals.closed += 1;
         let open = totals.opened - totals.closed;

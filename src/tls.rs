@@ -15,7 +15,9 @@ use roundtrip_core::hub::ConnectionId;
 use roundtrip_core::text::escaped;
 use roundtrip_core::{Machine, Observe, Tap, Time};
 use roundtrip_echo::{ClientOutcome, EchoServer, Verdict};
-use roundtrip_std::{Caller, Clients, Control, Ended, Endpoint, Peer, Service};
+use roundtrip_std::{
+    Accepted, Application, CommandOf, ConnectionReport, Control, Endpoint, EventOf, Panic, Peer,
+};
 use roundtrip_tls::{
     Acceptor, BadConfig, Connector, Identity, LayerConfig, LayerFault, LayerOutcome, Layered, Name, Tls,
     TlsFault,
@@ -190,7 +192,7 @@ pub(crate) struct TlsEcho<'a, W> {
     pub(crate) acceptor: Acceptor,
 }
 
-impl<W, O> Service for TlsEcho<'_, W>
+impl<W, O> Application<Accepted> for TlsEcho<'_, W>
 where
     W: Fn(ConnectionId, Time) -> O + Sync,
     O: Observe<EchoServer>,
@@ -200,16 +202,16 @@ where
     fn open(
         &self,
         now: Time,
-        caller: &Caller,
+        accepted: &Accepted,
         control: &Control<<EchoServer as Machine>::Command>,
     ) -> Self::Machine {
-        self.acceptor.accept(self.echo.open(now, caller, control), LayerConfig::default(), now)
+        self.acceptor.accept(self.echo.open(now, accepted, control), LayerConfig::default(), now)
     }
 
-    fn ended(&self, caller: &Caller, ended: Ended<<Self::Machine as Machine>::Outcome>) {
+    fn ended(&self, accepted: &Accepted, ended: ConnectionReport<<Self::Machine as Machine>::Outcome>) {
         let (layer, mut ended) = split(ended);
         if let Some(fault) = &layer.fault {
-            self.echo.warn(Kind::Tls, &caller.peer, || words(fault));
+            self.echo.warn(Kind::Tls, &accepted.peer, || words(fault));
         }
         if layer.opened {
             // What was decrypted after the cut is told apart exactly. The rest counts as it came, encrypted: what it was is
@@ -223,11 +225,11 @@ where
             // refused (RFC 8446 section 4.4.2) was never accepted.
             (ended.unread, ended.destroyed) = (0, 0);
         }
-        self.echo.ended(caller, ended);
+        self.echo.ended(accepted, ended);
     }
 
-    fn panicked(&self, caller: &Caller) {
-        self.echo.panicked(caller);
+    fn panicked(&self, accepted: &Accepted, panic: Panic) {
+        self.echo.panicked(accepted, panic);
     }
 
     fn accept_failed(&self, error: &io::Error) {
@@ -248,16 +250,16 @@ pub(crate) struct TlsCaller {
 }
 
 /// Clients behind TLS.
-pub(crate) struct TlsClients<'a, C> {
-    clients: &'a C,
+pub(crate) struct TlsClients<'a, A> {
+    app: &'a A,
     caller: &'a TlsCaller,
     /// Of which connection, in the order in which they ended.
     ended: Mutex<Vec<(usize, TlsEnded)>>,
 }
 
-impl<'a, C> TlsClients<'a, C> {
-    pub(crate) const fn new(clients: &'a C, caller: &'a TlsCaller) -> Self {
-        Self { clients, caller, ended: Mutex::new(Vec::new()) }
+impl<'a, A> TlsClients<'a, A> {
+    pub(crate) const fn new(app: &'a A, caller: &'a TlsCaller) -> Self {
+        Self { app, caller, ended: Mutex::new(Vec::new()) }
     }
 
     /// What came of TLS on which connection, in the order in which they ended.
@@ -266,27 +268,22 @@ impl<'a, C> TlsClients<'a, C> {
     }
 }
 
-impl<C: Clients> Clients for TlsClients<'_, C> {
-    type Machine = Layered<Tls, C::Machine>;
+impl<A: Application<usize>> Application<usize> for TlsClients<'_, A> {
+    type Machine = Layered<Tls, A::Machine>;
 
-    fn open(
-        &self,
-        now: Time,
-        index: usize,
-        control: &Control<<C::Machine as Machine>::Command>,
-    ) -> Self::Machine {
+    fn open(&self, now: Time, index: &usize, control: &Control<CommandOf<A, usize>>) -> Self::Machine {
         let TlsCaller { connector, name, config } = self.caller;
-        connector.connect(name, self.clients.open(now, index, control), *config, now)
+        connector.connect(name, self.app.open(now, index, control), *config, now)
     }
 
-    fn event(&self, index: usize, event: <C::Machine as Machine>::Event) {
-        self.clients.event(index, event);
+    fn event(&self, index: &usize, control: &Control<CommandOf<A, usize>>, event: EventOf<A, usize>) {
+        self.app.event(index, control, event);
     }
 
-    fn ended(&self, index: usize, ended: Ended<<Self::Machine as Machine>::Outcome>) {
+    fn ended(&self, index: &usize, ended: ConnectionReport<<Self::Machine as Machine>::Outcome>) {
         let (layer, ended) = split(ended);
-        self.ended.lock().unwrap_or_else(PoisonError::into_inner).push((index, layer));
-        self.clients.ended(index, ended);
+        self.ended.lock().unwrap_or_else(PoisonError::into_inner).push((*index, layer));
+        self.app.ended(index, ended);
     }
 }
 
@@ -300,7 +297,7 @@ pub(crate) struct TlsEnded {
     unread_at_cut: u64,
 }
 
-fn split<O>(mut ended: Ended<LayerOutcome<TlsFault, O>>) -> (TlsEnded, Ended<O>) {
+fn split<O>(mut ended: ConnectionReport<LayerOutcome<TlsFault, O>>) -> (TlsEnded, ConnectionReport<O>) {
     let fault = ended.outcome.fault.take();
     let LayerOutcome { opened, unread, refused, lost, unread_at_cut, .. } = ended.outcome;
     (TlsEnded { fault, opened, unread, refused, lost, unread_at_cut }, ended.map(|outcome| outcome.inner))

@@ -8,7 +8,7 @@ use roundtrip_core::bytes::Bytes;
 use roundtrip_core::text::escaped;
 use roundtrip_core::{Action, Input, Machine, Observe, Teardown, Time, Wait};
 use roundtrip_echo::EchoServer;
-use roundtrip_std::{Call, CallFailed, Ended, NetError, Stage};
+use roundtrip_std::{Call, CallFailed, ConnectionReport, NetError, Stage};
 
 use crate::out;
 
@@ -195,7 +195,7 @@ pub(crate) fn no_socket(error: &NetError) {
 }
 
 /// The tutorial's line for a connection that failed; the call that did.
-pub(crate) fn connection_failed<O>(ended: &Ended<O>) -> Option<Call> {
+pub(crate) fn connection_failed<O>(ended: &ConnectionReport<O>) -> Option<Call> {
     let CallFailed { call, error, .. } = ended.failure.as_ref()?;
     let name = match call {
         Call::Write => "send",

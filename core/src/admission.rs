@@ -161,7 +161,7 @@ impl Error for AdmissionMisuse {}
 /// What has happened at the door so far.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
-pub struct Tally {
+pub struct AdmissionStats {
     /// Connections admitted.
     pub admitted: u64,
     /// Connections refused.
@@ -178,7 +178,7 @@ pub struct Tally {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Admission<S> {
     limits: Limits,
-    tally: Tally,
+    stats: AdmissionStats,
     /// Live connections by source; kept only if their number is limited.
     sources: BTreeMap<S, usize>,
     undecided: Option<(S, bool)>,
@@ -207,7 +207,7 @@ impl<S: Ord + Clone> Admission<S> {
         let closed = matches!(limits.total, Some(0));
         Self {
             limits,
-            tally: Tally { admitted: 0, refused: 0, failed: 0, live: 0, peak: 0 },
+            stats: AdmissionStats { admitted: 0, refused: 0, failed: 0, live: 0, peak: 0 },
             sources: BTreeMap::new(),
             undecided: None,
             paused: None,
@@ -220,8 +220,8 @@ impl<S: Ord + Clone> Admission<S> {
     }
 
     /// What has happened so far.
-    pub const fn tally(&self) -> Tally {
-        self.tally
+    pub const fn stats(&self) -> AdmissionStats {
+        self.stats
     }
 
     /// Takes one input.
@@ -242,12 +242,12 @@ impl<S: Ord + Clone> Admission<S> {
                 if admit {
                     self.admit(source.clone());
                 } else {
-                    self.tally.refused += 1;
+                    self.stats.refused += 1;
                 }
                 self.undecided = Some((source, admit));
             }
             AdmissionInput::AcceptFailed(error) => {
-                self.tally.failed += 1;
+                self.stats.failed += 1;
                 self.failures = self.failures.saturating_add(1);
                 if error == AcceptError::Exhausted || self.failures >= FAILURES_IN_A_ROW {
                     self.paused = Some(now.after(self.back_off));
@@ -287,7 +287,7 @@ impl<S: Ord + Clone> Admission<S> {
         let out_of_time = self.stopping.is_some_and(|deadline| deadline <= now);
         if out_of_time {
             self.closed = true;
-            if self.tally.live > 0 && self.told < Told::Abort {
+            if self.stats.live > 0 && self.told < Told::Abort {
                 self.told = Told::Abort;
                 return AdmissionAction::AbortAll;
             }
@@ -308,7 +308,7 @@ impl<S: Ord + Clone> Admission<S> {
     const fn accept(&self) -> Accept {
         if self.closed {
             Accept::Closed
-        } else if self.paused.is_some() || self.tally.live >= self.limits.connections {
+        } else if self.paused.is_some() || self.stats.live >= self.limits.connections {
             Accept::Paused
         } else if self.stopping.is_some() {
             Accept::Sweep
@@ -318,24 +318,24 @@ impl<S: Ord + Clone> Admission<S> {
     }
 
     const fn is_drained(&self) -> bool {
-        self.closed && self.tally.live == 0
+        self.closed && self.stats.live == 0
     }
 
     fn has_room_for(&self, source: &S) -> bool {
         let from_source = self.sources.get(source).copied().unwrap_or(0);
         !self.closed
-            && self.tally.live < self.limits.connections
+            && self.stats.live < self.limits.connections
             && self.limits.per_source.is_none_or(|limit| from_source < limit)
     }
 
     fn admit(&mut self, source: S) {
-        self.tally.admitted += 1;
-        self.tally.live += 1;
-        self.tally.peak = self.tally.peak.max(self.tally.live);
+        self.stats.admitted += 1;
+        self.stats.live += 1;
+        self.stats.peak = self.stats.peak.max(self.stats.live);
         if self.limits.per_source.is_some() {
             *self.sources.entry(source).or_insert(0) += 1;
         }
-        if self.limits.total.is_some_and(|total| self.tally.admitted >= total) {
+        if self.limits.total.is_some_and(|total| self.stats.admitted >= total) {
             self.closed = true;
         }
     }
@@ -348,7 +348,7 @@ impl<S: Ord + Clone> Admission<S> {
                 self.sources.remove(source);
             }
         }
-        self.tally.live = self.tally.live.checked_sub(1).ok_or(AdmissionMisuse::NotAdmitted)?;
+        self.stats.live = self.stats.live.checked_sub(1).ok_or(AdmissionMisuse::NotAdmitted)?;
         Ok(())
     }
 }

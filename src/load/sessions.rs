@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use roundtrip_core::{Machine, Time};
 use roundtrip_echo::{ClientOutcome, Fault, FaultKind, Pinger, PingerConfig, RoundTrip, Schedule, Verdict};
-use roundtrip_std::{Clients, Clock, Control, Ended, SystemClock};
+use roundtrip_std::{Application, Clock, ConnectionReport, Control, SystemClock};
 
 use super::plan::Plan;
 use super::record::{Record, Records};
@@ -92,10 +92,10 @@ impl Watched for Sessions<'_> {
     }
 }
 
-impl Clients for Sessions<'_> {
+impl Application<usize> for Sessions<'_> {
     type Machine = Pinger;
 
-    fn open(&self, now: Time, index: usize, control: &Control<<Pinger as Machine>::Command>) -> Pinger {
+    fn open(&self, now: Time, &index: &usize, control: &Control<<Pinger as Machine>::Command>) -> Pinger {
         self.stop.watch(control);
         // In a ramp a connection begins when it is there.
         let begins = if self.plan.ramp.is_zero() { Duration::ZERO } else { now.since(self.start) };
@@ -105,11 +105,11 @@ impl Clients for Sessions<'_> {
         Pinger::new(Arc::clone(&self.config), schedule, self.seed.wrapping_add(index as u64), now)
     }
 
-    fn event(&self, index: usize, trip: RoundTrip) {
+    fn event(&self, &index: &usize, _control: &Control<<Pinger as Machine>::Command>, trip: RoundTrip) {
         self.records.of(index).add(trip);
     }
 
-    fn ended(&self, index: usize, ended: Ended<ClientOutcome>) {
+    fn ended(&self, &index: &usize, ended: ConnectionReport<ClientOutcome>) {
         let schedule = lock(&self.running).remove(&index);
         if let Some(schedule) = schedule {
             self.give_up(index, &schedule, &ended.outcome);

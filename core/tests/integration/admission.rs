@@ -50,7 +50,7 @@ fn the_pause_after_an_accept_error_doubles_from_10_ms_to_500_ms() {
         assert_eq!(policy.poll(almost), wait(Accept::Paused, Some(until)));
         now = until;
     }
-    assert_eq!(policy.tally().failed, 8);
+    assert_eq!(policy.stats().failed, 8);
 }
 
 #[test]
@@ -81,7 +81,7 @@ fn an_error_of_one_connection_pauses_nothing() {
     let mut policy = policy(Limits::default());
     policy.handle(START, AdmissionInput::AcceptFailed(AcceptError::Connection)).unwrap();
     assert_eq!(policy.poll(START), wait(Accept::Open, None));
-    assert_eq!(policy.tally().failed, 1);
+    assert_eq!(policy.stats().failed, 1);
 }
 
 #[test]
@@ -141,7 +141,7 @@ fn who_comes_through_a_door_that_has_just_closed_is_refused() {
         assert_eq!(policy.poll(START), AdmissionAction::Admit(1));
         policy.handle(START, AdmissionInput::Accepted(1)).unwrap();
         assert_eq!(policy.poll(START), AdmissionAction::Refuse(1));
-        assert_eq!((policy.tally().admitted, policy.tally().refused), (1, 1));
+        assert_eq!((policy.stats().admitted, policy.stats().refused), (1, 1));
     }
 }
 

@@ -6,7 +6,9 @@ use roundtrip_core::Machine;
 use roundtrip_core::admission::Limits;
 use roundtrip_core::hub::Hub;
 
-use crate::{Clients, Clock, Listener, Served, ServerHandle, Service, SharedHub, Stream, SystemClock};
+use crate::{
+    Accepted, Application, Clock, Listener, ServerHandle, ServerStats, SharedHub, Stream, SystemClock,
+};
 
 /// A way of waiting: serves and drives any machine over sockets, on threads of its own. Its options are its fields.
 ///
@@ -21,14 +23,14 @@ pub trait Backend {
     /// # Errors
     ///
     /// If the listeners cannot be waited for, or the system has no thread or descriptor left for the driver itself.
-    fn serve_with<S: Service<Machine: Send>>(
+    fn serve_with<A: Application<Accepted, Machine: Send>>(
         &self,
         clock: &impl Clock,
         listeners: Vec<Listener>,
         limits: Limits,
         handle: &ServerHandle,
-        service: &S,
-    ) -> io::Result<Served>;
+        app: &A,
+    ) -> io::Result<ServerStats>;
 
     /// Drives all of these streams at once, until every session is over. Machines see the time of this clock.
     ///
@@ -42,12 +44,12 @@ pub trait Backend {
     ///
     /// # Panics
     ///
-    /// If a machine or `clients` does; the connection is reset, and the others are driven to their end.
-    fn drive_all_with<C: Clients<Machine: Send>>(
+    /// If a machine or `app` does; the connection is reset, and the others are driven to their end.
+    fn drive_all_with<A: Application<usize, Machine: Send>>(
         &self,
         clock: &impl Clock,
         streams: impl IntoIterator<Item = Stream>,
-        clients: &C,
+        app: &A,
     ) -> io::Result<()>;
 
     /// [`serve_with`](Self::serve_with), on the system's clock.
@@ -55,14 +57,14 @@ pub trait Backend {
     /// # Errors
     ///
     /// As `serve_with`.
-    fn serve<S: Service<Machine: Send>>(
+    fn serve<A: Application<Accepted, Machine: Send>>(
         &self,
         listeners: Vec<Listener>,
         limits: Limits,
         handle: &ServerHandle,
-        service: &S,
-    ) -> io::Result<Served> {
-        self.serve_with(&SystemClock::new(), listeners, limits, handle, service)
+        app: &A,
+    ) -> io::Result<ServerStats> {
+        self.serve_with(&SystemClock::new(), listeners, limits, handle, app)
     }
 
     /// Serves a hub: what its connections share is called by one of them at a time, and reaches the others by mail. Gives
@@ -78,10 +80,10 @@ pub trait Backend {
         limits: Limits,
         handle: &ServerHandle,
         hub: H,
-    ) -> io::Result<(Served, H)> {
-        let service = SharedHub::new(hub, clock);
-        let served = self.serve_with(clock, listeners, limits, handle, &service)?;
-        Ok((served, service.into_hub()))
+    ) -> io::Result<(ServerStats, H)> {
+        let hub = SharedHub::new(hub, clock);
+        let stats = self.serve_with(clock, listeners, limits, handle, &hub)?;
+        Ok((stats, hub.into_hub()))
     }
 
     /// [`drive_all_with`](Self::drive_all_with), on the system's clock.
@@ -93,11 +95,11 @@ pub trait Backend {
     /// # Panics
     ///
     /// As `drive_all_with`.
-    fn drive_all<C: Clients<Machine: Send>>(
+    fn drive_all<A: Application<usize, Machine: Send>>(
         &self,
         streams: impl IntoIterator<Item = Stream>,
-        clients: &C,
+        app: &A,
     ) -> io::Result<()> {
-        self.drive_all_with(&SystemClock::new(), streams, clients)
+        self.drive_all_with(&SystemClock::new(), streams, app)
     }
 }

@@ -14,7 +14,7 @@ use bytes::Bytes;
 use roundtrip_core::{Driven, Machine, Step, Teardown, Time};
 
 use crate::classify::{self, Transfer};
-use crate::{Block, Call, CallFailed, Ended, EventSink, Mail, Mailbox, Transport};
+use crate::{Block, Call, CallFailed, ConnectionReport, EventSink, Mail, Mailbox, Transport};
 
 /// Actions of a machine that never waits, before a stop or an abort is looked for and the others of its thread have their turn.
 pub const MAX_ACTIONS: u32 = 32;
@@ -122,7 +122,7 @@ impl<M: Machine> Connection<M> {
         transport: &mut impl Transport,
         block: &mut Block,
         events: &mut impl EventSink<M::Event>,
-    ) -> Option<Ended<M::Outcome>> {
+    ) -> Option<ConnectionReport<M::Outcome>> {
         self.unfinished = false;
         for _ in 0..MAX_ACTIONS {
             if self.must_wait_for(events) {
@@ -397,10 +397,10 @@ impl<M: Machine> Connection<M> {
         transport: &mut impl Transport,
         how: Teardown,
         outcome: M::Outcome,
-    ) -> Ended<M::Outcome> {
+    ) -> ConnectionReport<M::Outcome> {
         let unread = if self.finished { 0 } else { transport.unread() };
         let destroyed = transport.close(how);
-        Ended {
+        ConnectionReport {
             outcome,
             written: self.written,
             unread,

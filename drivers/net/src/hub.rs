@@ -7,13 +7,13 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use roundtrip_core::hub::{ConnectionId, Hub, Mail, SendError};
 use roundtrip_core::{Machine, Time};
 
-use crate::{Caller, Clock, Control, Ended, Service};
+use crate::{Accepted, Application, Clock, ConnectionReport, Control, Panic};
 
 type Command<H> = <<H as Hub>::Session as Machine>::Command;
 type Event<H> = <<H as Hub>::Session as Machine>::Event;
 type Outcome<H> = <<H as Hub>::Session as Machine>::Outcome;
 
-/// A [`Hub`] as a [`Service`]: its calls come one after the other, whichever thread a connection runs on.
+/// A [`Hub`] as the [`Application`] of a server: its calls come one after the other, whichever thread a connection runs on.
 ///
 /// Mail is posted before the next call begins, so that all who get the same mail get it in the same order.
 pub struct SharedHub<H: Hub, T> {
@@ -46,38 +46,38 @@ impl<H: Hub, T: Clock> SharedHub<H, T> {
     }
 }
 
-impl<H, T> Service for SharedHub<H, T>
+impl<H, T> Application<Accepted> for SharedHub<H, T>
 where
     H: Hub<Session: Machine<Command: Send>> + Send,
     T: Clock,
 {
     type Machine = H::Session;
 
-    fn open(&self, now: Time, caller: &Caller, control: &Control<Command<H>>) -> H::Session {
+    fn open(&self, now: Time, accepted: &Accepted, control: &Control<Command<H>>) -> H::Session {
         let mut state = self.state();
-        state.sessions.0.insert(caller.id, control.clone());
-        state.hub.open(now, caller.id)
+        state.sessions.0.insert(accepted.id, control.clone());
+        state.hub.open(now, accepted.id)
     }
 
-    fn event(&self, caller: &Caller, event: Event<H>) {
+    fn event(&self, accepted: &Accepted, _control: &Control<Command<H>>, event: Event<H>) {
         let mut state = self.state();
         // Read under the lock, so that it does not go back from one call to the next.
         let now = self.clock.now();
         let State { hub, sessions } = &mut *state;
-        hub.event(now, caller.id, event, sessions);
+        hub.event(now, accepted.id, event, sessions);
     }
 
-    fn ended(&self, caller: &Caller, ended: Ended<Outcome<H>>) {
+    fn ended(&self, accepted: &Accepted, report: ConnectionReport<Outcome<H>>) {
         let mut state = self.state();
         let now = self.clock.now();
         let State { hub, sessions } = &mut *state;
-        sessions.0.remove(&caller.id);
-        hub.closed(now, caller.id, ended.outcome, sessions);
+        sessions.0.remove(&accepted.id);
+        hub.closed(now, accepted.id, report.outcome, sessions);
     }
 
     /// There is no outcome for the hub. What it sends to the session from here on comes [back](SendError::Gone).
-    fn panicked(&self, caller: &Caller) {
-        self.state().sessions.0.remove(&caller.id);
+    fn panicked(&self, accepted: &Accepted, _panic: Panic) {
+        self.state().sessions.0.remove(&accepted.id);
     }
 }
 

@@ -13,53 +13,53 @@
 //! | [`EventSink`], [`event_channel`] | where the events of a session go |
 //! | [`Peer`], [`Source`] | who is at the other end, and what connections are counted by |
 //! | [`Backend`] | a driver as a value: serves and drives any machine |
-//! | [`Service`], [`Clients`], [`Ended`] | what a server, or a client, does for each connection |
-//! | [`SharedHub`] | a hub as such a service: what the connections of a server share |
-//! | [`Door`], [`ServerHandle`] | the admission policy, obeyed, and the way to stop it |
+//! | [`Application`], [`ConnectionReport`] | what runs on each connection of a server or a client, and what came of it |
+//! | [`SharedHub`] | a hub as the application of a server: what its connections share |
+//! | [`AdmissionGate`], [`ServerHandle`] | the admission policy, carried out, and how to stop the server |
 //! | [`Clock`], [`SystemClock`] | the one place where a clock is read |
 //! | [`event_loop`] | what drivers share that drive many connections on one thread |
 //! | [`Transport`] | what the bytes of a connection go over |
 //! | [`Connection`], [`Guarded`], [`Block`] | the calls that carry out what one machine wants |
 
+mod application;
 mod backend;
 mod block;
 mod block_on;
 pub mod classify;
-mod clients;
 mod clock;
 mod connection;
 mod datagrams;
-mod door;
 mod endpoint;
 mod error;
 pub mod event_loop;
 mod events;
+mod gate;
 mod guarded;
 mod hub;
 mod mailbox;
 mod panic;
 mod peer;
-mod service;
+mod report;
 mod socket;
 mod transport;
 
+pub use application::{Accepted, Application, CommandOf, EventOf, OutcomeOf};
 pub use backend::Backend;
 pub use block::Block;
 pub use block_on::block_on;
-pub use clients::Clients;
 pub use clock::{Clock, SystemClock, until};
 pub use connection::{Connection, MAX_ACTIONS};
 pub use datagrams::{Datagrams, DatagramsEnded};
-pub use door::{Door, ServerHandle};
 pub use endpoint::{DEFAULT_PORT, Endpoint, EndpointError};
 pub use error::{NetError, Stage};
 pub use events::{Callback, EventReceiver, EventSender, EventSink, event_channel};
+pub use gate::{AdmissionGate, ServerHandle};
 pub use guarded::Guarded;
 pub use hub::SharedHub;
 pub use mailbox::{Bell, Control, MAILBOX, Mail, Mailbox, SendError};
 pub use panic::{Panic, catch, drop_driven};
 pub use peer::{Peer, Source};
-pub use service::{Call, CallFailed, Caller, Ended, Served, Service};
+pub use report::{Call, CallFailed, ConnectionReport, ServerStats};
 #[cfg(unix)]
 pub use socket::passed_listeners;
 pub use socket::{

@@ -25,6 +25,15 @@ impl Panic {
         Self(Some(payload))
     }
 
+    /// The message, if it is a text, as that of `panic!` is.
+    pub fn message(&self) -> Option<&str> {
+        let payload = self.0.as_deref()?;
+        payload
+            .downcast_ref::<&str>()
+            .copied()
+            .or_else(|| payload.downcast_ref::<String>().map(String::as_str))
+    }
+
     /// Goes on panicking, on this thread, without calling the panic hook again.
     ///
     /// # Panics
@@ -64,10 +73,7 @@ impl Drop for Panic {
 
 impl fmt::Debug for Panic {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let payload = self.0.as_deref();
-        let text = payload.and_then(|payload| payload.downcast_ref::<&str>().copied());
-        let text = text.or_else(|| payload?.downcast_ref::<String>().map(String::as_str));
-        f.debug_tuple("Panic").field(&text).finish()
+        f.debug_tuple("Panic").field(&self.message()).finish()
     }
 }
 

@@ -3,8 +3,8 @@
 use std::io;
 use std::thread;
 
-use roundtrip_net::event_loop::{Numbered, finish};
-use roundtrip_net::{Clients, Clock, catch};
+use roundtrip_net::event_loop::{ClientApp, finish};
+use roundtrip_net::{Application, Clock, catch};
 
 use crate::driver::Driver;
 use crate::server::STACK;
@@ -22,13 +22,13 @@ use crate::stream::Stream;
 ///
 /// # Panics
 ///
-/// If a machine or `clients` does; the connection is reset, and the others are driven to their end.
-pub fn drive_all<C: Clients>(
+/// If a machine or `app` does; the connection is reset, and the others are driven to their end.
+pub fn drive_all<A: Application<usize>>(
     clock: &impl Clock,
     streams: impl IntoIterator<Item = Stream>,
-    clients: &C,
+    app: &A,
 ) -> io::Result<()> {
-    let app = Numbered::new(clients);
+    let app = ClientApp::new(app);
     let driven = thread::scope(|scope| {
         for (index, stream) in streams.into_iter().enumerate() {
             let driver = Driver::new(clock)?;
@@ -36,8 +36,9 @@ pub fn drive_all<C: Clients>(
             let app = &app;
             thread.spawn_scoped(scope, move || {
                 let control = driver.control();
-                let machine = |now| clients.open(now, index, &control);
-                let driven = catch(|| driver.try_drive(stream, machine, |event| clients.event(index, event)));
+                let machine = |now| app.open(now, &index, &control);
+                let driven =
+                    catch(|| driver.try_drive(stream, machine, |event| app.event(&index, &control, event)));
                 finish(app, &index, (), driven.flatten());
             })?;
         }

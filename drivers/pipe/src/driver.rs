@@ -4,7 +4,9 @@ use std::io;
 use std::sync::Arc;
 
 use roundtrip_core::{Machine, Time};
-use roundtrip_net::{Clock, Control, Ended, MAILBOX, Mailbox, Panic, SystemClock, catch, drop_driven};
+use roundtrip_net::{
+    Clock, ConnectionReport, Control, MAILBOX, Mailbox, Panic, SystemClock, catch, drop_driven,
+};
 
 use crate::session::Session;
 use crate::stream::Stream;
@@ -16,7 +18,10 @@ use crate::system::Event;
 /// # Errors
 ///
 /// If the system has no event left for the wake-up.
-pub fn drive<M: Machine>(stream: Stream, machine: impl FnOnce(Time) -> M) -> io::Result<Ended<M::Outcome>> {
+pub fn drive<M: Machine>(
+    stream: Stream,
+    machine: impl FnOnce(Time) -> M,
+) -> io::Result<ConnectionReport<M::Outcome>> {
     let driver = Driver::new(SystemClock::new())?;
     Ok(driver.drive(stream, machine, |_event| {}))
 }
@@ -54,7 +59,7 @@ impl<C, T: Clock> Driver<C, T> {
         stream: Stream,
         machine: impl FnOnce(Time) -> M,
         events: impl FnMut(M::Event),
-    ) -> Ended<M::Outcome> {
+    ) -> ConnectionReport<M::Outcome> {
         self.try_drive(stream, machine, events).unwrap_or_else(|panic| panic.resume())
     }
 
@@ -64,7 +69,7 @@ impl<C, T: Clock> Driver<C, T> {
         stream: Stream,
         machine: impl FnOnce(Time) -> M,
         mut events: impl FnMut(M::Event),
-    ) -> Result<Ended<M::Outcome>, Panic> {
+    ) -> Result<ConnectionReport<M::Outcome>, Panic> {
         let mut session = Session::new(stream, self.clock.now(), machine);
         let ended = catch(|| {
             loop {

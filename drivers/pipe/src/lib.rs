@@ -15,7 +15,7 @@
 //! | `Close` | cancels what is in flight, counts what comes of it, closes or disconnects the pipe, returns the outcome |
 //!
 //! What is there is read before a passed deadline takes effect: the read was begun before the sleep. What completes after a
-//! machine closed never reaches it; it is counted in [`Ended::written`] and [`Ended::unread`].
+//! machine closed never reaches it; it is counted in [`ConnectionReport::written`] and [`ConnectionReport::unread`].
 //!
 //! # What a pipe's end is
 //!
@@ -33,7 +33,7 @@
 //!
 //! # The server
 //!
-//! [`serve`] runs a [`Service`] behind the core's admission policy until it is drained; a [`ServerHandle`] stops it from
+//! [`serve`] runs an [`Application`] behind the core's admission policy until it is drained; a [`ServerHandle`] stops it from
 //! any thread. One instance of the pipe waits for a client while others are served; who finds none waits for one, until the
 //! connect's time-out. The first instance is the name's first (`FILE_FLAG_FIRST_PIPE_INSTANCE`), so that a name that
 //! somebody has is refused with `AddrInUse`. Nobody on another computer is let in (`PIPE_REJECT_REMOTE_CLIENTS`); on this
@@ -70,9 +70,9 @@ pub use driver::{Driver, drive};
 pub use listener::{Listener, bind};
 pub use mailslot::{Mailslot, MailslotDriver, Poster, bind_mailslot, connect_mailslot};
 pub use roundtrip_net::{
-    BindOptions, Call, CallFailed, Caller, Clients, Clock, ConnectOptions, Control, DatagramAddress,
-    DatagramsEnded, Ended, Endpoint, EndpointError, NetError, Peer, SendError, Served, ServerHandle, Service,
-    Source, Stage, SystemClock,
+    Accepted, Application, BindOptions, Call, CallFailed, Clock, CommandOf, ConnectOptions, ConnectionReport,
+    Control, DatagramAddress, DatagramsEnded, Endpoint, EndpointError, EventOf, NetError, OutcomeOf, Panic,
+    Peer, SendError, ServerHandle, ServerStats, Source, Stage, SystemClock,
 };
 pub use server::{serve, serve_by, serve_hub};
 pub use stream::{Stream, connect};

@@ -1,6 +1,6 @@
 //! The server: one thread accepts, behind the core's admission policy, and each connection has a thread of its own.
 //!
-//! The thread for a connection is made before it is accepted: where none can be made, nobody is let in who could not be
+//! The thread for a connection is made before it is candidate: where none can be made, nobody is let in who could not be
 //! served.
 
 use std::io;
@@ -11,9 +11,10 @@ use std::thread;
 use roundtrip_core::admission::{Accept, Limits};
 use roundtrip_core::hub::Hub;
 use roundtrip_core::{Machine, Time};
-use roundtrip_net::event_loop::{App, Serving, finish};
+use roundtrip_net::event_loop::{ServerApp, finish};
 use roundtrip_net::{
-    Caller, Clock, Peer, Served, ServerHandle, Service, SharedHub, SystemClock, catch, until,
+    Accepted, Application, Clock, CommandOf, Peer, ServerHandle, ServerStats, SharedHub, SystemClock, catch,
+    until,
 };
 
 use crate::driver::Driver;
@@ -32,13 +33,13 @@ pub(crate) const STACK: usize = 256 << 10;
 /// # Errors
 ///
 /// If there are more listeners than one call can wait for, 63, or the system has no event left for the wake-up.
-pub fn serve<S: Service>(
+pub fn serve<A: Application<Accepted>>(
     listeners: Vec<Listener>,
     limits: Limits,
     handle: &ServerHandle,
-    service: &S,
-) -> io::Result<Served> {
-    serve_by(&SystemClock::new(), listeners, limits, handle, service)
+    app: &A,
+) -> io::Result<ServerStats> {
+    serve_by(&SystemClock::new(), listeners, limits, handle, app)
 }
 
 /// Does what [`serve`] does, on this clock.
@@ -46,19 +47,19 @@ pub fn serve<S: Service>(
 /// # Errors
 ///
 /// As those of [`serve`].
-pub fn serve_by<S: Service>(
+pub fn serve_by<A: Application<Accepted>>(
     clock: &impl Clock,
     listeners: Vec<Listener>,
     limits: Limits,
     handle: &ServerHandle,
-    service: &S,
-) -> io::Result<Served> {
+    app: &A,
+) -> io::Result<ServerStats> {
     if listeners.len() >= MOST {
         return Err(io::Error::new(io::ErrorKind::InvalidInput, "more than 63 pipes cannot be waited for"));
     }
-    let server = Server { app: Serving::new(service, clock, Arc::new(Event::new()?), limits, handle) };
+    let server = Server { app: ServerApp::new(app, clock, Arc::new(Event::new()?), limits, handle) };
     thread::scope(|scope| server.run(scope, listeners));
-    Ok(server.app.served())
+    Ok(server.app.stats())
 }
 
 /// Serves a hub: what its connections share is called by one of them at a time, and reaches the others by mail. Gives
@@ -73,44 +74,42 @@ pub fn serve_hub<H>(
     limits: Limits,
     handle: &ServerHandle,
     hub: H,
-) -> io::Result<(Served, H)>
+) -> io::Result<(ServerStats, H)>
 where
     H: Hub<Session: Machine<Command: Send>> + Send,
 {
-    let service = SharedHub::new(hub, clock);
-    let served = serve_by(clock, listeners, limits, handle, &service)?;
-    Ok((served, service.into_hub()))
+    let hub = SharedHub::new(hub, clock);
+    let stats = serve_by(clock, listeners, limits, handle, &hub)?;
+    Ok((stats, hub.into_hub()))
 }
 
-type Command<S> = <<S as Service>::Machine as Machine>::Command;
-
-struct Server<'a, S: Service, T> {
+struct Server<'a, A: Application<Accepted>, T> {
     /// Its bell wakes the thread that accepts.
-    app: Serving<&'a S, &'a T, Event>,
+    app: ServerApp<&'a A, &'a T, Event>,
 }
 
 /// A connection that was let in.
 struct Admitted<C, T> {
-    caller: Caller,
+    accepted: Accepted,
     stream: Stream,
     driver: Driver<C, T>,
 }
 
 /// A connection, and the thread that waits for it.
-struct Accepted<C, T> {
+struct Candidate<C, T> {
     stream: Stream,
     driver: Driver<C, T>,
     thread: SyncSender<Admitted<C, T>>,
 }
 
-impl<'a, S: Service, T: Clock> Server<'a, S, T> {
+impl<'a, A: Application<Accepted>, T: Clock> Server<'a, A, T> {
     /// Obeys the policy until the server is drained.
     fn run<'scope>(&'scope self, scope: &'scope thread::Scope<'scope, '_>, mut listeners: Vec<Listener>) {
         let mut now = self.app.now();
         loop {
             self.app.bell().clear();
-            let Some((accept, deadline)) = self.app.door().obey(now) else { return };
-            let accepted = match accept {
+            let Some((accept, deadline)) = self.app.gate().obey(now) else { return };
+            let candidate = match accept {
                 Accept::Open | Accept::Sweep => {
                     let waits = (accept == Accept::Open).then_some((now, deadline));
                     self.accept(scope, &mut listeners, waits)
@@ -122,9 +121,9 @@ impl<'a, S: Service, T: Clock> Server<'a, S, T> {
                 }
             };
             now = self.app.now();
-            match accepted {
-                Ok(Some(accepted)) => self.decide(now, accepted),
-                Ok(None) if accept == Accept::Sweep => self.app.door().swept(now),
+            match candidate {
+                Ok(Some(candidate)) => self.decide(now, candidate),
+                Ok(None) if accept == Accept::Sweep => self.app.gate().swept(now),
                 Ok(None) => {}
                 Err(error) => self.app.accept_failed(now, &error),
             }
@@ -137,7 +136,7 @@ impl<'a, S: Service, T: Clock> Server<'a, S, T> {
         scope: &'scope thread::Scope<'scope, '_>,
         listeners: &mut [Listener],
         waits: Option<(Time, Option<Time>)>,
-    ) -> io::Result<Option<Accepted<Command<S>, &'a T>>> {
+    ) -> io::Result<Option<Candidate<CommandOf<A, Accepted>, &'a T>>> {
         let waiting = listeners.iter_mut().map(Listener::listen).collect::<io::Result<Vec<_>>>()?;
         if let Some((now, deadline)) = waits
             && !waiting.iter().any(|operation| operation.is_complete())
@@ -145,7 +144,7 @@ impl<'a, S: Service, T: Clock> Server<'a, S, T> {
             self.sleep(&waiting, now, deadline)?;
         }
         let Some(ready) = listeners.iter().position(Listener::has_client) else { return Ok(None) };
-        let (thread, admitted) = sync_channel::<Admitted<Command<S>, &'a T>>(1);
+        let (thread, admitted) = sync_channel::<Admitted<CommandOf<A, Accepted>, &'a T>>(1);
         let builder = thread::Builder::new().name("roundtrip".into()).stack_size(STACK);
         builder.spawn_scoped(scope, move || {
             // None is sent if it was not let in.
@@ -157,7 +156,7 @@ impl<'a, S: Service, T: Clock> Server<'a, S, T> {
         let stream = listeners[ready].accept()?;
         // The next look begins behind it: a busy listener must not starve the others.
         listeners.rotate_left(ready + 1);
-        Ok(stream.map(|stream| Accepted { stream, driver, thread }))
+        Ok(stream.map(|stream| Candidate { stream, driver, thread }))
     }
 
     fn sleep(&self, waiting: &[&Operation], now: Time, deadline: Option<Time>) -> io::Result<()> {
@@ -165,28 +164,28 @@ impl<'a, S: Service, T: Clock> Server<'a, S, T> {
     }
 
     /// Asks the policy about a connection; one that is refused is ended.
-    fn decide(&self, now: Time, accepted: Accepted<Command<S>, &'a T>) {
-        let Accepted { stream, driver, thread } = accepted;
-        let caller = self.app.door().admit(now, Peer::local(), &driver.control());
-        if let Some(caller) = caller {
+    fn decide(&self, now: Time, candidate: Candidate<CommandOf<A, Accepted>, &'a T>) {
+        let Candidate { stream, driver, thread } = candidate;
+        let accepted = self.app.gate().admit(now, Peer::local(), &driver.control());
+        if let Some(accepted) = accepted {
             // The thread waits for nothing else.
-            drop(thread.send(Admitted { caller, stream, driver }));
+            drop(thread.send(Admitted { accepted, stream, driver }));
         } else {
             stream.end();
             self.app.refused(&Peer::local());
         }
     }
 
-    fn serve_one(&self, admitted: Admitted<Command<S>, &'a T>) {
-        let Admitted { caller, stream, driver } = admitted;
+    fn serve_one(&self, admitted: Admitted<CommandOf<A, Accepted>, &'a T>) {
+        let Admitted { accepted, stream, driver } = admitted;
         let control = driver.control();
         let driven = catch(|| {
             driver.try_drive(
                 stream,
-                |now| self.app.open(now, &caller, &control),
-                |event| self.app.event(&caller, event),
+                |now| self.app.open(now, &accepted, &control),
+                |event| self.app.event(&accepted, &control, event),
             )
         });
-        finish(&self.app, &caller, (), driven.flatten());
+        finish(&self.app, &accepted, (), driven.flatten());
     }
 }

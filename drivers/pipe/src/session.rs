@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use roundtrip_core::{Driven, Failure, Machine, Step, Teardown, Time};
-use roundtrip_net::{Call, CallFailed, Clock, Ended, MAX_ACTIONS, Mail, Mailbox, SystemClock, until};
+use roundtrip_net::{
+    Call, CallFailed, Clock, ConnectionReport, MAX_ACTIONS, Mail, Mailbox, SystemClock, until,
+};
 
 use crate::stream::Stream;
 use crate::system::{self, BROKEN_PIPE, Event, NO_DATA, PIPE_NOT_CONNECTED};
@@ -21,7 +23,7 @@ enum Out {
     Open,
     /// The end mark is being written.
     Ending,
-    Ended,
+    ConnectionReport,
 }
 
 pub(crate) struct Session<M> {
@@ -145,7 +147,7 @@ impl<M: Machine> Session<M> {
 
     /// In a pipe of bytes, our end is that of both directions: once what has come is read, the machine is told so.
     fn end_both(&mut self) -> bool {
-        let ends = self.out == Out::Ended && !self.pipe.stream.is_of_messages && !self.finished;
+        let ends = self.out == Out::ConnectionReport && !self.pipe.stream.is_of_messages && !self.finished;
         if ends && !self.read_now() {
             self.finish();
         }
@@ -180,16 +182,16 @@ impl<M: Machine> Session<M> {
         let Some(written) = self.pipe.stream.writing.finish() else { return };
         match (written, self.out) {
             (written, Out::Ending) => {
-                self.out = Out::Ended;
+                self.out = Out::ConnectionReport;
                 if let Err(error) = written {
                     self.mark_failed(error);
                 }
             }
-            (Ok(wrote), Out::Open | Out::Ended) => {
+            (Ok(wrote), Out::Open | Out::ConnectionReport) => {
                 self.written += wrote as u64;
                 self.driven.wrote(self.now, wrote);
             }
-            (Err(error), Out::Open | Out::Ended) => self.broke(error),
+            (Err(error), Out::Open | Out::ConnectionReport) => self.broke(error),
         }
     }
 
@@ -265,14 +267,14 @@ impl<M: Machine> Session<M> {
             return;
         }
         if !self.pipe.stream.is_of_messages {
-            self.out = Out::Ended;
+            self.out = Out::ConnectionReport;
             return;
         }
         // Nothing is pending when a machine says so, and so nothing is in flight.
         match self.pipe.stream.writing.write(Bytes::new()) {
             Ok(()) => self.out = Out::Ending,
             Err(error) => {
-                self.out = Out::Ended;
+                self.out = Out::ConnectionReport;
                 self.mark_failed(error);
             }
         }
@@ -297,7 +299,7 @@ impl<M: Machine> Session<M> {
         outcome: M::Outcome,
         bell: &Event,
         mailbox: &Mailbox<M::Command>,
-    ) -> Ended<M::Outcome> {
+    ) -> ConnectionReport<M::Outcome> {
         if how == Teardown::Graceful {
             if self.pipe.stream.is_of_messages {
                 self.half_close();
@@ -316,7 +318,7 @@ impl<M: Machine> Session<M> {
         if !self.finished {
             unread += stream.handle.unread();
         }
-        let mut ended = Ended::new(outcome);
+        let mut ended = ConnectionReport::new(outcome);
         (ended.written, ended.unread, ended.failure) = (self.written, unread, self.failure.take());
         ended
     }
@@ -338,7 +340,7 @@ impl<M: Machine> Session<M> {
                 Err(_) => return,
             }
             if self.pipe.stream.writing.finish().is_some() {
-                self.out = Out::Ended;
+                self.out = Out::ConnectionReport;
             }
         }
     }

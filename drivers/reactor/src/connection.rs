@@ -4,8 +4,10 @@ use std::io;
 use std::time::Duration;
 
 use roundtrip_core::{Machine, Time};
-use roundtrip_net::event_loop::{Token, WayIn};
-use roundtrip_net::{Block, Callback, Clock, Control, Ended, EventSink, Guarded, Stream, SystemClock, until};
+use roundtrip_net::event_loop::{SessionChannel, Token};
+use roundtrip_net::{
+    Block, Callback, Clock, ConnectionReport, Control, EventSink, Guarded, Stream, SystemClock, until,
+};
 
 use crate::poller::{Poller, token};
 use crate::session::{Session, Turn};
@@ -19,7 +21,10 @@ const ONLY: Token = Token(0);
 /// # Errors
 ///
 /// If the system has no descriptor left for the poller and its wake-up.
-pub fn drive<M: Machine>(stream: Stream, machine: impl FnOnce(Time) -> M) -> io::Result<Ended<M::Outcome>> {
+pub fn drive<M: Machine>(
+    stream: Stream,
+    machine: impl FnOnce(Time) -> M,
+) -> io::Result<ConnectionReport<M::Outcome>> {
     let driver = Driver::new(SystemClock::new())?;
     Ok(driver.drive(stream, machine, |_event| {}))
 }
@@ -31,7 +36,7 @@ pub fn drive<M: Machine>(stream: Stream, machine: impl FnOnce(Time) -> M) -> io:
 #[derive(Debug)]
 pub struct Driver<C, T> {
     poller: Poller,
-    way_in: WayIn<C>,
+    channel: SessionChannel<C>,
     clock: T,
 }
 
@@ -43,13 +48,13 @@ impl<C, T: Clock> Driver<C, T> {
     /// If the system has no descriptor left for the poller and its wake-up.
     pub fn new(clock: T) -> io::Result<Self> {
         let poller = Poller::new()?;
-        let way_in = WayIn::new(poller.wake());
-        Ok(Self { poller, way_in, clock })
+        let channel = SessionChannel::new(poller.wake());
+        Ok(Self { poller, channel, clock })
     }
 
     /// The way in, from any thread.
     pub fn control(&self) -> Control<C> {
-        self.way_in.control.clone()
+        self.channel.control.clone()
     }
 
     /// Drives one machine over `stream` on this thread until it closes.
@@ -58,7 +63,7 @@ impl<C, T: Clock> Driver<C, T> {
         stream: Stream,
         machine: impl FnOnce(Time) -> M,
         events: impl FnMut(M::Event),
-    ) -> Ended<M::Outcome> {
+    ) -> ConnectionReport<M::Outcome> {
         self.drive_into(stream, machine, Callback(events))
     }
 
@@ -68,8 +73,8 @@ impl<C, T: Clock> Driver<C, T> {
         stream: Stream,
         machine: impl FnOnce(Time) -> M,
         mut events: impl EventSink<M::Event>,
-    ) -> Ended<M::Outcome> {
-        let Self { mut poller, way_in: WayIn { ring, mailbox, .. }, clock } = self;
+    ) -> ConnectionReport<M::Outcome> {
+        let Self { mut poller, channel: SessionChannel { ring, mailbox, .. }, clock } = self;
         events.attach(ring.clone());
         let mut session = Session::new(Guarded::new(stream), mailbox, clock.now(), machine);
         let mut block = Block::default();

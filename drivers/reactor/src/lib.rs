@@ -28,7 +28,7 @@
 //!
 //! # The server
 //!
-//! [`Reactor`] is a [`Backend`]: it serves a [`Service`] behind the core's admission policy until it is drained; a [`ServerHandle`]
+//! [`Reactor`] is a [`Backend`]: it serves an [`Application`] behind the core's admission policy until it is drained; a [`ServerHandle`]
 //! stops it from any thread. Several threads drive connections, if it has more than one; the first of them accepts for all.
 //!
 //! ```
@@ -74,8 +74,8 @@ mod timer;
 pub use connection::{Driver, drive};
 pub use options::Reactor;
 pub use roundtrip_net::{
-    Backend, BindOptions, Call, CallFailed, Caller, Clients, Clock, ConnectOptions, Control, Ended, Endpoint,
-    EndpointError, EventReceiver, EventSender, EventSink, Family, Listener, NetError, Peer, SendError,
-    Served, ServerHandle, Service, Source, Stage, Stream, SystemClock, bind, connect, event_channel,
-    passed_listeners,
+    Accepted, Application, Backend, BindOptions, Call, CallFailed, Clock, CommandOf, ConnectOptions,
+    ConnectionReport, Control, Endpoint, EndpointError, EventOf, EventReceiver, EventSender, EventSink,
+    Family, Listener, NetError, OutcomeOf, Panic, Peer, SendError, ServerHandle, ServerStats, Source, Stage,
+    Stream, SystemClock, bind, connect, event_channel, passed_listeners,
 };

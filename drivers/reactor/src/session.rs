@@ -8,7 +8,7 @@ use mio::unix::SourceFd;
 use mio::{Interest, Registry};
 use roundtrip_core::{Machine, Time};
 use roundtrip_net::event_loop::Token;
-use roundtrip_net::{Block, Call, Clock, Connection, Ended, EventSink, Guarded, Mailbox};
+use roundtrip_net::{Block, Call, Clock, Connection, ConnectionReport, EventSink, Guarded, Mailbox};
 
 use crate::poller::mio;
 
@@ -28,7 +28,7 @@ enum Moment {
 #[derive(Debug)]
 pub(crate) enum Turn<O> {
     /// The machine closed. The session must be dropped.
-    Over(Ended<O>),
+    Over(ConnectionReport<O>),
     /// It could go on at once, and had its share.
     Again,
     /// It waits for the socket, for mail, or until then.

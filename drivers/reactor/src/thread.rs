@@ -6,11 +6,13 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-use roundtrip_core::{Machine, Time};
+use roundtrip_core::Time;
 use roundtrip_net::event_loop::{
-    App, CommandOf, DESK, DOOR, Desk, DeskOf, Fresh, Ring, Slots, Timers, Token, WayIn, finish,
+    HANDOFF, HandoffQueue, LISTENER, PendingConnection, Ring, SessionChannel, Slots, Timers, Token, finish,
 };
-use roundtrip_net::{Block, Callback, Clock, Ended, Panic, catch, until};
+use roundtrip_net::{
+    Application, Block, Callback, Clock, CommandOf, ConnectionReport, Control, OutcomeOf, Panic, catch, until,
+};
 
 use crate::options::Reactor;
 use crate::poller::{Poller, token};
@@ -27,7 +29,7 @@ pub(crate) enum Timing {
 }
 
 /// One thread's connections, and what they share.
-pub(crate) struct Thread<'a, A: App, T> {
+pub(crate) struct Thread<'a, K, A: Application<K>, T> {
     app: &'a A,
     clock: &'a T,
     poller: Poller,
@@ -35,40 +37,41 @@ pub(crate) struct Thread<'a, A: App, T> {
     timing: Timing,
     /// When it woke.
     woken: Time,
-    desk: Arc<DeskOf<A>>,
-    slots: Slots<Held<A>>,
+    handoff: Arc<HandoffQueue<K, CommandOf<A, K>>>,
+    slots: Slots<Held<K, A>>,
     timers: Timers,
     /// Who has something to do, in turn.
     queue: VecDeque<Token>,
     block: Block,
     /// Used again and again.
     rung: Vec<Token>,
-    fresh: Vec<Fresh<A::Name, CommandOf<A>>>,
-    /// The desk was not closed.
+    pending: Vec<PendingConnection<K, CommandOf<A, K>>>,
+    /// The queue was not closed.
     open: bool,
 }
 
 /// One connection.
-struct Held<A: App> {
-    name: A::Name,
+struct Held<K, A: Application<K>> {
+    key: K,
+    control: Control<CommandOf<A, K>>,
     ring: Arc<Ring>,
     session: Session<A::Machine>,
     queued: bool,
 }
 
-impl<'a, A: App, T: Clock> Thread<'a, A, T> {
+impl<'a, K: Send + 'a, A: Application<K, Machine: 'a>, T: Clock> Thread<'a, K, A, T> {
     pub(crate) fn new(
         app: &'a A,
         clock: &'a T,
         options: Reactor,
         timing: Timing,
         poller: Poller,
-        desk: Arc<DeskOf<A>>,
+        handoff: Arc<HandoffQueue<K, CommandOf<A, K>>>,
     ) -> Self {
         Self {
             app,
             clock,
-            desk,
+            handoff,
             poller,
             spin: Spin::new(options.busy_poll),
             timing,
@@ -78,12 +81,12 @@ impl<'a, A: App, T: Clock> Thread<'a, A, T> {
             queue: VecDeque::new(),
             block: Block::default(),
             rung: Vec::new(),
-            fresh: Vec::new(),
+            pending: Vec::new(),
             open: true,
         }
     }
 
-    /// A thread that drives what is handed over at its desk, until that is closed.
+    /// A thread that drives what is handed over to it, until its queue is closed.
     pub(crate) fn start<'scope>(
         scope: &'scope thread::Scope<'scope, '_>,
         app: &'a A,
@@ -91,17 +94,17 @@ impl<'a, A: App, T: Clock> Thread<'a, A, T> {
         options: Reactor,
         timing: Timing,
         poller: Poller,
-    ) -> io::Result<Arc<DeskOf<A>>>
+    ) -> io::Result<Arc<HandoffQueue<K, CommandOf<A, K>>>>
     where
         'a: 'scope,
     {
-        let desk = Arc::new(Desk::new(Arc::clone(poller.wake())));
+        let handoff = Arc::new(HandoffQueue::new(Arc::clone(poller.wake())));
         let run = {
-            let desk = Arc::clone(&desk);
-            move || Self::new(app, clock, options, timing, poller, desk).run()
+            let handoff = Arc::clone(&handoff);
+            move || Self::new(app, clock, options, timing, poller, handoff).run()
         };
         thread::Builder::new().name("roundtrip".into()).spawn_scoped(scope, run)?;
-        Ok(desk)
+        Ok(handoff)
     }
 
     pub(crate) const fn poller(&self) -> &Poller {
@@ -117,7 +120,7 @@ impl<'a, A: App, T: Clock> Thread<'a, A, T> {
     }
 
     /// Looks for what is new, and sleeps for that if nobody has anything to do, until `deadline` at the latest; then gives
-    /// each connection that has something to do its turn. Whether somebody is at the [`DOOR`].
+    /// each connection that has something to do its turn. Whether somebody is at the [`LISTENER`].
     pub(crate) fn turn(&mut self, deadline: Option<Time>) -> io::Result<bool> {
         if self.queue.is_empty() {
             let deadline = [deadline, self.timers.next()].into_iter().flatten().min();
@@ -126,26 +129,26 @@ impl<'a, A: App, T: Clock> Thread<'a, A, T> {
             self.poller.wait(Some(Duration::ZERO))?;
         }
         self.woken = self.clock.now();
-        let mut door = false;
+        let mut gate = false;
         let events = self.poller.take_events();
         for event in &events {
             let token = token(event);
-            door |= token == DOOR;
+            gate |= token == LISTENER;
             self.serve(token, |session| session.note(event));
         }
         self.poller.give_back(events);
         self.expire();
-        door |= self.attend();
-        Ok(door)
+        gate |= self.attend();
+        Ok(gate)
     }
 
-    /// Hears what was rung, and gives each connection that has something to do its turn; whether it was rung at the door.
+    /// Hears what was rung, and gives each connection that has something to do its turn; whether it was rung at the gate.
     pub(crate) fn attend(&mut self) -> bool {
-        let door = self.hear();
+        let gate = self.hear();
         for _ in 0..self.queue.len() {
             self.serve_next();
         }
-        door
+        gate
     }
 
     /// Waits until there is something to do, or `deadline` has passed.
@@ -196,23 +199,23 @@ impl<'a, A: App, T: Clock> Thread<'a, A, T> {
         Ok(false)
     }
 
-    /// Looks for what was rung; whether it was at the door.
+    /// Looks for what was rung; whether it was at the gate.
     fn hear(&mut self) -> bool {
         let mut rung = std::mem::take(&mut self.rung);
         self.poller.wake().hear(&mut rung);
-        let mut door = false;
+        let mut gate = false;
         for token in rung.drain(..) {
             if let Some(held) = self.slots.get_mut(token) {
                 held.ring.hear();
                 held.session.expect_mail();
                 held.enqueue(&mut self.queue, token);
-            } else if token == DESK {
+            } else if token == HANDOFF {
                 self.take_over();
             }
-            door |= token == DOOR;
+            gate |= token == LISTENER;
         }
         self.rung = rung;
-        door
+        gate
     }
 
     /// Gives those whose deadline has passed their turn.
@@ -231,22 +234,22 @@ impl<'a, A: App, T: Clock> Thread<'a, A, T> {
 
     /// Takes the connections that were handed over.
     fn take_over(&mut self) {
-        let mut fresh = std::mem::take(&mut self.fresh);
-        self.open = self.desk.take(&mut fresh);
-        for connection in fresh.drain(..) {
+        let mut pending = std::mem::take(&mut self.pending);
+        self.open = self.handoff.take(&mut pending);
+        for connection in pending.drain(..) {
             self.install(connection);
         }
-        self.fresh = fresh;
+        self.pending = pending;
     }
 
-    fn install(&mut self, fresh: Fresh<A::Name, CommandOf<A>>) {
-        let Fresh { name, stream, way_in: WayIn { ring, mailbox, control } } = fresh;
-        let machine = |now| self.app.open(now, &name, &control);
+    fn install(&mut self, pending: PendingConnection<K, CommandOf<A, K>>) {
+        let PendingConnection { key, stream, channel: SessionChannel { ring, mailbox, control } } = pending;
+        let machine = |now| self.app.open(now, &key, &control);
         let now = self.clock.now();
         // The stream is lost with a panic, and so reset.
         match catch(|| Session::new(stream, mailbox, now, machine)) {
             Ok(session) => {
-                let token = self.slots.insert(Held { name, ring, session, queued: false });
+                let token = self.slots.insert(Held { key, control, ring, session, queued: false });
                 if let Some(held) = self.slots.get_mut(token) {
                     if held.ring.belongs_to(token) {
                         held.session.expect_mail();
@@ -254,7 +257,7 @@ impl<'a, A: App, T: Clock> Thread<'a, A, T> {
                     held.enqueue(&mut self.queue, token);
                 }
             }
-            Err(panic) => finish(self.app, &name, (), Err(panic)),
+            Err(panic) => finish(self.app, &key, (), Err(panic)),
         }
     }
 
@@ -277,8 +280,8 @@ impl<'a, A: App, T: Clock> Thread<'a, A, T> {
             Timing::Turn => self.woken,
             Timing::Connection => self.clock.now(),
         };
-        let Held { name, session, .. } = held;
-        let mut events = Callback(|event| self.app.event(name, event));
+        let Held { key, control, session, .. } = held;
+        let mut events = Callback(|event| self.app.event(key, control, event));
         // The session is dropped after a panic, and so its connection reset.
         match catch(|| session.run(woken, self.clock, &mut self.block, &mut events)) {
             Ok(Turn::Again) => held.enqueue(&mut self.queue, token),
@@ -287,7 +290,7 @@ impl<'a, A: App, T: Clock> Thread<'a, A, T> {
                     session.fail(error);
                     held.enqueue(&mut self.queue, token);
                 } else if let Some(deadline) = deadline {
-                    self.timers.arm(Slots::<Held<A>>::index(token), deadline);
+                    self.timers.arm(Slots::<Held<K, A>>::index(token), deadline);
                 }
             }
             Ok(Turn::Over(ended)) => self.close(token, Ok(ended)),
@@ -296,14 +299,14 @@ impl<'a, A: App, T: Clock> Thread<'a, A, T> {
     }
 
     /// Tears a connection down, and tells.
-    fn close(&mut self, token: Token, ended: Result<Ended<<A::Machine as Machine>::Outcome>, Panic>) {
+    fn close(&mut self, token: Token, ended: Result<ConnectionReport<OutcomeOf<A, K>>, Panic>) {
         let Some(held) = self.slots.remove(token) else { return };
-        let Held { name, session, .. } = *held;
-        finish(self.app, &name, session, ended);
+        let Held { key, session, .. } = *held;
+        finish(self.app, &key, session, ended);
     }
 }
 
-impl<A: App> Held<A> {
+impl<K, A: Application<K>> Held<K, A> {
     /// Has its turn come.
     fn enqueue(&mut self, queue: &mut VecDeque<Token>, token: Token) {
         if !std::mem::replace(&mut self.queued, true) {

@@ -13,14 +13,14 @@
 //! ```
 //! use roundtrip_core::admission::Limits;
 //! use roundtrip_echo::{ClientConfig, EchoClient, EchoServer, Payload, ServerConfig, Verdict};
-//! use roundtrip_smol::{BindOptions, ConnectOptions, Global, Peer, ServerHandle};
+//! use roundtrip_smol::{Accepted, BindOptions, ConnectOptions, Global, ServerHandle};
 //! use std::sync::Arc;
 //!
 //! let listener = roundtrip_smol::bind(&"127.0.0.1:0".parse()?, &BindOptions::default())?;
 //! let endpoint = listener.local_endpoint()?;
 //! let handle = ServerHandle::new();
 //! let config = Arc::new(ServerConfig::default());
-//! let echo = Arc::new(move |now, _peer: &Peer| EchoServer::new(Arc::clone(&config), now));
+//! let echo = Arc::new(move |now, _: &Accepted| EchoServer::new(Arc::clone(&config), now));
 //! smol::block_on(async {
 //!     let server =
 //!         smol::spawn(roundtrip_smol::serve(Global, vec![listener], Limits::default(), handle.clone(), echo));
@@ -30,7 +30,7 @@
 //!     });
 //!     assert_eq!(ended.await.outcome.verdict, Verdict::Verified);
 //!     handle.stop();
-//!     assert_eq!(server.await?.tally.admitted, 1);
+//!     assert_eq!(server.await?.admission.admitted, 1);
 //!     Ok::<(), Box<dyn std::error::Error>>(())
 //! })?;
 //! # Ok::<(), Box<dyn std::error::Error>>(())
@@ -52,10 +52,11 @@ pub use io::Io;
 #[cfg(unix)]
 pub use roundtrip_net::passed_listeners;
 pub use roundtrip_net::{
-    Backend, BindOptions, Call, CallFailed, Caller, Clients, Clock, ConnectOptions, Control, DatagramAddress,
-    DatagramSocket, DatagramsEnded, Ended, Endpoint, EndpointError, EventReceiver, EventSender, EventSink,
-    Family, Listener, NetError, Peer, SendError, Served, ServerHandle, Service, SharedHub, Source, Stage,
-    Stream, SystemClock, bind, bind_datagram, connect_datagram, event_channel,
+    Accepted, Application, Backend, BindOptions, Call, CallFailed, Clock, CommandOf, ConnectOptions,
+    ConnectionReport, Control, DatagramAddress, DatagramSocket, DatagramsEnded, Endpoint, EndpointError,
+    EventOf, EventReceiver, EventSender, EventSink, Family, Listener, NetError, OutcomeOf, Panic, Peer,
+    SendError, ServerHandle, ServerStats, SharedHub, Source, Stage, Stream, SystemClock, bind, bind_datagram,
+    connect_datagram, event_channel,
 };
 pub use roundtrip_task::Spawn;
 pub use server::{Global, Smol, serve};

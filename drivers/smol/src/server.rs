@@ -6,7 +6,9 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 
 use roundtrip_core::admission::Limits;
-use roundtrip_net::{Backend, Clients, Clock, Listener, Served, ServerHandle, Service, Stream, SystemClock};
+use roundtrip_net::{
+    Accepted, Application, Backend, Clock, Listener, ServerHandle, ServerStats, Stream, SystemClock,
+};
 use roundtrip_task::Spawn;
 use roundtrip_task::blocking::{self, BlockOn};
 
@@ -17,7 +19,7 @@ use crate::socket::{SmolListener, SmolSocket};
 ///
 /// `spawner` is an `Arc<smol::Executor>`, or [`Global`].
 ///
-/// For connections that share a [`Hub`](roundtrip_core::hub::Hub), the service is a
+/// For connections that share a [`Hub`](roundtrip_core::hub::Hub), the application is a
 /// [`SharedHub::new(hub, SystemClock::new())`](crate::SharedHub).
 ///
 /// Cancel safety: dropped before it is done, the future closes the listeners and aborts every session that it spawned.
@@ -25,18 +27,18 @@ use crate::socket::{SmolListener, SmolSocket};
 /// # Errors
 ///
 /// If the listeners cannot be registered.
-pub async fn serve<S>(
+pub async fn serve<A>(
     spawner: impl Spawn<'static>,
     listeners: Vec<Listener>,
     limits: Limits,
     handle: ServerHandle,
-    service: Arc<S>,
-) -> io::Result<Served>
+    app: Arc<A>,
+) -> io::Result<ServerStats>
 where
-    S: Service<Machine: Send> + Send + 'static,
+    A: Application<Accepted, Machine: Send> + Send + 'static,
 {
     let listeners = SmolListener::all(listeners)?;
-    Ok(roundtrip_task::serve(spawner, SystemClock::new(), listeners, limits, &handle, service).await)
+    Ok(roundtrip_task::serve(spawner, SystemClock::new(), listeners, limits, &handle, app).await)
 }
 
 /// Runs tasks on the global executor of `smol`.
@@ -74,25 +76,25 @@ impl Default for Smol {
 }
 
 impl Backend for Smol {
-    fn serve_with<S: Service<Machine: Send>>(
+    fn serve_with<A: Application<Accepted, Machine: Send>>(
         &self,
         clock: &impl Clock,
         listeners: Vec<Listener>,
         limits: Limits,
         handle: &ServerHandle,
-        service: &S,
-    ) -> io::Result<Served> {
+        app: &A,
+    ) -> io::Result<ServerStats> {
         let listeners = || SmolListener::all(listeners);
-        blocking::serve(&Reactor, self.threads, clock, listeners, limits, handle, service)
+        blocking::serve(&Reactor, self.threads, clock, listeners, limits, handle, app)
     }
 
-    fn drive_all_with<C: Clients<Machine: Send>>(
+    fn drive_all_with<A: Application<usize, Machine: Send>>(
         &self,
         clock: &impl Clock,
         streams: impl IntoIterator<Item = Stream>,
-        clients: &C,
+        app: &A,
     ) -> io::Result<()> {
-        blocking::drive_all(&Reactor, self.threads, clock, streams, SmolSocket::new, clients)
+        blocking::drive_all(&Reactor, self.threads, clock, streams, SmolSocket::new, app)
     }
 }
 

@@ -3,7 +3,7 @@
 use std::future::Future;
 
 use roundtrip_core::{Machine, Time};
-use roundtrip_net::{Callback, Clock, Control, Ended, EventSink, SystemClock};
+use roundtrip_net::{Callback, Clock, ConnectionReport, Control, EventSink, SystemClock};
 
 use crate::IntoTransport;
 
@@ -14,7 +14,7 @@ use crate::IntoTransport;
 pub fn drive<M: Machine>(
     io: impl IntoTransport,
     machine: impl FnOnce(Time) -> M,
-) -> impl Future<Output = Ended<M::Outcome>> {
+) -> impl Future<Output = ConnectionReport<M::Outcome>> {
     Driver::new(SystemClock::new()).drive(io, machine, |_event| {})
 }
 
@@ -45,7 +45,7 @@ impl<C, T: Clock> Driver<C, T> {
         io: impl IntoTransport,
         machine: impl FnOnce(Time) -> M,
         events: impl FnMut(M::Event),
-    ) -> impl Future<Output = Ended<M::Outcome>> {
+    ) -> impl Future<Output = ConnectionReport<M::Outcome>> {
         self.drive_into(io, machine, Callback(events))
     }
 
@@ -55,7 +55,7 @@ impl<C, T: Clock> Driver<C, T> {
         io: impl IntoTransport,
         machine: impl FnOnce(Time) -> M,
         events: impl EventSink<M::Event>,
-    ) -> impl Future<Output = Ended<M::Outcome>> {
+    ) -> impl Future<Output = ConnectionReport<M::Outcome>> {
         self.0.drive(io.into_transport(), machine, events)
     }
 }

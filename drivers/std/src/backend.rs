@@ -3,7 +3,7 @@
 use std::io;
 
 use roundtrip_core::admission::Limits;
-use roundtrip_net::{Backend, Clients, Clock, Listener, Served, ServerHandle, Service, Stream};
+use roundtrip_net::{Accepted, Application, Backend, Clock, Listener, ServerHandle, ServerStats, Stream};
 
 use crate::{clients, server};
 
@@ -12,23 +12,23 @@ use crate::{clients, server};
 pub struct Std;
 
 impl Backend for Std {
-    fn serve_with<S: Service<Machine: Send>>(
+    fn serve_with<A: Application<Accepted, Machine: Send>>(
         &self,
         clock: &impl Clock,
         listeners: Vec<Listener>,
         limits: Limits,
         handle: &ServerHandle,
-        service: &S,
-    ) -> io::Result<Served> {
-        server::serve(clock, listeners, limits, handle, service)
+        app: &A,
+    ) -> io::Result<ServerStats> {
+        server::serve(clock, listeners, limits, handle, app)
     }
 
-    fn drive_all_with<C: Clients<Machine: Send>>(
+    fn drive_all_with<A: Application<usize, Machine: Send>>(
         &self,
         clock: &impl Clock,
         streams: impl IntoIterator<Item = Stream>,
-        clients: &C,
+        app: &A,
     ) -> io::Result<()> {
-        clients::drive_all(clock, streams, clients)
+        clients::drive_all(clock, streams, app)
     }
 }

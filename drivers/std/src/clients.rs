@@ -3,19 +3,19 @@
 use std::io;
 use std::thread;
 
-use roundtrip_net::event_loop::{Numbered, finish};
-use roundtrip_net::{Block, Callback, Clients, Clock, Stream, catch};
+use roundtrip_net::event_loop::{ClientApp, finish};
+use roundtrip_net::{Application, Block, Callback, Clock, Stream, catch};
 
 use crate::connection::Driver;
 use crate::server::STACK;
 
 /// Drives all of these streams at once, each on a thread of its own.
-pub(crate) fn drive_all<C: Clients>(
+pub(crate) fn drive_all<A: Application<usize>>(
     clock: &impl Clock,
     streams: impl IntoIterator<Item = Stream>,
-    clients: &C,
+    app: &A,
 ) -> io::Result<()> {
-    let app = Numbered::new(clients);
+    let app = ClientApp::new(app);
     let driven = thread::scope(|scope| {
         for (index, stream) in streams.into_iter().enumerate() {
             let driver = Driver::new(clock)?;
@@ -23,14 +23,14 @@ pub(crate) fn drive_all<C: Clients>(
             let app = &app;
             thread.spawn_scoped(scope, move || {
                 let control = driver.control();
-                let machine = |now| clients.open(now, index, &control);
+                let machine = |now| app.open(now, &index, &control);
                 let mut block = Block::default();
                 let driven = catch(|| {
                     driver.drive_with(
                         &mut block,
                         stream,
                         machine,
-                        Callback(|event| clients.event(index, event)),
+                        Callback(|event| app.event(&index, &control, event)),
                     )
                 });
                 finish(app, &index, (), driven.flatten());

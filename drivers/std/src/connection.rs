@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use roundtrip_core::{Machine, Time};
 use roundtrip_net::{
-    Block, Call, Callback, Clock, Connection, Control, Ended, EventSink, Guarded, MAILBOX, Mailbox, Panic,
-    Stream, SystemClock, catch, drop_driven, until,
+    Block, Call, Callback, Clock, Connection, ConnectionReport, Control, EventSink, Guarded, MAILBOX,
+    Mailbox, Panic, Stream, SystemClock, catch, drop_driven, until,
 };
 use rustix::fd::AsFd;
 
@@ -18,7 +18,10 @@ use crate::wake::{Interest, Wake, wait};
 /// # Errors
 ///
 /// If the system has no descriptor left for the wake-up.
-pub fn drive<M: Machine>(stream: Stream, machine: impl FnOnce(Time) -> M) -> io::Result<Ended<M::Outcome>> {
+pub fn drive<M: Machine>(
+    stream: Stream,
+    machine: impl FnOnce(Time) -> M,
+) -> io::Result<ConnectionReport<M::Outcome>> {
     let driver = Driver::new(SystemClock::new())?;
     Ok(driver.drive(stream, machine, |_event| {}))
 }
@@ -59,7 +62,7 @@ impl<C, T: Clock> Driver<C, T> {
         stream: Stream,
         machine: impl FnOnce(Time) -> M,
         events: impl FnMut(M::Event),
-    ) -> Ended<M::Outcome> {
+    ) -> ConnectionReport<M::Outcome> {
         self.drive_into(stream, machine, Callback(events))
     }
 
@@ -69,7 +72,7 @@ impl<C, T: Clock> Driver<C, T> {
         stream: Stream,
         machine: impl FnOnce(Time) -> M,
         events: impl EventSink<M::Event>,
-    ) -> Ended<M::Outcome> {
+    ) -> ConnectionReport<M::Outcome> {
         self.drive_with(&mut Block::default(), stream, machine, events).unwrap_or_else(|panic| panic.resume())
     }
 
@@ -80,7 +83,7 @@ impl<C, T: Clock> Driver<C, T> {
         stream: Stream,
         machine: impl FnOnce(Time) -> M,
         mut events: impl EventSink<M::Event>,
-    ) -> Result<Ended<M::Outcome>, Panic> {
+    ) -> Result<ConnectionReport<M::Outcome>, Panic> {
         let stream = Guarded::new(stream);
         events.attach(self.wake.clone());
         let now = self.clock.now();

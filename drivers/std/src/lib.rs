@@ -18,7 +18,7 @@
 //!
 //! # The server
 //!
-//! [`Std`] is a [`Backend`]: it serves a [`Service`] behind the core's admission policy until it is drained; a [`ServerHandle`]
+//! [`Std`] is a [`Backend`]: it serves an [`Application`] behind the core's admission policy until it is drained; a [`ServerHandle`]
 //! stops it from any thread. Threads accept for themselves, one at a time.
 //!
 //! ```
@@ -97,10 +97,11 @@ pub use datagrams::DatagramDriver;
 #[cfg(unix)]
 pub use roundtrip_net::passed_listeners;
 pub use roundtrip_net::{
-    Backend, BindOptions, Call, CallFailed, Caller, Clients, Clock, ConnectOptions, Control, DatagramAddress,
-    DatagramSocket, DatagramsEnded, Ended, Endpoint, EndpointError, EventReceiver, EventSender, EventSink,
-    Family, Keepalive, Listener, NetError, Peer, Received, SendError, Served, ServerHandle, Service, Source,
-    Stage, Stream, SystemClock, bind, bind_datagram, classify, connect, connect_datagram, event_channel,
+    Accepted, Application, Backend, BindOptions, Call, CallFailed, Clock, CommandOf, ConnectOptions,
+    ConnectionReport, Control, DatagramAddress, DatagramSocket, DatagramsEnded, Endpoint, EndpointError,
+    EventOf, EventReceiver, EventSender, EventSink, Family, Keepalive, Listener, NetError, OutcomeOf, Panic,
+    Peer, Received, SendError, ServerHandle, ServerStats, Source, Stage, Stream, SystemClock, bind,
+    bind_datagram, classify, connect, connect_datagram, event_channel,
 };
 
 /// The README's examples are compiled and run as this crate's tests, because it has all they need.

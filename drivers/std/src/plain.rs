@@ -8,7 +8,7 @@ use std::io::{self, ErrorKind, Read, Write};
 
 use roundtrip_core::{Driven, Machine, Step, Time, Wait};
 use roundtrip_net::classify::{self, Transfer};
-use roundtrip_net::{Block, Call, Clock, Ended, until};
+use roundtrip_net::{Block, Call, Clock, ConnectionReport, until};
 
 /// Drives one machine over a reader and a writer until it closes. Half-closing drops the writer.
 ///
@@ -20,7 +20,7 @@ pub fn drive<M: Machine<Command = Infallible>>(
     clock: &impl Clock,
     machine: impl FnOnce(Time) -> M,
     mut events: impl FnMut(M::Event),
-) -> Ended<M::Outcome> {
+) -> ConnectionReport<M::Outcome> {
     let mut writer = Some(writer);
     let mut block = Block::default();
     let mut now = clock.now();
@@ -76,7 +76,7 @@ pub fn drive<M: Machine<Command = Infallible>>(
             }
         }
     };
-    let mut ended = Ended::new(outcome);
+    let mut ended = ConnectionReport::new(outcome);
     (ended.written, ended.failure) = (written, failure);
     ended
 }

@@ -10,11 +10,12 @@ use std::io;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
+use roundtrip_core::Time;
 use roundtrip_core::admission::{Accept, Limits};
-use roundtrip_core::{Machine, Time};
-use roundtrip_net::event_loop::{App, Serving, finish};
+use roundtrip_net::event_loop::{ServerApp, finish};
 use roundtrip_net::{
-    Block, Callback, Caller, Clock, Listener, Peer, Served, ServerHandle, Service, Stream, catch, until,
+    Accepted, Application, Block, Callback, Clock, CommandOf, Listener, Peer, ServerHandle, ServerStats,
+    Stream, catch, until,
 };
 
 use crate::connection::Driver;
@@ -26,28 +27,26 @@ const MAX_FOLLOWERS: usize = 16;
 pub(crate) const STACK: usize = 256 << 10;
 
 /// Serves until the server is drained.
-pub(crate) fn serve<S: Service>(
+pub(crate) fn serve<A: Application<Accepted>>(
     clock: &impl Clock,
     listeners: Vec<Listener>,
     limits: Limits,
     handle: &ServerHandle,
-    service: &S,
-) -> io::Result<Served> {
+    app: &A,
+) -> io::Result<ServerStats> {
     let server = Server {
-        app: Serving::new(service, clock, Arc::new(Wake::new()?), limits, handle),
+        app: ServerApp::new(app, clock, Arc::new(Wake::new()?), limits, handle),
         listeners: Mutex::new(listeners),
         threads: Mutex::new(Threads { followers: 0, lead: Lead::Free }),
         lead_is_free: Condvar::new(),
     };
     thread::scope(|scope| server.spawn(scope))?;
-    Ok(server.app.served())
+    Ok(server.app.stats())
 }
 
-type Command<S> = <<S as Service>::Machine as Machine>::Command;
-
-struct Server<'a, S: Service, T> {
+struct Server<'a, A: Application<Accepted>, T> {
     /// Its bell wakes the leader.
-    app: Serving<&'a S, &'a T, Wake>,
+    app: ServerApp<&'a A, &'a T, Wake>,
     /// Held by the leader.
     listeners: Mutex<Vec<Listener>>,
     threads: Mutex<Threads>,
@@ -74,12 +73,12 @@ enum Lead {
 
 /// A connection that was let in.
 struct Admitted<C, T> {
-    caller: Caller,
+    accepted: Accepted,
     stream: Stream,
     driver: Driver<C, T>,
 }
 
-impl<'a, S: Service, T: Clock> Server<'a, S, T> {
+impl<'a, A: Application<Accepted>, T: Clock> Server<'a, A, T> {
     /// Makes a follower.
     fn spawn<'scope>(&'scope self, scope: &'scope thread::Scope<'scope, '_>) -> io::Result<()> {
         self.threads().followers += 1;
@@ -132,7 +131,7 @@ impl<'a, S: Service, T: Clock> Server<'a, S, T> {
         &'scope self,
         scope: &'scope thread::Scope<'scope, '_>,
         wake: &mut Option<Arc<Wake>>,
-    ) -> Option<Admitted<Command<S>, &'a T>> {
+    ) -> Option<Admitted<CommandOf<A, Accepted>, &'a T>> {
         let mut listeners = self.listeners.lock().unwrap_or_else(PoisonError::into_inner);
         let mut now = self.app.now();
         let mut admitted = None;
@@ -141,7 +140,7 @@ impl<'a, S: Service, T: Clock> Server<'a, S, T> {
             if accept == Accept::Closed {
                 listeners.clear();
             }
-            // Only now: after the last one that may come, the door is closed before he is served.
+            // Only now: after the last one that may come, the gate is closed before he is served.
             if admitted.is_some() {
                 self.hand_on();
                 return admitted;
@@ -160,7 +159,7 @@ impl<'a, S: Service, T: Clock> Server<'a, S, T> {
             now = self.app.now();
             match accepted {
                 Ok(Some(((stream, peer), wake))) => admitted = self.decide(now, stream, peer, wake),
-                Ok(None) if accept == Accept::Sweep => self.app.door().swept(now),
+                Ok(None) if accept == Accept::Sweep => self.app.gate().swept(now),
                 Ok(None) => {}
                 Err(error) => self.app.accept_failed(now, &error),
             }
@@ -170,7 +169,7 @@ impl<'a, S: Service, T: Clock> Server<'a, S, T> {
     /// Obeys the policy until it waits; none once the server is drained, and then nobody leads any more.
     fn obey(&self, now: Time) -> Option<(Accept, Option<Time>)> {
         self.app.bell().clear();
-        let waits = self.app.door().obey(now);
+        let waits = self.app.gate().obey(now);
         if waits.is_none() {
             self.threads().lead = Lead::Over;
             self.lead_is_free.notify_all();
@@ -220,13 +219,13 @@ impl<'a, S: Service, T: Clock> Server<'a, S, T> {
         stream: Stream,
         peer: Peer,
         wake: Arc<Wake>,
-    ) -> Option<Admitted<Command<S>, &'a T>> {
+    ) -> Option<Admitted<CommandOf<A, Accepted>, &'a T>> {
         let driver = Driver::with_wake(wake, *self.app.clock());
-        let admitted = self.app.door().admit(now, peer, &driver.control());
+        let admitted = self.app.gate().admit(now, peer, &driver.control());
         if admitted.is_none() {
             self.app.refused(&peer);
         }
-        admitted.map(|caller| Admitted { caller, stream, driver })
+        admitted.map(|accepted| Admitted { accepted, stream, driver })
     }
 
     /// Gives the lead to whoever waits for it.
@@ -235,18 +234,18 @@ impl<'a, S: Service, T: Clock> Server<'a, S, T> {
         self.lead_is_free.notify_one();
     }
 
-    fn serve_one(&self, block: &mut Block, admitted: Admitted<Command<S>, &'a T>) {
-        let Admitted { caller, stream, driver } = admitted;
+    fn serve_one(&self, block: &mut Block, admitted: Admitted<CommandOf<A, Accepted>, &'a T>) {
+        let Admitted { accepted, stream, driver } = admitted;
         let control = driver.control();
         let driven = catch(|| {
             driver.drive_with(
                 block,
                 stream,
-                |now| self.app.open(now, &caller, &control),
-                Callback(|event| self.app.event(&caller, event)),
+                |now| self.app.open(now, &accepted, &control),
+                Callback(|event| self.app.event(&accepted, &control, event)),
             )
         });
-        finish(&self.app, &caller, (), driven.flatten());
+        finish(&self.app, &accepted, (), driven.flatten());
     }
 
     fn threads(&self) -> MutexGuard<'_, Threads> {

@@ -8,7 +8,9 @@ use std::thread;
 
 use async_executor::Executor;
 use roundtrip_core::admission::Limits;
-use roundtrip_net::{Callback, Clients, Clock, Guarded, Panic, Served, ServerHandle, Service, Stream, catch};
+use roundtrip_net::{
+    Accepted, Application, Callback, Clock, Guarded, Panic, ServerHandle, ServerStats, Stream, catch,
+};
 
 use crate::{AsyncListener, AsyncTransport, Driver, Notifier, Spawn};
 
@@ -30,18 +32,18 @@ impl<'a> Spawn<'a> for Arc<Executor<'a>> {
 /// # Errors
 ///
 /// If a listener cannot be registered, or a thread cannot be made.
-pub fn serve<L, S>(
+pub fn serve<L, A>(
     runtime: &impl BlockOn,
     threads: NonZeroUsize,
     clock: &impl Clock,
     listeners: impl FnOnce() -> io::Result<Vec<L>> + Send,
     limits: Limits,
     handle: &ServerHandle,
-    service: &S,
-) -> io::Result<Served>
+    app: &A,
+) -> io::Result<ServerStats>
 where
     L: AsyncListener<Transport: Send> + Send,
-    S: Service<Machine: Send>,
+    A: Application<Accepted, Machine: Send>,
 {
     let executor = Arc::new(Executor::new());
     thread::scope(|scope| {
@@ -50,7 +52,7 @@ where
         // A task like its sessions, so that it has its turn as often as each of them.
         let serving = Executor::spawn(&executor, async {
             let listeners = listeners()?;
-            Ok(crate::serve(spawner, clock, listeners, limits, handle, service).await)
+            Ok(crate::serve(spawner, clock, listeners, limits, handle, app).await)
         });
         runtime.block_on(executor.run(serving))
     })
@@ -68,14 +70,14 @@ where
 ///
 /// # Panics
 ///
-/// If a machine or `clients` does; the connection is reset, and the others are driven to their end.
-pub fn drive_all<IO: AsyncTransport + Send, C: Clients<Machine: Send>>(
+/// If a machine or `app` does; the connection is reset, and the others are driven to their end.
+pub fn drive_all<IO: AsyncTransport + Send, A: Application<usize, Machine: Send>>(
     runtime: &impl BlockOn,
     threads: NonZeroUsize,
     clock: &impl Clock,
     streams: impl IntoIterator<Item = Stream>,
     register: impl Fn(Guarded) -> io::Result<IO> + Sync,
-    clients: &C,
+    app: &A,
 ) -> io::Result<()> {
     let (executor, register) = (Arc::new(Executor::new()), &register);
     thread::scope(|scope| {
@@ -88,12 +90,12 @@ pub fn drive_all<IO: AsyncTransport + Send, C: Clients<Machine: Send>>(
                 Executor::spawn(&executor, async move {
                     let driver = Driver::new(clock);
                     let control = driver.control();
-                    let machine = |now| clients.open(now, index, &control);
+                    let machine = |now| app.open(now, &index, &control);
                     let register = || register(stream);
                     let driven = driver
-                        .try_drive(register, machine, Callback(|event| clients.event(index, event)))
+                        .try_drive(register, machine, Callback(|event| app.event(&index, &control, event)))
                         .await;
-                    driven.and_then(|ended| catch(|| clients.ended(index, ended)))
+                    driven.and_then(|ended| catch(|| app.ended(&index, ended)))
                 })
             })
             .collect();

@@ -10,9 +10,9 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use roundtrip_core::admission::{Accept, Limits};
-use roundtrip_core::{Machine, Teardown, Time};
-use roundtrip_net::event_loop::{App, Serving, finish};
-use roundtrip_net::{Callback, Caller, Clock, Peer, Served, ServerHandle, Service};
+use roundtrip_core::{Teardown, Time};
+use roundtrip_net::event_loop::{ServerApp, finish};
+use roundtrip_net::{Accepted, Application, Callback, Clock, CommandOf, Peer, ServerHandle, ServerStats};
 
 use crate::{AsyncListener, AsyncTransport, Driver, LazyTimer, Notifier, Spawn};
 
@@ -31,13 +31,13 @@ pub async fn serve<'a, L, P>(
     mut listeners: Vec<L>,
     limits: Limits,
     handle: &ServerHandle,
-    service: P,
-) -> Served
+    app: P,
+) -> ServerStats
 where
     L: AsyncListener<Transport: Send + 'a>,
-    P: Deref<Target: Service<Machine: Send>> + Send + Sync + 'a,
+    P: Deref<Target: Application<Accepted, Machine: Send>> + Send + Sync + 'a,
 {
-    let app = Arc::new(Serving::new(service, clock, Arc::<Notifier>::default(), limits, handle));
+    let app = Arc::new(ServerApp::new(app, clock, Arc::<Notifier>::default(), limits, handle));
     // Declared after the listeners, and so dropped before them.
     let abort = AbortOnDrop(&app);
     let mut timer = LazyTimer::<<L::Transport as AsyncTransport>::Timer>::new();
@@ -45,7 +45,7 @@ where
     loop {
         app.bell().take();
         let now = app.now();
-        let Some((accept, deadline)) = app.door().obey(now) else { break };
+        let Some((accept, deadline)) = app.gate().obey(now) else { break };
         if accept == Accept::Closed {
             listeners.clear();
         }
@@ -63,37 +63,37 @@ where
                 }
             }
             Some(Err(error)) => app.accept_failed(now, &error),
-            None if accept == Accept::Sweep => app.door().swept(now),
+            None if accept == Accept::Sweep => app.gate().swept(now),
             None => {}
         }
     }
     drop(abort);
-    app.served()
+    app.stats()
 }
 
-/// A service behind its admission policy, whose notifier wakes the accepting future.
-type Server<P, T> = Serving<P, T, Notifier>;
+/// An application behind its admission gate, whose notifier wakes the accepting future.
+type Server<P, T> = ServerApp<P, T, Notifier>;
 
 /// Aborts the sessions of a server that is dropped.
-struct AbortOnDrop<'a, P: Deref<Target: Service>, T: Clock>(&'a Server<P, T>);
+struct AbortOnDrop<'a, P: Deref<Target: Application<Accepted>>, T: Clock>(&'a Server<P, T>);
 
-impl<P: Deref<Target: Service>, T: Clock> Drop for AbortOnDrop<'_, P, T> {
+impl<P: Deref<Target: Application<Accepted>>, T: Clock> Drop for AbortOnDrop<'_, P, T> {
     fn drop(&mut self) {
-        self.0.door().abort_all();
+        self.0.gate().abort_all();
     }
 }
 
-type Accepted<L> = io::Result<(<L as AsyncListener>::Transport, Peer)>;
+type AcceptResult<L> = io::Result<(<L as AsyncListener>::Transport, Peer)>;
 
 /// The next connection. None if the policy must be asked again first: there is a notification, the deadline has passed, or
 /// during a sweep no connection is waiting.
-async fn next<L: AsyncListener, P: Deref<Target: Service>, T: Clock>(
+async fn next<L: AsyncListener, P: Deref<Target: Application<Accepted>>, T: Clock>(
     app: &Server<P, T>,
     listeners: &mut [L],
     accept: Accept,
     timer: &mut LazyTimer<<L::Transport as AsyncTransport>::Timer>,
     (now, deadline): (Time, Option<Time>),
-) -> Option<Accepted<L>> {
+) -> Option<AcceptResult<L>> {
     if accept == Accept::Sweep {
         return listeners.iter_mut().find_map(|listener| listener.accept_waiting().transpose());
     }
@@ -118,7 +118,7 @@ async fn next<L: AsyncListener, P: Deref<Target: Service>, T: Clock>(
 
 /// Accepts a connection from the first listener that has one. The next search begins behind it: a busy listener must not
 /// starve the others.
-fn poll_accept<L: AsyncListener>(listeners: &mut [L], cx: &mut Context<'_>) -> Poll<Accepted<L>> {
+fn poll_accept<L: AsyncListener>(listeners: &mut [L], cx: &mut Context<'_>) -> Poll<AcceptResult<L>> {
     for index in 0..listeners.len() {
         if let Poll::Ready(found) = listeners[index].poll_accept(cx) {
             listeners.rotate_left(index + 1);
@@ -136,33 +136,36 @@ fn admit<P, T, IO>(
     peer: Peer,
 ) -> Option<impl Future<Output = ()> + use<P, T, IO>>
 where
-    P: Deref<Target: Service<Machine: Send>> + Sync,
+    P: Deref<Target: Application<Accepted, Machine: Send>> + Sync,
     T: Clock + Clone,
     IO: AsyncTransport,
 {
     let driver = Driver::new(app.clock().clone());
-    let Some(caller) = app.door().admit(now, peer, &driver.control()) else {
+    let Some(accepted) = app.gate().admit(now, peer, &driver.control()) else {
         transport.close(Teardown::Graceful);
         app.refused(&peer);
         return None;
     };
-    Some(run(Arc::clone(app), caller, transport, driver))
+    Some(run(Arc::clone(app), accepted, transport, driver))
 }
 
-async fn run<P, T, IO>(app: Arc<Server<P, T>>, caller: Caller, transport: IO, driver: Driver<CommandOf<P>, T>)
-where
-    P: Deref<Target: Service<Machine: Send>> + Sync,
+async fn run<P, T, IO>(
+    app: Arc<Server<P, T>>,
+    accepted: Accepted,
+    transport: IO,
+    driver: Driver<CommandOf<P::Target, Accepted>, T>,
+) where
+    P: Deref<Target: Application<Accepted, Machine: Send>> + Sync,
     T: Clock,
     IO: AsyncTransport,
 {
     let control = driver.control();
-    let machine = |now| app.open(now, &caller, &control);
-    let driven =
-        driver.try_drive(|| Ok(transport), machine, Callback(|event| app.event(&caller, event))).await;
-    finish(&*app, &caller, (), driven);
+    let machine = |now| app.open(now, &accepted, &control);
+    let driven = driver
+        .try_drive(|| Ok(transport), machine, Callback(|event| app.event(&accepted, &control, event)))
+        .await;
+    finish(&*app, &accepted, (), driven);
 }
-
-type CommandOf<P> = <<<P as Deref>::Target as Service>::Machine as Machine>::Command;
 
 /// Lets the other tasks of this thread run.
 async fn yield_now() {
@@ -230,12 +233,12 @@ mod tests {
     #[test]
     fn the_task_of_a_connection_is_small() {
         let config = Arc::new(ServerConfig::default());
-        let service = Arc::new(move |now, _peer: &Peer| EchoServer::new(Arc::clone(&config), now));
+        let echo = Arc::new(move |now, _: &Accepted| EchoServer::new(Arc::clone(&config), now));
         let (limits, handle) = (Limits::default(), ServerHandle::new());
-        let app = Arc::new(Serving::new(service, SystemClock::new(), Arc::default(), limits, &handle));
+        let app = Arc::new(ServerApp::new(echo, SystemClock::new(), Arc::default(), limits, &handle));
         let peer = Peer::new(std::net::SocketAddr::from(([127, 0, 0, 1], 7)));
-        let caller = Caller::new(ConnectionId::new(0), peer);
-        let task = run(app, caller, Silent([0; 8]), Driver::new(SystemClock::new()));
+        let accepted = Accepted::new(ConnectionId::new(0), peer);
+        let task = run(app, accepted, Silent([0; 8]), Driver::new(SystemClock::new()));
         let (machine, task) = (size_of::<EchoServer>(), size_of_val(&task));
         assert!(task <= machine + 768, "machine {machine} bytes, task {task} bytes");
     }
@@ -284,10 +287,10 @@ mod tests {
     #[test]
     fn a_failure_after_a_long_wait_pauses_from_then_on() {
         let (clock, polls) = (SharedClock::default(), Arc::new(AtomicU64::new(0)));
-        let service = Arc::new(move |now, _peer: &Peer| EchoServer::new(ServerConfig::default().into(), now));
+        let echo = Arc::new(move |now, _: &Accepted| EchoServer::new(ServerConfig::default().into(), now));
         let listeners = vec![Failing { clock: clock.clone(), polls: Arc::clone(&polls) }];
         let handle = ServerHandle::new();
-        let mut server = pin!(serve(Nowhere, clock, listeners, Limits::default(), &handle, service));
+        let mut server = pin!(serve(Nowhere, clock, listeners, Limits::default(), &handle, echo));
         for _ in 0..2 {
             let mut cx = Context::from_waker(Waker::noop());
             assert!(server.as_mut().poll(&mut cx).is_pending());

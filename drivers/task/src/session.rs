@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use roundtrip_core::{Driven, Failure, Machine, Step, Time};
 use roundtrip_net::{
-    Block, Call, Clock, Connection, Control, Ended, EventSink, MAILBOX, Mail, Mailbox, Panic, catch,
-    drop_driven,
+    Block, Call, Clock, Connection, ConnectionReport, Control, EventSink, MAILBOX, Mail, Mailbox, Panic,
+    catch, drop_driven,
 };
 
 use crate::transport::Polled;
@@ -71,7 +71,7 @@ impl<C, T: Clock> Driver<C, T> {
         register: impl FnOnce() -> io::Result<IO>,
         machine: impl FnOnce(Time) -> M,
         events: impl EventSink<M::Event>,
-    ) -> impl Future<Output = Ended<M::Outcome>>
+    ) -> impl Future<Output = ConnectionReport<M::Outcome>>
     where
         M: Machine<Command = C>,
         IO: AsyncTransport,
@@ -85,7 +85,7 @@ impl<C, T: Clock> Driver<C, T> {
         register: impl FnOnce() -> io::Result<IO>,
         machine: impl FnOnce(Time) -> M,
         mut events: impl EventSink<M::Event>,
-    ) -> impl Future<Output = Result<Ended<M::Outcome>, Panic>>
+    ) -> impl Future<Output = Result<ConnectionReport<M::Outcome>, Panic>>
     where
         M: Machine<Command = C>,
         IO: AsyncTransport,
@@ -119,7 +119,7 @@ where
     F: FnOnce(Time) -> M,
     E: EventSink<M::Event>,
 {
-    type Output = Result<Ended<M::Outcome>, Panic>;
+    type Output = Result<ConnectionReport<M::Outcome>, Panic>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let Self { state, events } = self.get_mut();
@@ -191,7 +191,7 @@ impl<M: Machine, IO: AsyncTransport, T: Clock> Session<M, IO, T> {
         &mut self,
         cx: &mut Context<'_>,
         events: &mut impl EventSink<M::Event>,
-    ) -> Poll<Ended<M::Outcome>> {
+    ) -> Poll<ConnectionReport<M::Outcome>> {
         if self.begun {
             let now = self.driver.clock.now();
             self.connection.wake(now);
@@ -238,7 +238,7 @@ impl<M: Machine, IO: AsyncTransport, T: Clock> Session<M, IO, T> {
         &mut self,
         cx: &mut Context<'_>,
         events: &mut impl EventSink<M::Event>,
-    ) -> Option<Ended<M::Outcome>> {
+    ) -> Option<ConnectionReport<M::Outcome>> {
         let Self { connection, transport, unflushed, .. } = self;
         with_block(|block| connection.advance(&mut Polled { transport, unflushed, cx }, block, events))
     }
@@ -311,7 +311,7 @@ fn fail<M: Machine>(
     machine: impl FnOnce(Time) -> M,
     error: io::Error,
     events: &mut impl EventSink<M::Event>,
-) -> Ended<M::Outcome> {
+) -> ConnectionReport<M::Outcome> {
     let mut session = Driven::new(machine(now));
     let mut undelivered = 0;
     session.failed(now, Failure::Io);
@@ -320,7 +320,7 @@ fn fail<M: Machine>(
             Step::Event(event) if events.has_room() => events.send(event),
             Step::Event(_) => undelivered += 1,
             Step::Close { outcome, .. } => {
-                let mut ended = Ended::new(outcome);
+                let mut ended = ConnectionReport::new(outcome);
                 ended.undelivered = undelivered;
                 ended.failure = Some(Call::Wait.failed()(error));
                 return ended;

@@ -17,14 +17,14 @@
 //! # #[cfg(unix)] {
 //! use roundtrip_core::admission::Limits;
 //! use roundtrip_echo::{ClientConfig, EchoClient, EchoServer, Payload, ServerConfig, Verdict};
-//! use roundtrip_tokio::{BindOptions, ConnectOptions, Peer, ServerHandle};
+//! use roundtrip_tokio::{Accepted, BindOptions, ConnectOptions, ServerHandle};
 //! use std::sync::Arc;
 //!
 //! let listener = roundtrip_tokio::bind(&"127.0.0.1:0".parse()?, &BindOptions::default())?;
 //! let endpoint = listener.local_endpoint()?;
 //! let handle = ServerHandle::new();
 //! let config = Arc::new(ServerConfig::default());
-//! let echo = Arc::new(move |now, _peer: &Peer| EchoServer::new(Arc::clone(&config), now));
+//! let echo = Arc::new(move |now, _: &Accepted| EchoServer::new(Arc::clone(&config), now));
 //! let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
 //! runtime.block_on(async {
 //!     let server =
@@ -35,7 +35,7 @@
 //!     });
 //!     assert_eq!(ended.await.outcome.verdict, Verdict::Verified);
 //!     handle.stop();
-//!     assert_eq!(server.await??.tally.admitted, 1);
+//!     assert_eq!(server.await??.admission.admitted, 1);
 //!     Ok::<(), Box<dyn std::error::Error>>(())
 //! })?;
 //! # }
@@ -60,9 +60,10 @@ pub use io::Io;
 #[cfg(unix)]
 pub use roundtrip_net::passed_listeners;
 pub use roundtrip_net::{
-    Backend, BindOptions, Call, CallFailed, Caller, Clients, Clock, ConnectOptions, Control, Ended, Endpoint,
-    EndpointError, EventReceiver, EventSender, EventSink, Family, Listener, NetError, Peer, SendError,
-    Served, ServerHandle, Service, SharedHub, Source, Stage, Stream, SystemClock, bind, event_channel,
+    Accepted, Application, Backend, BindOptions, Call, CallFailed, Clock, CommandOf, ConnectOptions,
+    ConnectionReport, Control, Endpoint, EndpointError, EventOf, EventReceiver, EventSender, EventSink,
+    Family, Listener, NetError, OutcomeOf, Panic, Peer, SendError, ServerHandle, ServerStats, SharedHub,
+    Source, Stage, Stream, SystemClock, bind, event_channel,
 };
 #[cfg(all(unix, feature = "blocking"))]
 pub use server::Tokio;

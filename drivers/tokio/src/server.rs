@@ -5,7 +5,7 @@ use std::io;
 use std::sync::Arc;
 
 use roundtrip_core::admission::Limits;
-use roundtrip_net::{Listener, Served, ServerHandle, Service};
+use roundtrip_net::{Accepted, Application, Listener, ServerHandle, ServerStats};
 use roundtrip_task::Spawn;
 
 use crate::TokioClock;
@@ -14,7 +14,7 @@ use crate::socket::TokioListener;
 /// Serves every connection of `listeners` that `limits` admit, each as a task of the runtime that polls this, until the server
 /// is drained: stopped by `handle`, or `limits.total` reached, and every session over.
 ///
-/// For connections that share a [`Hub`](roundtrip_core::hub::Hub), the service is a
+/// For connections that share a [`Hub`](roundtrip_core::hub::Hub), the application is a
 /// [`SharedHub::new(hub, TokioClock::new())`](crate::SharedHub).
 ///
 /// Cancel safety: dropped before it is done, the future closes the listeners and aborts every session that it spawned.
@@ -26,17 +26,17 @@ use crate::socket::TokioListener;
 /// # Panics
 ///
 /// Outside of a tokio runtime.
-pub async fn serve<S>(
+pub async fn serve<A>(
     listeners: Vec<Listener>,
     limits: Limits,
     handle: ServerHandle,
-    service: Arc<S>,
-) -> io::Result<Served>
+    app: Arc<A>,
+) -> io::Result<ServerStats>
 where
-    S: Service<Machine: Send> + Send + 'static,
+    A: Application<Accepted, Machine: Send> + Send + 'static,
 {
     let listeners = TokioListener::all(listeners)?;
-    Ok(roundtrip_task::serve(Current, TokioClock::new(), listeners, limits, &handle, service).await)
+    Ok(roundtrip_task::serve(Current, TokioClock::new(), listeners, limits, &handle, app).await)
 }
 
 /// The runtime that polls the server.
@@ -58,7 +58,7 @@ mod blocking {
     use std::num::NonZeroUsize;
 
     use roundtrip_core::admission::Limits;
-    use roundtrip_net::{Backend, Clients, Clock, Listener, Served, ServerHandle, Service, Stream};
+    use roundtrip_net::{Accepted, Application, Backend, Clock, Listener, ServerHandle, ServerStats, Stream};
     use roundtrip_task::blocking::{self, BlockOn};
     use tokio::runtime::{Builder, Runtime};
 
@@ -67,7 +67,7 @@ mod blocking {
 
     /// The tokio driver as a value, for an application without a runtime: a task for each connection, on threads of its own.
     ///
-    /// The runtime provides sockets and timers; the tasks, which borrow from the caller, run on an executor beside it.
+    /// The runtime provides sockets and timers; the tasks, which borrow from the accepted, run on an executor beside it.
     ///
     /// Each field has a method of the same name that sets it.
     #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -91,27 +91,27 @@ mod blocking {
     }
 
     impl Backend for Tokio {
-        fn serve_with<S: Service<Machine: Send>>(
+        fn serve_with<A: Application<Accepted, Machine: Send>>(
             &self,
             clock: &impl Clock,
             listeners: Vec<Listener>,
             limits: Limits,
             handle: &ServerHandle,
-            service: &S,
-        ) -> io::Result<Served> {
+            app: &A,
+        ) -> io::Result<ServerStats> {
             let runtime = Blocking::new()?;
             let listeners = || TokioListener::all(listeners);
-            blocking::serve(&runtime, self.threads, clock, listeners, limits, handle, service)
+            blocking::serve(&runtime, self.threads, clock, listeners, limits, handle, app)
         }
 
-        fn drive_all_with<C: Clients<Machine: Send>>(
+        fn drive_all_with<A: Application<usize, Machine: Send>>(
             &self,
             clock: &impl Clock,
             streams: impl IntoIterator<Item = Stream>,
-            clients: &C,
+            app: &A,
         ) -> io::Result<()> {
             let runtime = Blocking::new()?;
-            blocking::drive_all(&runtime, self.threads, clock, streams, TokioSocket::new, clients)
+            blocking::drive_all(&runtime, self.threads, clock, streams, TokioSocket::new, app)
         }
     }
 

@@ -4,7 +4,7 @@ use std::future::Future;
 use std::io;
 
 use roundtrip_core::{Machine, Time};
-use roundtrip_net::{Callback, Clock, Control, Ended, EventSink};
+use roundtrip_net::{Callback, Clock, ConnectionReport, Control, EventSink};
 use roundtrip_task::AsyncTransport;
 
 use crate::TokioClock;
@@ -26,7 +26,7 @@ pub trait IntoTransport {
 pub fn drive<M: Machine>(
     io: impl IntoTransport,
     machine: impl FnOnce(Time) -> M,
-) -> impl Future<Output = Ended<M::Outcome>> {
+) -> impl Future<Output = ConnectionReport<M::Outcome>> {
     Driver::new(TokioClock::new()).drive(io, machine, |_event| {})
 }
 
@@ -57,7 +57,7 @@ impl<C, T: Clock> Driver<C, T> {
         io: impl IntoTransport,
         machine: impl FnOnce(Time) -> M,
         events: impl FnMut(M::Event),
-    ) -> impl Future<Output = Ended<M::Outcome>> {
+    ) -> impl Future<Output = ConnectionReport<M::Outcome>> {
         self.drive_into(io, machine, Callback(events))
     }
 
@@ -67,7 +67,7 @@ impl<C, T: Clock> Driver<C, T> {
         io: impl IntoTransport,
         machine: impl FnOnce(Time) -> M,
         events: impl EventSink<M::Event>,
-    ) -> impl Future<Output = Ended<M::Outcome>> {
+    ) -> impl Future<Output = ConnectionReport<M::Outcome>> {
         self.0.drive(io.into_transport(), machine, events)
     }
 }

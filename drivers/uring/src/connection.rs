@@ -3,8 +3,10 @@
 use std::io;
 
 use roundtrip_core::{Machine, Time};
-use roundtrip_net::event_loop::{Token, WayIn};
-use roundtrip_net::{Block, Callback, Clock, Control, Ended, EventSink, Guarded, Stream, SystemClock, until};
+use roundtrip_net::event_loop::{SessionChannel, Token};
+use roundtrip_net::{
+    Block, Callback, Clock, ConnectionReport, Control, EventSink, Guarded, Stream, SystemClock, until,
+};
 
 use crate::options::Uring;
 use crate::ring::{Prepared, Sleep};
@@ -19,7 +21,10 @@ const ONLY: Token = Token(0);
 /// # Errors
 ///
 /// If a ring cannot be made: the kernel has none, or forbids it.
-pub fn drive<M: Machine>(stream: Stream, machine: impl FnOnce(Time) -> M) -> io::Result<Ended<M::Outcome>> {
+pub fn drive<M: Machine>(
+    stream: Stream,
+    machine: impl FnOnce(Time) -> M,
+) -> io::Result<ConnectionReport<M::Outcome>> {
     let driver = Driver::new(SystemClock::new())?;
     Ok(driver.drive(stream, machine, |_event| {}))
 }
@@ -40,7 +45,7 @@ pub fn available() -> io::Result<()> {
 #[derive(Debug)]
 pub struct Driver<C, T> {
     prepared: Prepared,
-    way_in: WayIn<C>,
+    channel: SessionChannel<C>,
     clock: T,
 }
 
@@ -52,13 +57,13 @@ impl<C, T: Clock> Driver<C, T> {
     /// If a ring cannot be made: the kernel has none, or forbids it.
     pub fn new(clock: T) -> io::Result<Self> {
         let prepared = Prepared::new(Uring::default())?;
-        let way_in = WayIn::new(prepared.wake());
-        Ok(Self { prepared, way_in, clock })
+        let channel = SessionChannel::new(prepared.wake());
+        Ok(Self { prepared, channel, clock })
     }
 
     /// The way in, from any thread.
     pub fn control(&self) -> Control<C> {
-        self.way_in.control.clone()
+        self.channel.control.clone()
     }
 
     /// Drives one machine over `stream` on this thread until it closes.
@@ -67,7 +72,7 @@ impl<C, T: Clock> Driver<C, T> {
         stream: Stream,
         machine: impl FnOnce(Time) -> M,
         events: impl FnMut(M::Event),
-    ) -> Ended<M::Outcome> {
+    ) -> ConnectionReport<M::Outcome> {
         self.drive_into(stream, machine, Callback(events))
     }
 
@@ -77,8 +82,8 @@ impl<C, T: Clock> Driver<C, T> {
         stream: Stream,
         machine: impl FnOnce(Time) -> M,
         mut events: impl EventSink<M::Event>,
-    ) -> Ended<M::Outcome> {
-        let Self { prepared, way_in: WayIn { ring, mailbox, .. }, clock } = self;
+    ) -> ConnectionReport<M::Outcome> {
+        let Self { prepared, channel: SessionChannel { ring, mailbox, .. }, clock } = self;
         events.attach(ring.clone());
         let mut uring = prepared.start();
         let stream = Guarded::new(stream);

@@ -18,7 +18,7 @@
 //! its own: the kernel picks a buffer of the thread's when bytes have come, and they are copied out of it. Where the kernel
 //! can limit that (6.17), one receive goes on until it has brought what there was credit for. What a send reads is owned by
 //! the ring until that send is complete, whatever becomes of the connection meanwhile. What completes after a machine closed
-//! never reaches it; it is counted in [`Ended::written`] and [`Ended::unread`].
+//! never reaches it; it is counted in [`ConnectionReport::written`] and [`ConnectionReport::unread`].
 //!
 //! A [`Control`] wakes the thread, with a call to the system only if it sleeps. When a deadline has passed, the kernel is
 //! asked what has come *before* the machine is polled. A thread has one entry for the deadline of each connection, which
@@ -26,7 +26,7 @@
 //!
 //! # The server
 //!
-//! [`Uring`] is a [`Backend`]: it serves a [`Service`] behind the core's admission policy until it is drained; a [`ServerHandle`]
+//! [`Uring`] is a [`Backend`]: it serves an [`Application`] behind the core's admission policy until it is drained; a [`ServerHandle`]
 //! stops it from any thread. Several threads drive connections, if it has more than one; the first of them accepts for all.
 //!
 //! ```
@@ -71,8 +71,8 @@ mod thread;
 pub use connection::{Driver, available, drive};
 pub use options::Uring;
 pub use roundtrip_net::{
-    Backend, BindOptions, Call, CallFailed, Caller, Clients, Clock, ConnectOptions, Control, Ended, Endpoint,
-    EndpointError, EventReceiver, EventSender, EventSink, Family, Listener, NetError, Peer, SendError,
-    Served, ServerHandle, Service, Source, Stage, Stream, SystemClock, bind, connect, event_channel,
-    passed_listeners,
+    Accepted, Application, Backend, BindOptions, Call, CallFailed, Clock, CommandOf, ConnectOptions,
+    ConnectionReport, Control, Endpoint, EndpointError, EventOf, EventReceiver, EventSender, EventSink,
+    Family, Listener, NetError, OutcomeOf, Panic, Peer, SendError, ServerHandle, ServerStats, Source, Stage,
+    Stream, SystemClock, bind, connect, event_channel, passed_listeners,
 };

@@ -1,8 +1,8 @@
 //! The server: a thread that accepts and drives, and others that drive.
 //!
 //! The first thread alone obeys the core's admission policy, so what the policy says is done in order, and hands each
-//! thread, itself too, its share of the connections. A session tells the door of its own end, and rings if the policy
-//! waits for that.
+//! thread, itself too, its share of the connections. A session reports its own end to the gate, and wakes the
+//! acceptor if the policy waits for that.
 //!
 //! The ring tells when somebody waits in a backlog; who that is, accept(2) is asked, for as long as the policy lets in.
 //! So no connection is ever accepted that nobody asked for: a pause is a look that is put off, a sweep ends when the backlog
@@ -18,8 +18,10 @@ use std::thread;
 
 use roundtrip_core::admission::Limits;
 
-use roundtrip_net::event_loop::{DOOR, Desk, Desks, Entrance, Rest, Ring, Serving};
-use roundtrip_net::{Clock, Listener, Served, ServerHandle, Service};
+use roundtrip_net::event_loop::{
+    AcceptWait, Acceptor, HandoffQueue, HandoffQueues, LISTENER, Ring, ServerApp,
+};
+use roundtrip_net::{Accepted, Application, Clock, Listener, ServerHandle, ServerStats};
 
 use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
 
@@ -30,52 +32,52 @@ use crate::thread::Thread;
 
 /// Serves on the calling thread and `options.threads` - 1 others until the server is drained. A session stays on the thread that
 /// it began on; they are given to the threads in turn.
-pub(crate) fn serve<S: Service>(
+pub(crate) fn serve<A: Application<Accepted>>(
     options: Uring,
     clock: &impl Clock,
     listeners: Vec<Listener>,
     limits: Limits,
     handle: &ServerHandle,
-    service: &S,
-) -> io::Result<Served> {
+    app: &A,
+) -> io::Result<ServerStats> {
     if listeners.iter().any(Listener::is_of_packets) {
         return Err(packets());
     }
     let prepared = Prepared::new(options)?;
     let ring = Arc::new(Ring::new(Arc::clone(prepared.wake())));
-    ring.belongs_to(DOOR);
-    let server = Serving::new(service, clock, ring, limits, handle);
+    ring.belongs_to(LISTENER);
+    let server = ServerApp::new(app, clock, ring, limits, handle);
     thread::scope(|scope| {
-        let mut desks = Desks::new();
-        let own = Arc::new(Desk::new(Arc::clone(prepared.wake())));
-        desks.push(Arc::clone(&own));
+        let mut queues = HandoffQueues::new();
+        let own = Arc::new(HandoffQueue::new(Arc::clone(prepared.wake())));
+        queues.push(Arc::clone(&own));
         for _ in 1..options.threads.get() {
-            desks.push(Thread::start(scope, &server, clock, Prepared::new(options)?)?);
+            queues.push(Thread::start(scope, &server, clock, Prepared::new(options)?)?);
         }
         let mut thread = Thread::new(&server, clock, prepared, own);
         let listening = Listening::new(thread.uring(), &listeners)?;
-        run(Entrance::new(&server, listeners, desks), &listening, thread)
+        run(Acceptor::new(&server, listeners, queues), &listening, thread)
     })?;
-    Ok(server.served())
+    Ok(server.stats())
 }
 
 /// The first thread: what it does besides driving connections, until the server is drained.
-fn run<'t, S: Service, T: Clock>(
-    mut entrance: Entrance<'_, S, T>,
+fn run<'t, A: Application<Accepted>, T: Clock>(
+    mut acceptor: Acceptor<'_, A, T>,
     listening: &Listening,
-    mut thread: Thread<'t, Serving<&'t S, &'t T>, T>,
+    mut thread: Thread<'t, Accepted, ServerApp<&'t A, &'t T>, T>,
 ) -> io::Result<()> {
-    let mut rest: Option<Rest> = None;
+    let mut wait: Option<AcceptWait> = None;
     loop {
-        if rest.is_none_or(|rest| entrance.is_over(rest)) {
-            let Some(begun) = entrance.obey(|listener| listening.close(listener)) else { return Ok(()) };
+        if wait.is_none_or(|wait| acceptor.is_over(wait)) {
+            let Some(begun) = acceptor.obey(|listener| listening.close(listener)) else { return Ok(()) };
             if begun.open {
                 listening.watch(thread.uring());
             }
-            rest = Some(begun);
+            wait = Some(begun);
         }
-        if thread.turn(rest.and_then(|rest| rest.until))? {
-            rest = None;
+        if thread.turn(wait.and_then(|wait| wait.until))? {
+            wait = None;
         }
     }
 }
@@ -95,7 +97,7 @@ impl Listening {
         for listener in listeners {
             epoll::add(&epoll, listener, EventData::new_u64(0), EventFlags::IN)?;
         }
-        Ok(Self { line: uring.attach(DOOR, epoll.clone()), epoll })
+        Ok(Self { line: uring.attach(LISTENER, epoll.clone()), epoll })
     }
 
     /// Has it told, once, if that was not asked for before.

@@ -6,7 +6,7 @@ use std::rc::Rc;
 use bytes::Bytes;
 use roundtrip_core::{Machine, Teardown, Time};
 use roundtrip_net::event_loop::Token;
-use roundtrip_net::{Block, Call, Connection, Ended, EventSink, Guarded, Mailbox, classify};
+use roundtrip_net::{Block, Call, Connection, ConnectionReport, EventSink, Guarded, Mailbox, classify};
 
 use crate::ring::{LineId, Received, ThreadRing, Watch, What};
 
@@ -17,7 +17,7 @@ const TURNS: u32 = 32;
 #[derive(Debug)]
 pub(crate) enum Turn<O> {
     /// The machine closed, and nothing is in flight. The session must be dropped.
-    Over(Ended<O>),
+    Over(ConnectionReport<O>),
     /// It must be woken again without waiting, but after the ring was entered.
     Again,
     /// It waits for what is in flight, for mail, or until then.
@@ -387,7 +387,7 @@ mod tests {
     use crate::options::Uring;
     use crate::ring::{Prepared, Sleep};
     use roundtrip_core::{Action, Input, Wait};
-    use roundtrip_net::event_loop::WayIn;
+    use roundtrip_net::event_loop::SessionChannel;
     use roundtrip_net::{Backend, Callback, Control};
     use std::io::Write;
     use std::net::Shutdown;
@@ -459,7 +459,7 @@ mod tests {
     impl Bench {
         fn new(read: usize, writes: usize) -> Self {
             let prepared = Prepared::new(Uring::default()).unwrap();
-            let WayIn { mailbox, control, .. } = WayIn::new(prepared.wake());
+            let SessionChannel { mailbox, control, .. } = SessionChannel::new(prepared.wake());
             let (ours, peer) = UnixStream::pair().unwrap();
             let mut uring = prepared.start();
             let stream = Guarded::new(ours.into());
@@ -506,7 +506,7 @@ mod tests {
         }
 
         /// What came of it once nothing was in flight.
-        fn end(mut self, mut turn: Turn<Vec<u8>>) -> Ended<Vec<u8>> {
+        fn end(mut self, mut turn: Turn<Vec<u8>>) -> ConnectionReport<Vec<u8>> {
             loop {
                 if let Turn::Over(ended) = turn {
                     return ended;

@@ -5,39 +5,42 @@ use std::io;
 use std::sync::Arc;
 use std::thread;
 
-use roundtrip_core::{Machine, Time};
+use roundtrip_core::Time;
 use roundtrip_net::event_loop::{
-    App, CommandOf, DESK, DOOR, Desk, DeskOf, Fresh, Ring, Slots, Timers, Token, WayIn, finish,
+    HANDOFF, HandoffQueue, LISTENER, PendingConnection, Ring, SessionChannel, Slots, Timers, Token, finish,
 };
-use roundtrip_net::{Block, Callback, Clock, Ended, Panic, catch, until};
+use roundtrip_net::{
+    Application, Block, Callback, Clock, CommandOf, ConnectionReport, Control, OutcomeOf, Panic, catch, until,
+};
 
 use crate::ring::{Prepared, Sleep, ThreadRing};
 use crate::session::{Session, Turn};
 
 /// One thread's connections, and what they share.
-pub(crate) struct Thread<'a, A: App, T> {
+pub(crate) struct Thread<'a, K, A: Application<K>, T> {
     // Dropped before the sessions: it waits until nothing is in flight.
     uring: ThreadRing,
     app: &'a A,
     clock: &'a T,
     /// Read once a turn, after the ring was entered: for what it brought, the best guess there is.
     now: Time,
-    desk: Arc<DeskOf<A>>,
-    slots: Slots<Held<A>>,
+    handoff: Arc<HandoffQueue<K, CommandOf<A, K>>>,
+    slots: Slots<Held<K, A>>,
     timers: Timers,
     /// Who has something to do, in turn.
     queue: VecDeque<Token>,
     block: Block,
     /// Used again and again.
     rung: Vec<Token>,
-    fresh: Vec<Fresh<A::Name, CommandOf<A>>>,
-    /// The desk was not closed.
+    pending: Vec<PendingConnection<K, CommandOf<A, K>>>,
+    /// The queue was not closed.
     open: bool,
 }
 
 /// One connection.
-struct Held<A: App> {
-    name: A::Name,
+struct Held<K, A: Application<K>> {
+    key: K,
+    control: Control<CommandOf<A, K>>,
     ring: Arc<Ring>,
     session: Session<A::Machine>,
     queued: bool,
@@ -45,41 +48,46 @@ struct Held<A: App> {
     panic: Option<Panic>,
 }
 
-impl<'a, A: App, T: Clock> Thread<'a, A, T> {
-    pub(crate) fn new(app: &'a A, clock: &'a T, prepared: Prepared, desk: Arc<DeskOf<A>>) -> Self {
+impl<'a, K: Send + 'a, A: Application<K, Machine: 'a>, T: Clock> Thread<'a, K, A, T> {
+    pub(crate) fn new(
+        app: &'a A,
+        clock: &'a T,
+        prepared: Prepared,
+        handoff: Arc<HandoffQueue<K, CommandOf<A, K>>>,
+    ) -> Self {
         Self {
             uring: prepared.start(),
             app,
             clock,
             now: clock.now(),
-            desk,
+            handoff,
             slots: Slots::new(),
             timers: Timers::default(),
             queue: VecDeque::new(),
             block: Block::default(),
             rung: Vec::new(),
-            fresh: Vec::new(),
+            pending: Vec::new(),
             open: true,
         }
     }
 
-    /// A thread that drives what is handed over at its desk, until that is closed.
+    /// A thread that drives what is handed over to it, until its queue is closed.
     pub(crate) fn start<'scope>(
         scope: &'scope thread::Scope<'scope, '_>,
         app: &'a A,
         clock: &'a T,
         prepared: Prepared,
-    ) -> io::Result<Arc<DeskOf<A>>>
+    ) -> io::Result<Arc<HandoffQueue<K, CommandOf<A, K>>>>
     where
         'a: 'scope,
     {
-        let desk = Arc::new(Desk::new(Arc::clone(prepared.wake())));
+        let handoff = Arc::new(HandoffQueue::new(Arc::clone(prepared.wake())));
         let run = {
-            let desk = Arc::clone(&desk);
-            move || Self::new(app, clock, prepared, desk).run()
+            let handoff = Arc::clone(&handoff);
+            move || Self::new(app, clock, prepared, handoff).run()
         };
         thread::Builder::new().name("roundtrip".into()).spawn_scoped(scope, run)?;
-        Ok(desk)
+        Ok(handoff)
     }
 
     pub(crate) const fn uring(&mut self) -> &mut ThreadRing {
@@ -96,7 +104,7 @@ impl<'a, A: App, T: Clock> Thread<'a, A, T> {
 
     /// Hands over what the connections asked for, and sleeps until some of it is complete if nobody has anything to do,
     /// until `deadline` at the latest; then gives each connection that has something to do its turn. Whether somebody is
-    /// at the [`DOOR`].
+    /// at the [`LISTENER`].
     pub(crate) fn turn(&mut self, deadline: Option<Time>) -> io::Result<bool> {
         let idle = self.queue.is_empty() && self.uring.wake().may_sleep();
         let deadline = [deadline, self.timers.next()].into_iter().flatten().min();
@@ -107,10 +115,10 @@ impl<'a, A: App, T: Clock> Thread<'a, A, T> {
         };
         self.uring.enter(sleep)?;
         self.now = self.clock.now();
-        let mut door = false;
+        let mut gate = false;
         while let Some(done) = self.uring.reap() {
             let token = done.name;
-            door |= token == DOOR;
+            gate |= token == LISTENER;
             if self.slots.get_mut(token).is_some_and(|held| held.session.has_news()) {
                 self.serve(token);
             }
@@ -119,7 +127,7 @@ impl<'a, A: App, T: Clock> Thread<'a, A, T> {
                 held.enqueue(&mut self.queue, token);
             }
         }
-        door |= self.hear();
+        gate |= self.hear();
         self.expire();
         for _ in 0..self.queue.len() {
             let Some(token) = self.queue.pop_front() else { break };
@@ -128,26 +136,26 @@ impl<'a, A: App, T: Clock> Thread<'a, A, T> {
                 self.serve(token);
             }
         }
-        Ok(door)
+        Ok(gate)
     }
 
-    /// Looks for what was rung; whether it was at the door.
+    /// Looks for what was rung; whether it was at the gate.
     fn hear(&mut self) -> bool {
         let mut rung = std::mem::take(&mut self.rung);
         self.uring.wake().hear(&mut rung);
-        let mut door = false;
+        let mut gate = false;
         for token in rung.drain(..) {
             if let Some(held) = self.slots.get_mut(token) {
                 held.ring.hear();
                 held.session.expect_mail();
                 held.enqueue(&mut self.queue, token);
-            } else if token == DESK {
+            } else if token == HANDOFF {
                 self.take_over();
             }
-            door |= token == DOOR;
+            gate |= token == LISTENER;
         }
         self.rung = rung;
-        door
+        gate
     }
 
     /// Gives those whose deadline has passed their turn.
@@ -169,29 +177,29 @@ impl<'a, A: App, T: Clock> Thread<'a, A, T> {
 
     /// Takes the connections that were handed over.
     fn take_over(&mut self) {
-        let mut fresh = std::mem::take(&mut self.fresh);
-        self.open = self.desk.take(&mut fresh);
-        for connection in fresh.drain(..) {
+        let mut pending = std::mem::take(&mut self.pending);
+        self.open = self.handoff.take(&mut pending);
+        for connection in pending.drain(..) {
             self.install(connection);
         }
-        self.fresh = fresh;
+        self.pending = pending;
     }
 
-    fn install(&mut self, fresh: Fresh<A::Name, CommandOf<A>>) {
-        let Fresh { name, stream, way_in: WayIn { ring, mailbox, control } } = fresh;
+    fn install(&mut self, pending: PendingConnection<K, CommandOf<A, K>>) {
+        let PendingConnection { key, stream, channel: SessionChannel { ring, mailbox, control } } = pending;
         let now = self.now;
         // The stream is lost with a panic, and so reset.
         let opened = catch(|| {
             let stream = stream;
-            (self.app.open(now, &name, &control), stream)
+            (self.app.open(now, &key, &control), stream)
         });
         let (machine, stream) = match opened {
             Ok(opened) => opened,
-            Err(panic) => return finish(self.app, &name, (), Err(panic)),
+            Err(panic) => return finish(self.app, &key, (), Err(panic)),
         };
         let token = self.slots.insert_with(|token| {
             let session = Session::new(&mut self.uring, token, stream, mailbox, now, |_now| machine);
-            Held { name, ring, session, queued: false, panic: None }
+            Held { key, control, ring, session, queued: false, panic: None }
         });
         if let Some(held) = self.slots.get_mut(token) {
             if held.ring.belongs_to(token) {
@@ -204,15 +212,15 @@ impl<'a, A: App, T: Clock> Thread<'a, A, T> {
     /// One connection's turn.
     fn serve(&mut self, token: Token) {
         let Some(held) = self.slots.get_mut(token) else { return };
-        let Held { name, session, panic, .. } = held;
+        let Held { key, control, session, panic, .. } = held;
         if panic.is_none() {
-            let mut events = Callback(|event| self.app.event(name, event));
+            let mut events = Callback(|event| self.app.event(key, control, event));
             let run = || session.run(&mut self.uring, self.now, &mut self.block, &mut events);
             match catch(run) {
                 Ok(Turn::Again) => return held.enqueue(&mut self.queue, token),
                 Ok(Turn::Wait(None)) => return,
                 Ok(Turn::Wait(Some(deadline))) => {
-                    return self.timers.arm(Slots::<Held<A>>::index(token), deadline);
+                    return self.timers.arm(Slots::<Held<K, A>>::index(token), deadline);
                 }
                 Ok(Turn::Over(ended)) => return self.close(token, Ok(ended)),
                 Err(payload) => *panic = Some(payload),
@@ -227,14 +235,14 @@ impl<'a, A: App, T: Clock> Thread<'a, A, T> {
     }
 
     /// Tears a connection down, and tells.
-    fn close(&mut self, token: Token, ended: Result<Ended<<A::Machine as Machine>::Outcome>, Panic>) {
+    fn close(&mut self, token: Token, ended: Result<ConnectionReport<OutcomeOf<A, K>>, Panic>) {
         let Some(held) = self.slots.remove(token) else { return };
-        let Held { name, session, .. } = *held;
-        finish(self.app, &name, session, ended);
+        let Held { key, session, .. } = *held;
+        finish(self.app, &key, session, ended);
     }
 }
 
-impl<A: App> Held<A> {
+impl<K, A: Application<K>> Held<K, A> {
     /// Has its turn come.
     fn enqueue(&mut self, queue: &mut VecDeque<Token>, token: Token) {
         if !std::mem::replace(&mut self.queued, true) {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use roundtrip_core::admission::Limits;
 use roundtrip_core::protocol::Session;
 use roundtrip_resp::{Resp, SharedKeys, config};
-use roundtrip_std::{Backend, BindOptions, Peer, ServerHandle, bind};
+use roundtrip_std::{Accepted, Backend, BindOptions, ServerHandle, bind};
 
 fn main() -> ExitCode {
     let args: Vec<_> = std::env::args().skip(1).collect();
@@ -22,36 +22,25 @@ fn main() -> ExitCode {
 fn run(endpoint: &str, driver: &str) -> Result<(), Box<dyn std::error::Error>> {
     let listener = bind(&endpoint.parse()?, &BindOptions::default())?;
     let (keys, config) = (SharedKeys::default(), Arc::new(config()));
-    let service =
-        move |now, _peer: &Peer| Session::new(Resp::new(Arc::clone(&keys)), Arc::clone(&config), now);
+    let app = move |now, _: &Accepted| Session::new(Resp::new(Arc::clone(&keys)), Arc::clone(&config), now);
     println!("listening {}", listener.local_endpoint()?);
     // It is stopped by a signal: there is nothing to save.
     let handle = ServerHandle::new();
     match driver {
-        "std" => roundtrip_std::Std.serve(vec![listener], Limits::default(), &handle, &service)?,
-        "smol" => {
-            roundtrip_smol::Smol::default().serve(vec![listener], Limits::default(), &handle, &service)?
-        }
+        "std" => roundtrip_std::Std.serve(vec![listener], Limits::default(), &handle, &app)?,
+        "smol" => roundtrip_smol::Smol::default().serve(vec![listener], Limits::default(), &handle, &app)?,
         #[cfg(unix)]
         "tokio" => {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-            runtime.block_on(roundtrip_tokio::serve(
-                vec![listener],
-                Limits::default(),
-                handle,
-                service.into(),
-            ))?
+            runtime.block_on(roundtrip_tokio::serve(vec![listener], Limits::default(), handle, app.into()))?
         }
         #[cfg(unix)]
-        "reactor" => roundtrip_reactor::Reactor::default().serve(
-            vec![listener],
-            Limits::default(),
-            &handle,
-            &service,
-        )?,
+        "reactor" => {
+            roundtrip_reactor::Reactor::default().serve(vec![listener], Limits::default(), &handle, &app)?
+        }
         #[cfg(target_os = "linux")]
         "uring" => {
-            roundtrip_uring::Uring::default().serve(vec![listener], Limits::default(), &handle, &service)?
+            roundtrip_uring::Uring::default().serve(vec![listener], Limits::default(), &handle, &app)?
         }
         other => return Err(format!("no driver `{other}`").into()),
     };

@@ -8,7 +8,7 @@ use std::thread;
 use roundtrip_core::admission::Limits;
 use roundtrip_core::{Input, Machine, Observe, Tap, Time};
 use roundtrip_echo::{EchoServer, ServerConfig};
-use roundtrip_net::{Backend, BindOptions, Caller, Control, ServerHandle, Service};
+use roundtrip_net::{Accepted, Application, Backend, BindOptions, Control, ServerHandle};
 
 use crate::counting::ALLOCATIONS;
 
@@ -47,13 +47,13 @@ pub struct CountedEcho {
     during: Arc<Mutex<Vec<usize>>>,
 }
 
-impl Service for CountedEcho {
+impl Application<Accepted> for CountedEcho {
     type Machine = Tap<EchoServer, Counter>;
 
     fn open(
         &self,
         now: Time,
-        _caller: &Caller,
+        _accepted: &Accepted,
         _control: &Control<<Self::Machine as Machine>::Command>,
     ) -> Self::Machine {
         let counter = Counter { size: self.size, received: 0, before: 0, during: Arc::clone(&self.during) };

@@ -4,9 +4,9 @@
 //! | --- | --- |
 //! | [`counting`] | an allocator that counts the allocations of each thread |
 //! | [`model`] | histories of the echo sessions, a reference server, and the invariants of every machine |
-//! | [`suite`] | the tests that every socket driver must pass |
-//! | [`allocations`] | the allocations that a message costs, over real sockets |
-//! | `pki` (a feature) | certificates |
+//! | `suite` (feature `drivers`) | the tests that every socket driver must pass |
+//! | `allocations` (feature `drivers`) | the allocations that a message costs, over real sockets |
+//! | `pki` (feature `pki`) | certificates |
 
 #![allow(
     missing_docs,
@@ -24,6 +24,7 @@
     reason = "a helper that fails fails its test"
 )]
 
+#[cfg(feature = "drivers")]
 pub mod allocations;
 #[cfg(feature = "quickcheck")]
 mod arbitrary;
@@ -31,4 +32,5 @@ pub mod counting;
 pub mod model;
 #[cfg(feature = "pki")]
 pub mod pki;
+#[cfg(feature = "drivers")]
 pub mod suite;

@@ -1,85 +1,52 @@
-//! What all connections of a loop are for: a server's service, or clients.
+//! The applications that a driver runs: a server's behind its admission gate, or a client's.
+//!
+//! Both catch the panics of what they wrap: `ended` and `panicked` do not panic.
 
 use std::fmt;
 use std::io;
 use std::ops::Deref;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use roundtrip_core::Time;
 use roundtrip_core::admission::Limits;
-use roundtrip_core::{Machine, Time};
 
-use super::{Desk, Ring};
+use super::Ring;
 use crate::{
-    Bell, Caller, Clients, Clock, Control, Door, Ended, Panic, Peer, Served, ServerHandle, Service, catch,
-    drop_driven,
+    Accepted, AdmissionGate, Application, Bell, Clock, CommandOf, ConnectionReport, Control, EventOf,
+    OutcomeOf, Panic, Peer, ServerHandle, ServerStats, catch, drop_driven,
 };
 
-/// What all connections are for: a server's service, or clients. Called from many threads at once.
-pub trait App: Sync {
-    /// The protocol.
-    type Machine: Machine<Command: Send>;
-    /// Tells connections apart.
-    type Name: Send;
-
-    /// A connection begins: the machine for it.
-    fn open(&self, now: Time, name: &Self::Name, control: &Control<CommandOf<Self>>) -> Self::Machine;
-
-    /// A session has something to tell.
-    fn event(&self, name: &Self::Name, event: <Self::Machine as Machine>::Event);
-
-    /// A session ended and its connection is torn down.
-    fn ended(&self, name: &Self::Name, ended: Ended<<Self::Machine as Machine>::Outcome>);
-
-    /// The machine panicked, or making it did: it will not be told what came of it.
-    fn panicked(&self, name: &Self::Name) {
-        let _ = name;
-    }
-
-    /// The connection is gone and the application heard of it, or panicked. This must not.
-    fn over(&self, name: &Self::Name, panicked: Result<(), Panic>);
-}
-
-/// What can be said to a session of this application.
-pub type CommandOf<A> = <<A as App>::Machine as Machine>::Command;
-/// Where a thread is given connections of this application.
-pub type DeskOf<A> = Desk<<A as App>::Name, CommandOf<A>>;
-
-/// Drops a session, and tells the application what came of it, or that it panicked. A machine, an outcome and an application
-/// may panic even in this.
-pub fn finish<A: App, S>(
+/// Drops a session, and reports to [`ServerApp`] or [`ClientApp`] what came of it, or its panic. A machine and an outcome may
+/// panic even in this.
+pub fn finish<K, A: Application<K>, S>(
     app: &A,
-    name: &A::Name,
+    key: &K,
     session: S,
-    ended: Result<Ended<<A::Machine as Machine>::Outcome>, Panic>,
+    ended: Result<ConnectionReport<OutcomeOf<A, K>>, Panic>,
 ) {
-    let told = match drop_driven(session, ended) {
-        Ok(ended) => catch(|| app.ended(name, ended)),
-        Err(panic) => {
-            // The first panic is the one to tell.
-            let _ = catch(|| app.panicked(name));
-            Err(panic)
-        }
-    };
-    app.over(name, told);
+    match drop_driven(session, ended) {
+        Ok(report) => app.ended(key, report),
+        Err(panic) => app.panicked(key, panic),
+    }
 }
 
-/// Clients, by the numbers of their streams, and the first panic of any.
-pub struct Numbered<'a, C> {
-    clients: &'a C,
+/// A client's application, and the first panic of any of its sessions.
+pub struct ClientApp<'a, A> {
+    app: &'a A,
     panic: Mutex<Option<Panic>>,
 }
 
-impl<'a, C> Numbered<'a, C> {
-    /// These clients, none of which has panicked yet.
-    pub fn new(clients: &'a C) -> Self {
-        Self { clients, panic: Mutex::default() }
+impl<'a, A> ClientApp<'a, A> {
+    /// This application, no session of which has panicked yet.
+    pub fn new(app: &'a A) -> Self {
+        Self { app, panic: Mutex::default() }
     }
 
-    /// All of them are over.
+    /// All sessions are over.
     ///
     /// # Panics
     ///
-    /// If one of them did, with what it panicked with.
+    /// If one of them did, with its payload.
     pub fn finish(self) {
         if let Some(panic) = self.panic.into_inner().unwrap_or_else(PoisonError::into_inner) {
             panic.resume();
@@ -87,46 +54,46 @@ impl<'a, C> Numbered<'a, C> {
     }
 }
 
-impl<C: Clients> App for Numbered<'_, C> {
-    type Machine = C::Machine;
-    type Name = usize;
+impl<A: Application<usize>> Application<usize> for ClientApp<'_, A> {
+    type Machine = A::Machine;
 
-    fn open(&self, now: Time, index: &usize, control: &Control<CommandOf<Self>>) -> C::Machine {
-        self.clients.open(now, *index, control)
+    fn open(&self, now: Time, index: &usize, control: &Control<CommandOf<A, usize>>) -> A::Machine {
+        self.app.open(now, index, control)
     }
 
-    fn event(&self, index: &usize, event: <C::Machine as Machine>::Event) {
-        self.clients.event(*index, event);
+    fn event(&self, index: &usize, control: &Control<CommandOf<A, usize>>, event: EventOf<A, usize>) {
+        self.app.event(index, control, event);
     }
 
-    fn ended(&self, index: &usize, ended: Ended<<C::Machine as Machine>::Outcome>) {
-        self.clients.ended(*index, ended);
-    }
-
-    fn over(&self, _index: &usize, panicked: Result<(), Panic>) {
-        if let Err(panic) = panicked {
-            self.panic.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(panic);
+    fn ended(&self, index: &usize, report: ConnectionReport<OutcomeOf<A, usize>>) {
+        if let Err(panic) = catch(|| self.app.ended(index, report)) {
+            self.panicked(index, panic);
         }
     }
+
+    fn panicked(&self, _index: &usize, panic: Panic) {
+        self.panic.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(panic);
+    }
 }
 
-/// A service behind its door. A session tells the door of its own end, and rings if the policy waits for that.
+/// A server's application behind its admission gate. The end of a session is reported to the gate, and wakes the acceptor if
+/// the policy waits for that.
 ///
-/// `P` points to the service: a reference, or an `Arc` where the server must own it.
-pub struct Serving<P: Deref<Target: Service>, T, B = Ring> {
-    service: P,
+/// `P` points to the application: a reference, or an `Arc` where the server must own it.
+pub struct ServerApp<P: Deref<Target: Application<Accepted>>, T, B = Ring> {
+    app: P,
     clock: T,
     bell: Arc<B>,
-    door: Mutex<DoorOf<P>>,
+    gate: Mutex<GateOf<P>>,
 }
 
-type DoorOf<P> = Door<<<<P as Deref>::Target as Service>::Machine as Machine>::Command>;
+type GateOf<P> = AdmissionGate<CommandOf<<P as Deref>::Target, Accepted>>;
 
-impl<P: Deref<Target: Service>, T: Clock, B: Bell + 'static> Serving<P, T, B> {
-    /// This service; what is asked through `handle` from here on rings `bell`.
-    pub fn new(service: P, clock: T, bell: Arc<B>, limits: Limits, handle: &ServerHandle) -> Self {
+impl<P: Deref<Target: Application<Accepted>>, T: Clock, B: Bell + 'static> ServerApp<P, T, B> {
+    /// This application; what is asked through `handle` from here on rings `bell`.
+    pub fn new(app: P, clock: T, bell: Arc<B>, limits: Limits, handle: &ServerHandle) -> Self {
         handle.ring_with(bell.clone());
-        Self { service, clock, bell, door: Mutex::new(Door::new(limits, handle)) }
+        Self { app, clock, bell, gate: Mutex::new(AdmissionGate::new(limits, handle)) }
     }
 
     /// The clock of all connections.
@@ -144,77 +111,89 @@ impl<P: Deref<Target: Service>, T: Clock, B: Bell + 'static> Serving<P, T, B> {
         &self.bell
     }
 
-    /// The policy.
-    pub fn door(&self) -> MutexGuard<'_, DoorOf<P>> {
-        // No service and no machine runs under this lock, so the door is whole even if a holder panicked.
-        self.door.lock().unwrap_or_else(PoisonError::into_inner)
+    /// The admission gate.
+    pub fn gate(&self) -> MutexGuard<'_, GateOf<P>> {
+        // No application and no machine runs under this lock, so the gate is whole even if a holder panicked.
+        self.gate.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Accepting failed.
     pub fn accept_failed(&self, now: Time, error: &io::Error) {
-        let told = catch(|| self.service.accept_failed(error));
-        let mut door = self.door();
-        if told.is_err() {
-            door.panicked();
+        let handled = catch(|| self.app.accept_failed(error));
+        let mut gate = self.gate();
+        if handled.is_err() {
+            gate.panicked();
         }
-        door.accept_failed(now, error);
+        gate.accept_failed(now, error);
     }
 
     /// The policy refused a connection.
     pub fn refused(&self, peer: &Peer) {
-        if catch(|| self.service.refused(peer)).is_err() {
-            self.door().panicked();
+        if catch(|| self.app.refused(peer)).is_err() {
+            self.gate().panicked();
         }
     }
 
     /// What came of the server so far.
-    pub fn served(&self) -> Served {
-        self.door().served()
-    }
-}
-
-impl<P, T: Clock, B: Bell + 'static> App for Serving<P, T, B>
-where
-    P: Deref<Target: Service> + Sync,
-{
-    type Machine = <P::Target as Service>::Machine;
-    type Name = Caller;
-
-    fn open(&self, now: Time, caller: &Caller, control: &Control<CommandOf<Self>>) -> Self::Machine {
-        self.service.open(now, caller, control)
+    pub fn stats(&self) -> ServerStats {
+        self.gate().stats()
     }
 
-    fn event(&self, caller: &Caller, event: <Self::Machine as Machine>::Event) {
-        self.service.event(caller, event);
-    }
-
-    fn ended(&self, caller: &Caller, ended: Ended<<Self::Machine as Machine>::Outcome>) {
-        self.service.ended(caller, ended);
-    }
-
-    fn panicked(&self, caller: &Caller) {
-        self.service.panicked(caller);
-    }
-
-    fn over(&self, caller: &Caller, panicked: Result<(), Panic>) {
-        let mut door = self.door();
-        if panicked.is_err() {
-            door.panicked();
+    /// A session is over, and the application was told.
+    fn over(&self, accepted: &Accepted, has_panicked: bool) {
+        let mut gate = self.gate();
+        if has_panicked {
+            gate.panicked();
         }
-        if door.ended(self.clock.now(), caller) {
+        if gate.ended(self.clock.now(), accepted) {
             self.bell.ring();
         }
     }
 }
 
-impl<C> fmt::Debug for Numbered<'_, C> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Numbered").finish_non_exhaustive()
+impl<P, T: Clock, B: Bell + 'static> Application<Accepted> for ServerApp<P, T, B>
+where
+    P: Deref<Target: Application<Accepted>> + Sync,
+{
+    type Machine = <P::Target as Application<Accepted>>::Machine;
+
+    fn open(
+        &self,
+        now: Time,
+        accepted: &Accepted,
+        control: &Control<CommandOf<Self, Accepted>>,
+    ) -> Self::Machine {
+        self.app.open(now, accepted, control)
+    }
+
+    fn event(
+        &self,
+        accepted: &Accepted,
+        control: &Control<CommandOf<Self, Accepted>>,
+        event: EventOf<Self, Accepted>,
+    ) {
+        self.app.event(accepted, control, event);
+    }
+
+    fn ended(&self, accepted: &Accepted, report: ConnectionReport<OutcomeOf<Self, Accepted>>) {
+        let handled = catch(|| self.app.ended(accepted, report));
+        self.over(accepted, handled.is_err());
+    }
+
+    fn panicked(&self, accepted: &Accepted, panic: Panic) {
+        let _ = catch(|| self.app.panicked(accepted, panic));
+        self.over(accepted, true);
     }
 }
 
-impl<P: Deref<Target: Service>, T, B: fmt::Debug> fmt::Debug for Serving<P, T, B> {
+impl<C> fmt::Debug for ClientApp<'_, C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Serving").field("bell", &self.bell).finish_non_exhaustive()
+        f.debug_struct("ClientApp").finish_non_exhaustive()
+    }
+}
+
+impl<P: Deref<Target: Application<Accepted>>, T, B: fmt::Debug> fmt::Debug for ServerApp<P, T, B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ServerApp").field("bell", &self.bell).finish_non_exhaustive()
     }
 }

@@ -10,9 +10,9 @@ use crate::Bell;
 /// The wake-up itself, which says nothing; like the next two, no slot has such a token.
 pub const WAKE: Token = Token(usize::MAX);
 /// The listeners, and the policy behind them.
-pub const DOOR: Token = Token(usize::MAX - 1);
+pub const LISTENER: Token = Token(usize::MAX - 1);
 /// Connections that were handed over by another thread.
-pub const DESK: Token = Token(usize::MAX - 2);
+pub const HANDOFF: Token = Token(usize::MAX - 2);
 /// A bell that was rung before anybody was to hear it.
 const NOBODY: usize = usize::MAX - 3;
 
@@ -183,12 +183,12 @@ mod tests {
     #[test]
     fn a_thread_that_sleeps_is_woken_and_one_that_does_not_is_not() {
         let (sleeper, wake) = wake();
-        wake.ring(DESK);
+        wake.ring(HANDOFF);
         assert!(!wake.may_sleep());
         assert_eq!(sleeper.roused(), 0);
         wake.hear(&mut Vec::new());
         assert!(wake.may_sleep());
-        wake.ring(DESK);
+        wake.ring(HANDOFF);
         assert_eq!(sleeper.roused(), 1);
     }
 }

@@ -16,8 +16,8 @@ use roundtrip_echo::{
     ClientConfig, EchoClient, EchoServer, End, Limit, Payload, ServerConfig, ServerOutcome, Verdict,
 };
 use roundtrip_pipe::{
-    BindOptions, Caller, Clients, Clock, ConnectOptions, Control, Driver, Ended, Endpoint, Listener, Peer,
-    SendError, Served, ServerHandle, Service, Stage, Stream, SystemClock, bind, connect, drive,
+    Accepted, Application, BindOptions, Clock, ConnectOptions, ConnectionReport, Control, Driver, Endpoint,
+    Listener, Peer, SendError, ServerHandle, ServerStats, Stage, Stream, SystemClock, bind, connect, drive,
 };
 
 /// A name of a test's own, of bytes and of messages.
@@ -58,25 +58,25 @@ fn open(endpoint: &Endpoint) -> File {
 struct Running {
     handle: ServerHandle,
     opened: Receiver<()>,
-    ended: Receiver<Ended<ServerOutcome>>,
-    served: Receiver<io::Result<Served>>,
+    ended: Receiver<ConnectionReport<ServerOutcome>>,
+    served: Receiver<io::Result<ServerStats>>,
 }
 
 struct Echo {
     config: Arc<ServerConfig>,
     opened: Mutex<Sender<()>>,
-    ended: Mutex<Sender<Ended<ServerOutcome>>>,
+    ended: Mutex<Sender<ConnectionReport<ServerOutcome>>>,
 }
 
-impl Service for Echo {
+impl Application<Accepted> for Echo {
     type Machine = EchoServer;
 
-    fn open(&self, now: Time, _caller: &Caller, _control: &Control<Infallible>) -> EchoServer {
+    fn open(&self, now: Time, _accepted: &Accepted, _control: &Control<Infallible>) -> EchoServer {
         let _ = self.opened.lock().unwrap().send(());
         EchoServer::new(Arc::clone(&self.config), now)
     }
 
-    fn ended(&self, _caller: &Caller, ended: Ended<ServerOutcome>) {
+    fn ended(&self, _accepted: &Accepted, ended: ConnectionReport<ServerOutcome>) {
         let _ = self.ended.lock().unwrap().send(ended);
     }
 }
@@ -84,21 +84,21 @@ impl Service for Echo {
 fn echo(endpoint: &Endpoint, config: ServerConfig, limits: Limits) -> Running {
     let (listener, handle) = (listen(endpoint), ServerHandle::new());
     let ((opened_sender, opened), (sender, ended)) = (channel(), channel());
-    let service = Echo { config: config.into(), opened: opened_sender.into(), ended: sender.into() };
+    let app = Echo { config: config.into(), opened: opened_sender.into(), ended: sender.into() };
     let served = spawn({
         let handle = handle.clone();
-        move || roundtrip_pipe::serve(vec![listener], limits, &handle, &service)
+        move || roundtrip_pipe::serve(vec![listener], limits, &handle, &app)
     });
     Running { handle, opened, ended, served }
 }
 
 impl Running {
-    fn stop(self) -> Served {
+    fn stop(self) -> ServerStats {
         self.handle.stop();
         self.join()
     }
 
-    fn join(self) -> Served {
+    fn join(self) -> ServerStats {
         soon(&self.served).unwrap()
     }
 }
@@ -187,19 +187,19 @@ impl Machine for Talk {
     }
 }
 
-fn talk(endpoint: &Endpoint, talk: Talk) -> Ended<Heard> {
+fn talk(endpoint: &Endpoint, talk: Talk) -> ConnectionReport<Heard> {
     drive(reach(endpoint), |_now| talk).unwrap()
 }
 
 /// A server that says the same to everybody.
-fn say(endpoint: &Endpoint, talk: Talk) -> (ServerHandle, Receiver<io::Result<Served>>) {
+fn say(endpoint: &Endpoint, talk: Talk) -> (ServerHandle, Receiver<io::Result<ServerStats>>) {
     let (listener, handle) = (listen(endpoint), ServerHandle::new());
     let served = spawn({
         let handle = handle.clone();
         move || {
-            let service = move |_now, _peer: &Peer| talk.clone();
+            let app = move |_now, _: &Accepted| talk.clone();
             let limits = Limits::default().total(Some(1));
-            roundtrip_pipe::serve(vec![listener], limits, &handle, &service)
+            roundtrip_pipe::serve(vec![listener], limits, &handle, &app)
         }
     });
     (handle, served)
@@ -215,7 +215,7 @@ fn every_byte_comes_back_whatever_the_size() {
             assert_eq!((ended.outcome.end, ended.outcome.echoed), (End::Clean, total), "{endpoint}");
             assert_eq!((ended.written, ended.unread), (total, 0), "{endpoint}");
         }
-        assert_eq!(server.stop().tally.admitted, 7);
+        assert_eq!(server.stop().admission.admitted, 7);
     }
 }
 
@@ -275,7 +275,7 @@ fn many_clients_at_once_each_get_their_own_bytes() {
             }
         });
         let served = server.stop();
-        assert_eq!((served.tally.admitted, served.panicked), (16, 0), "{endpoint}");
+        assert_eq!((served.admission.admitted, served.panicked), (16, 0), "{endpoint}");
     }
 }
 
@@ -291,7 +291,7 @@ fn a_stop_reaches_a_session_that_waits_and_its_client_sees_an_end() {
         let ended = soon(&server.ended);
         assert_eq!(ended.outcome.end, End::Clean, "{endpoint}");
         assert_eq!(soon(&heard).outcome, (b"hello".to_vec(), Some(Ok(()))), "{endpoint}");
-        assert_eq!(server.join().tally.live, 0);
+        assert_eq!(server.join().admission.live, 0);
     }
 }
 
@@ -359,7 +359,7 @@ fn the_last_bytes_are_not_lost_when_the_server_closes() {
         server.until = 0;
         let (_handle, served) = say(&endpoint, server);
         let stream = reach(&endpoint);
-        assert_eq!(soon(&served).unwrap().tally.admitted, 1);
+        assert_eq!(soon(&served).unwrap().admission.admitted, 1);
         let ended = drive(stream, |_now| Talk::new(&[])).unwrap();
         assert!(ended.outcome.0 == payload, "{endpoint}: {} bytes", ended.outcome.0.len());
         assert_eq!(ended.outcome.1, Some(Ok(())), "{endpoint}");
@@ -408,9 +408,9 @@ fn a_machine_that_panics_looks_like_no_orderly_end() {
     for endpoint in names() {
         let (listener, handle) = (listen(&endpoint), ServerHandle::new());
         let served = spawn(move || {
-            let service = |_now, _peer: &Peer| -> EchoServer { panic!("planted") };
+            let app = |_now, _: &Accepted| -> EchoServer { panic!("planted") };
             let limits = Limits::default().total(Some(1));
-            roundtrip_pipe::serve(vec![listener], limits, &handle, &service)
+            roundtrip_pipe::serve(vec![listener], limits, &handle, &app)
         });
         let (_, end) = talk(&endpoint, Talk::new(&[])).outcome;
         assert_eq!(end, Some(Err(Some(Failure::Reset))), "{endpoint}");
@@ -441,10 +441,10 @@ impl Drop for PanicsTwice {
 
 struct PanickingClients;
 
-impl Clients for PanickingClients {
+impl Application<usize> for PanickingClients {
     type Machine = PanicsTwice;
 
-    fn open(&self, _now: Time, _index: usize, _control: &Control<Infallible>) -> PanicsTwice {
+    fn open(&self, _now: Time, _index: &usize, _control: &Control<Infallible>) -> PanicsTwice {
         PanicsTwice
     }
 }
@@ -454,9 +454,9 @@ fn a_machine_that_panics_again_in_its_drop_ends_its_own_connection_only() {
     for endpoint in names() {
         let (listener, handle) = (listen(&endpoint), ServerHandle::new());
         let served = spawn(move || {
-            let service = |_now, _peer: &Peer| PanicsTwice;
+            let app = |_now, _: &Accepted| PanicsTwice;
             let limits = Limits::default().total(Some(2));
-            roundtrip_pipe::serve(vec![listener], limits, &handle, &service)
+            roundtrip_pipe::serve(vec![listener], limits, &handle, &app)
         });
         for _ in 0..2 {
             let (_, end) = talk(&endpoint, Talk::new(&[])).outcome;
@@ -469,7 +469,7 @@ fn a_machine_that_panics_again_in_its_drop_ends_its_own_connection_only() {
         let driven = thread::spawn(move || {
             roundtrip_pipe::drive_all(&SystemClock::new(), streams, &PanickingClients).unwrap();
         });
-        assert!(driven.join().is_err(), "the panic reaches the caller");
+        assert!(driven.join().is_err(), "the panic reaches the accepted");
         server.stop();
     }
 }
@@ -485,7 +485,7 @@ fn who_finds_the_pipe_busy_waits_and_is_served() {
                 scope.spawn(|| assert_eq!(check(&endpoint, 100_000, |config| config), Verdict::Verified));
             }
         });
-        assert_eq!(server.stop().tally.admitted, 5);
+        assert_eq!(server.stop().admission.admitted, 5);
     }
 }
 
@@ -504,7 +504,7 @@ fn who_waits_too_long_for_a_busy_pipe_is_told() {
     server.join();
 }
 
-/// A client that waits believes that it is connected, and is served before the door closes.
+/// A client that waits believes that it is connected, and is served before the gate closes.
 #[test]
 fn a_drain_serves_who_waits_already() {
     for endpoint in names() {
@@ -525,7 +525,7 @@ fn a_drain_serves_who_waits_already() {
             }
             server.join()
         });
-        assert_eq!(served.tally.admitted, 2, "{endpoint}");
+        assert_eq!(served.admission.admitted, 2, "{endpoint}");
     }
 }
 
@@ -535,7 +535,7 @@ fn who_is_turned_away_sees_an_end() {
         let limits = Limits::default().per_source(Some(0));
         let server = echo(&endpoint, ServerConfig::default(), limits);
         assert_eq!(talk(&endpoint, Talk::new(&[])).outcome.1, Some(Ok(())), "{endpoint}");
-        assert_eq!(server.stop().tally.refused, 1);
+        assert_eq!(server.stop().admission.refused, 1);
     }
 }
 

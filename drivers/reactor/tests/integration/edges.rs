@@ -17,7 +17,7 @@ use roundtrip_core::admission::Limits;
 use roundtrip_core::{Action, Input, Machine, Teardown, Time, Wait};
 use roundtrip_echo::{EchoServer, ServerConfig};
 use roundtrip_reactor::{
-    Backend, BindOptions, Driver, Peer, Reactor, ServerHandle, Service, SystemClock, bind,
+    Accepted, Application, Backend, BindOptions, Driver, Reactor, ServerHandle, SystemClock, bind,
 };
 
 fn pair() -> (TcpStream, TcpStream) {
@@ -149,16 +149,16 @@ fn connect(address: SocketAddr) -> TcpStream {
 }
 
 /// A server on so many threads, which are left alone when a test fails.
-fn start<S: Service<Machine: Send> + Send + 'static>(
+fn start<S: Application<Accepted, Machine: Send> + Send + 'static>(
     threads: usize,
-    service: S,
+    app: S,
 ) -> (SocketAddr, impl FnOnce()) {
-    start_with(Reactor::default().threads(NonZeroUsize::new(threads).unwrap()), service)
+    start_with(Reactor::default().threads(NonZeroUsize::new(threads).unwrap()), app)
 }
 
-fn start_with<S: Service<Machine: Send> + Send + 'static>(
+fn start_with<S: Application<Accepted, Machine: Send> + Send + 'static>(
     options: Reactor,
-    service: S,
+    app: S,
 ) -> (SocketAddr, impl FnOnce()) {
     let listener = bind(&"127.0.0.1:0".parse().unwrap(), &BindOptions::default()).unwrap();
     let address = listener.local_address().unwrap();
@@ -167,7 +167,7 @@ fn start_with<S: Service<Machine: Send> + Send + 'static>(
         let handle = handle.clone();
         move || {
             let clock = SystemClock::new();
-            let served = options.serve_with(&clock, vec![listener], Limits::default(), &handle, &service);
+            let served = options.serve_with(&clock, vec![listener], Limits::default(), &handle, &app);
             sender.send(served.unwrap())
         }
     });
@@ -181,7 +181,7 @@ fn start_with<S: Service<Machine: Send> + Send + 'static>(
 #[test]
 fn a_peer_that_always_has_more_starves_nobody() {
     let connections = AtomicUsize::new(0);
-    let (address, stop) = start(1, move |_now, _peer: &Peer| {
+    let (address, stop) = start(1, move |_now, _: &Accepted| {
         let answers = connections.fetch_add(1, Ordering::Relaxed) > 0;
         Nibbler { answers, outstanding: None, over: false }
     });
@@ -203,7 +203,7 @@ fn every_thread_has_its_share_of_the_connections() {
     let (sender, threads) = channel();
     let (address, stop) = start(THREADS, {
         let sender = Mutex::new(sender);
-        move |now, _peer: &Peer| {
+        move |now, _: &Accepted| {
             sender.lock().unwrap().send(format!("{:?}", thread::current().id())).unwrap();
             echo(now)
         }
@@ -219,7 +219,7 @@ fn every_thread_has_its_share_of_the_connections() {
 /// Several at one time: each has a deadline of its own, which moved when it was answered.
 #[test]
 fn a_deadline_wakes_a_thread_that_sleeps() {
-    let (address, stop) = start(1, |now, _peer: &Peer| {
+    let (address, stop) = start(1, |now, _: &Accepted| {
         let idle = ServerConfig::default().idle(Some(Duration::from_millis(20)));
         EchoServer::new(idle.into(), now)
     });
@@ -239,7 +239,7 @@ fn a_deadline_wakes_a_thread_that_sleeps() {
 #[test]
 fn a_thread_that_spins_for_hours_keeps_deadlines_and_hears_a_stop() {
     let options = Reactor::default().busy_poll(Duration::from_secs(3600));
-    let (address, stop) = start_with(options, |now, _peer: &Peer| {
+    let (address, stop) = start_with(options, |now, _: &Accepted| {
         let idle = ServerConfig::default().idle(Some(Duration::from_millis(20)));
         EchoServer::new(idle.into(), now)
     });
@@ -258,7 +258,7 @@ fn a_client_that_panics_ends_no_other() {
     let (sender, driven) = channel();
     let went_on = AtomicBool::new(false);
     thread::spawn(move || {
-        let machine = |now, index: usize| {
+        let machine = |now, &index: &usize| {
             assert!(index > 0, "planted");
             went_on.store(true, Ordering::Relaxed);
             echo(now)

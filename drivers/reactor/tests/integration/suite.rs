@@ -4,7 +4,7 @@ use std::io;
 use std::num::NonZeroUsize;
 
 use roundtrip_core::{Machine, Time};
-use roundtrip_reactor::{Backend, Clock, Control, Driver, Ended, EventSink, Stream};
+use roundtrip_reactor::{Backend, Clock, ConnectionReport, Control, Driver, EventSink, Stream};
 use roundtrip_testkit::suite::SocketDriver;
 
 /// Sessions on this many threads.
@@ -26,11 +26,14 @@ impl<const THREADS: usize> SocketDriver for Reactor<THREADS> {
         stream: Stream,
         machine: impl FnOnce(Time) -> M,
         events: impl EventSink<M::Event>,
-    ) -> Ended<M::Outcome> {
+    ) -> ConnectionReport<M::Outcome> {
         connection.drive_into(stream, machine, events)
     }
 
-    fn drive<M: Machine>(stream: Stream, machine: impl FnOnce(Time) -> M) -> io::Result<Ended<M::Outcome>> {
+    fn drive<M: Machine>(
+        stream: Stream,
+        machine: impl FnOnce(Time) -> M,
+    ) -> io::Result<ConnectionReport<M::Outcome>> {
         roundtrip_reactor::drive(stream, machine)
     }
 

@@ -7,8 +7,8 @@ use std::num::NonZeroUsize;
 use roundtrip_core::datagram::DatagramMachine;
 use roundtrip_core::{Machine, Time};
 use roundtrip_smol::{
-    Backend, Clock, Control, DatagramAddress, DatagramSocket, DatagramsEnded, Driver, Ended, EventSink,
-    Stream, block_on,
+    Backend, Clock, ConnectionReport, Control, DatagramAddress, DatagramSocket, DatagramsEnded, Driver,
+    EventSink, Stream, block_on,
 };
 use roundtrip_testkit::suite::{DatagramDriver, SocketDriver};
 
@@ -31,11 +31,14 @@ impl<const THREADS: usize> SocketDriver for Smol<THREADS> {
         stream: Stream,
         machine: impl FnOnce(Time) -> M,
         events: impl EventSink<M::Event>,
-    ) -> Ended<M::Outcome> {
+    ) -> ConnectionReport<M::Outcome> {
         block_on(connection.drive_into(stream, machine, events))
     }
 
-    fn drive<M: Machine>(stream: Stream, machine: impl FnOnce(Time) -> M) -> io::Result<Ended<M::Outcome>> {
+    fn drive<M: Machine>(
+        stream: Stream,
+        machine: impl FnOnce(Time) -> M,
+    ) -> io::Result<ConnectionReport<M::Outcome>> {
         Ok(block_on(roundtrip_smol::drive(stream, machine)))
     }
 

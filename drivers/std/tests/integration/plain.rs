@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use roundtrip_core::{Failure, Time};
 use roundtrip_echo::{EchoServer, End, Limit, ServerConfig};
-use roundtrip_net::Ended;
+use roundtrip_net::ConnectionReport;
 use roundtrip_std::{Clock, SystemClock, plain};
 
 /// Reads what it was told to, a piece or an error a call, and then its end.
@@ -28,7 +28,7 @@ fn script(pieces: impl Into<Vec<Result<&'static [u8], ErrorKind>>>) -> Script {
     Script(VecDeque::from(pieces.into()))
 }
 
-fn echo(reader: impl Read, writer: impl Write) -> Ended<roundtrip_echo::ServerOutcome> {
+fn echo(reader: impl Read, writer: impl Write) -> ConnectionReport<roundtrip_echo::ServerOutcome> {
     let server = |now| EchoServer::new(ServerConfig::default().into(), now);
     plain::drive(reader, writer, &SystemClock::new(), server, |never: Infallible| match never {})
 }

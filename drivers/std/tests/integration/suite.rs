@@ -6,8 +6,8 @@ use std::io;
 use roundtrip_core::datagram::DatagramMachine;
 use roundtrip_core::{Machine, Time};
 use roundtrip_std::{
-    Backend, Clock, Control, DatagramAddress, DatagramSocket, DatagramsEnded, Driver, Ended, EventSink, Std,
-    Stream,
+    Backend, Clock, ConnectionReport, Control, DatagramAddress, DatagramSocket, DatagramsEnded, Driver,
+    EventSink, Std, Stream,
 };
 use roundtrip_testkit::suite::{DatagramDriver, SocketDriver};
 
@@ -30,11 +30,14 @@ impl SocketDriver for Blocking {
         stream: Stream,
         machine: impl FnOnce(Time) -> M,
         events: impl EventSink<M::Event>,
-    ) -> Ended<M::Outcome> {
+    ) -> ConnectionReport<M::Outcome> {
         connection.drive_into(stream, machine, events)
     }
 
-    fn drive<M: Machine>(stream: Stream, machine: impl FnOnce(Time) -> M) -> io::Result<Ended<M::Outcome>> {
+    fn drive<M: Machine>(
+        stream: Stream,
+        machine: impl FnOnce(Time) -> M,
+    ) -> io::Result<ConnectionReport<M::Outcome>> {
         roundtrip_std::drive(stream, machine)
     }
 

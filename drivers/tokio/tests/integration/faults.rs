@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use roundtrip_core::{Action, Failure, Input, Machine, Teardown, Time};
 use roundtrip_echo::{EchoServer, End, Limit, ServerConfig, ServerOutcome};
-use roundtrip_tokio::{Call, Clock, Driver, Ended, Io, drive};
+use roundtrip_tokio::{Call, Clock, ConnectionReport, Driver, Io, drive};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream, ReadBuf, duplex};
 use tokio::runtime::Builder;
 use tokio::time::{Instant, timeout};
@@ -99,7 +99,7 @@ fn server(now: Time) -> EchoServer {
 /// Serves a client over `duplex` that sends one request and half-closes, on a stream with this fault.
 fn serves(
     fault: impl FnMut(Operation) -> Option<Poll<io::Result<()>>> + Send + Unpin,
-) -> Ended<ServerOutcome> {
+) -> ConnectionReport<ServerOutcome> {
     run(async {
         let (mut near, stream) = duplex(1000);
         near.write_all(b"a request").await.unwrap();

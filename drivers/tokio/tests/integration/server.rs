@@ -12,8 +12,8 @@ use roundtrip_core::admission::Limits;
 use roundtrip_core::hub::{ConnectionId, Hub, Mail};
 use roundtrip_echo::{ClientConfig, EchoClient, EchoServer, Payload, ServerConfig, ServerOutcome, Verdict};
 use roundtrip_tokio::{
-    Backend, BindOptions, Clock, ConnectOptions, Endpoint, Listener, Peer, ServerHandle, Service, SharedHub,
-    Tokio, TokioClock, bind, connect, drive, serve,
+    Accepted, Application, Backend, BindOptions, Clock, ConnectOptions, Endpoint, Listener, ServerHandle,
+    SharedHub, Tokio, TokioClock, bind, connect, drive, serve,
 };
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -30,9 +30,9 @@ fn listener() -> (Listener, Endpoint) {
     (listener, endpoint)
 }
 
-fn echo() -> Arc<impl Service<Machine = EchoServer> + Send + 'static> {
+fn echo() -> Arc<impl Application<Accepted, Machine = EchoServer> + Send + 'static> {
     let config = Arc::new(ServerConfig::default());
-    Arc::new(move |now, _peer: &Peer| EchoServer::new(Arc::clone(&config), now))
+    Arc::new(move |now, _: &Accepted| EchoServer::new(Arc::clone(&config), now))
 }
 
 #[test]
@@ -58,7 +58,7 @@ fn clients_on_the_same_runtime_are_served_until_the_server_is_stopped() {
             handle.stop();
             server.await.unwrap().unwrap()
         });
-        assert_eq!((served.tally.admitted, served.tally.live, served.panicked), (20, 0, 0));
+        assert_eq!((served.admission.admitted, served.admission.live, served.panicked), (20, 0, 0));
     }
 }
 
@@ -71,9 +71,9 @@ fn a_server_ends_its_sessions_by_the_paused_clock_of_its_runtime() {
         let (address, handle) = (listener.local_address().unwrap(), ServerHandle::new());
         let idle = Duration::from_millis(100);
         let config = Arc::new(ServerConfig::default().idle(Some(idle)));
-        let service = Arc::new(move |now, _peer: &Peer| EchoServer::new(Arc::clone(&config), now));
+        let app = Arc::new(move |now, _: &Accepted| EchoServer::new(Arc::clone(&config), now));
         let begin = tokio::time::Instant::now();
-        let server = tokio::spawn(serve(vec![listener], Limits::default(), handle.clone(), service));
+        let server = tokio::spawn(serve(vec![listener], Limits::default(), handle.clone(), app));
         let mut client = TcpStream::connect(address).await.unwrap();
         let error = client.read_u8().await.unwrap_err();
         assert_eq!((error.kind(), begin.elapsed()), (ErrorKind::UnexpectedEof, idle));
@@ -98,7 +98,7 @@ impl Hub for Counting {
 }
 
 #[test]
-fn a_hub_is_a_service() {
+fn a_hub_is_an_application() {
     for runtime in runtimes() {
         runtime.block_on(async {
             let ((listener, endpoint), handle) = (listener(), ServerHandle::new());
@@ -183,23 +183,23 @@ fn a_stop_before_the_first_poll_drains_the_server() {
                 waiting.read_u8().await.unwrap()
             };
             let (served, back) = tokio::join!(server, client);
-            assert_eq!((served.unwrap().tally.admitted, back), (1, b'x'));
+            assert_eq!((served.unwrap().admission.admitted, back), (1, b'x'));
         });
     }
 }
 
 #[test]
-fn a_panic_of_the_service_is_counted_and_the_others_are_served() {
+fn a_panic_of_the_application_is_counted_and_the_others_are_served() {
     for runtime in runtimes() {
         runtime.block_on(async {
             let ((listener, _endpoint), handle) = (listener(), ServerHandle::new());
             let address = listener.local_address().unwrap();
             let first = AtomicBool::new(true);
-            let service = Arc::new(move |now, _peer: &Peer| {
+            let app = Arc::new(move |now, _: &Accepted| {
                 assert!(!first.swap(false, Ordering::SeqCst), "planted");
                 EchoServer::new(ServerConfig::default().into(), now)
             });
-            let server = tokio::spawn(serve(vec![listener], Limits::default(), handle.clone(), service));
+            let server = tokio::spawn(serve(vec![listener], Limits::default(), handle.clone(), app));
             // The reset may come before the runtime says that it is connected.
             let unlucky = async { TcpStream::connect(address).await?.read_u8().await };
             assert_eq!(unlucky.await.unwrap_err().kind(), ErrorKind::ConnectionReset);
@@ -209,7 +209,7 @@ fn a_panic_of_the_service_is_counted_and_the_others_are_served() {
             drop(client);
             handle.stop();
             let served = server.await.unwrap().unwrap();
-            assert_eq!((served.tally.admitted, served.panicked), (2, 1));
+            assert_eq!((served.admission.admitted, served.panicked), (2, 1));
         });
     }
 }
@@ -239,7 +239,7 @@ fn a_connection_that_floods_does_not_starve_the_others() {
         writes.join().unwrap();
         reads.join().unwrap();
         handle.force();
-        assert_eq!(server.await.unwrap().unwrap().tally.admitted, 21);
+        assert_eq!(server.await.unwrap().unwrap().admission.admitted, 21);
     });
 }
 
@@ -261,11 +261,10 @@ fn sessions_that_are_ready_at_once_are_woken_once_a_message() {
     let (listener, _endpoint) = listener();
     let address = listener.local_address().unwrap();
     let (clock, handle) = (CountedClock(AtomicUsize::new(0)), ServerHandle::new());
-    let service = |now, _peer: &Peer| EchoServer::new(ServerConfig::default().into(), now);
+    let app = |now, _: &Accepted| EchoServer::new(ServerConfig::default().into(), now);
     let calls = std::thread::scope(|scope| {
-        let server = scope.spawn(|| {
-            Tokio::default().serve_with(&clock, vec![listener], Limits::default(), &handle, &service)
-        });
+        let server = scope
+            .spawn(|| Tokio::default().serve_with(&clock, vec![listener], Limits::default(), &handle, &app));
         let connect = || std::net::TcpStream::connect(address).unwrap();
         let mut clients: Vec<_> = (0..CLIENTS).map(|_| connect()).collect();
         let mut round = || {
@@ -282,7 +281,7 @@ fn sessions_that_are_ready_at_once_are_woken_once_a_message() {
         let calls = clock.0.load(Ordering::Relaxed) - before;
         handle.stop();
         drop(clients);
-        assert_eq!(server.join().unwrap().unwrap().tally.admitted, CLIENTS as u64);
+        assert_eq!(server.join().unwrap().unwrap().admission.admitted, CLIENTS as u64);
         calls
     });
     let messages = CLIENTS * ROUNDS;

@@ -5,7 +5,7 @@ use std::num::NonZeroUsize;
 
 use roundtrip_core::{Machine, Time};
 use roundtrip_testkit::suite::SocketDriver;
-use roundtrip_tokio::{Backend, Clock, Control, Driver, Ended, EventSink, Stream};
+use roundtrip_tokio::{Backend, Clock, ConnectionReport, Control, Driver, EventSink, Stream};
 
 /// Sessions on this many threads.
 pub(crate) struct Tokio<const THREADS: usize>;
@@ -26,11 +26,14 @@ impl<const THREADS: usize> SocketDriver for Tokio<THREADS> {
         stream: Stream,
         machine: impl FnOnce(Time) -> M,
         events: impl EventSink<M::Event>,
-    ) -> Ended<M::Outcome> {
+    ) -> ConnectionReport<M::Outcome> {
         block_on(connection.drive_into(stream, machine, events))
     }
 
-    fn drive<M: Machine>(stream: Stream, machine: impl FnOnce(Time) -> M) -> io::Result<Ended<M::Outcome>> {
+    fn drive<M: Machine>(
+        stream: Stream,
+        machine: impl FnOnce(Time) -> M,
+    ) -> io::Result<ConnectionReport<M::Outcome>> {
         Ok(block_on(roundtrip_tokio::drive(stream, machine)))
     }
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use roundtrip_core::{Failure, Time};
 use roundtrip_echo::{EchoServer, End, Limit, ServerConfig, ServerOutcome};
-use roundtrip_tokio::{Control, Driver, Ended, IntoTransport, Io, SystemClock};
+use roundtrip_tokio::{ConnectionReport, Control, Driver, IntoTransport, Io, SystemClock};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, duplex};
 use tokio::net::{TcpListener, TcpStream, UnixStream};
 use tokio::runtime::Builder;
@@ -40,9 +40,9 @@ impl Wakes {
     }
 }
 
-type Driven = Pin<Box<dyn Future<Output = Ended<ServerOutcome>>>>;
+type Driven = Pin<Box<dyn Future<Output = ConnectionReport<ServerOutcome>>>>;
 
-fn poll(driven: &mut Driven, wakes: &Arc<Wakes>) -> Poll<Ended<ServerOutcome>> {
+fn poll(driven: &mut Driven, wakes: &Arc<Wakes>) -> Poll<ConnectionReport<ServerOutcome>> {
     driven.as_mut().poll(&mut Context::from_waker(&Waker::from(Arc::clone(wakes))))
 }
 
@@ -65,7 +65,7 @@ async fn settle(driven: &mut Driven, wakes: &Arc<Wakes>) {
 }
 
 /// Polls the session whenever it is woken, to its end.
-async fn finish(mut driven: Driven, wakes: &Arc<Wakes>) -> Ended<ServerOutcome> {
+async fn finish(mut driven: Driven, wakes: &Arc<Wakes>) -> ConnectionReport<ServerOutcome> {
     loop {
         wakes.woken().await;
         if let Poll::Ready(ended) = poll(&mut driven, wakes) {

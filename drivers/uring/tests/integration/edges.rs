@@ -17,7 +17,7 @@ use roundtrip_core::admission::Limits;
 use roundtrip_core::{Action, Failure, Input, Machine, Teardown, Time, Wait};
 use roundtrip_echo::{EchoServer, End, Payload, ServerConfig};
 use roundtrip_uring::{
-    Backend, BindOptions, Clock, Driver, Peer, ServerHandle, Service, SystemClock, Uring, bind,
+    Accepted, Application, Backend, BindOptions, Clock, Driver, ServerHandle, SystemClock, Uring, bind,
 };
 
 fn pair() -> (TcpStream, TcpStream) {
@@ -126,9 +126,9 @@ fn connect(address: SocketAddr) -> TcpStream {
 }
 
 /// A server, which is left alone when a test fails.
-fn start<S: Service<Machine: Send> + Send + 'static>(
+fn start<S: Application<Accepted, Machine: Send> + Send + 'static>(
     options: Uring,
-    service: S,
+    app: S,
 ) -> (SocketAddr, impl FnOnce()) {
     let listener = bind(&"127.0.0.1:0".parse().unwrap(), &BindOptions::default()).unwrap();
     let address = listener.local_address().unwrap();
@@ -137,7 +137,7 @@ fn start<S: Service<Machine: Send> + Send + 'static>(
         let handle = handle.clone();
         move || {
             let clock = SystemClock::new();
-            let served = options.serve_with(&clock, vec![listener], Limits::default(), &handle, &service);
+            let served = options.serve_with(&clock, vec![listener], Limits::default(), &handle, &app);
             sender.send(served.unwrap())
         }
     });
@@ -152,7 +152,7 @@ fn start<S: Service<Machine: Send> + Send + 'static>(
 #[test]
 fn connections_share_buffers_that_are_fewer() {
     let options = Uring::default().buffers(NonZeroU16::MIN);
-    let (address, stop) = start(options, |now, _peer: &Peer| echo(now));
+    let (address, stop) = start(options, |now, _: &Accepted| echo(now));
     let mut streams: Vec<_> = (0..100).map(|_| connect(address)).collect();
     let messages: Vec<_> = (0..streams.len() as u64)
         .map(|seed| {
@@ -209,7 +209,7 @@ impl Machine for Nibbler {
 #[test]
 fn a_peer_that_always_has_more_starves_nobody() {
     let connections = AtomicUsize::new(0);
-    let (address, stop) = start(Uring::default(), move |_now, _peer: &Peer| {
+    let (address, stop) = start(Uring::default(), move |_now, _: &Accepted| {
         let answers = connections.fetch_add(1, Ordering::Relaxed) > 0;
         Nibbler { answers, outstanding: None, over: false }
     });
@@ -231,7 +231,7 @@ fn every_thread_has_its_share_of_the_connections() {
     let (sender, threads) = channel();
     let (address, stop) = start(options, {
         let sender = Mutex::new(sender);
-        move |now, _peer: &Peer| {
+        move |now, _: &Accepted| {
             sender.lock().unwrap().send(format!("{:?}", thread::current().id())).unwrap();
             echo(now)
         }
@@ -247,7 +247,7 @@ fn every_thread_has_its_share_of_the_connections() {
 /// Several at one time: each has a deadline of its own, which moved when it was answered.
 #[test]
 fn a_deadline_wakes_a_thread_that_sleeps() {
-    let (address, stop) = start(Uring::default(), |now, _peer: &Peer| {
+    let (address, stop) = start(Uring::default(), |now, _: &Accepted| {
         let idle = ServerConfig::default().idle(Some(Duration::from_millis(20)));
         EchoServer::new(idle.into(), now)
     });
@@ -288,7 +288,7 @@ impl Machine for Fuse {
 #[test]
 fn a_machine_that_panics_with_a_receive_in_flight_is_reset_and_the_others_go_on() {
     let first = AtomicBool::new(true);
-    let (address, stop) = start(Uring::default(), move |now, _peer: &Peer| Fuse {
+    let (address, stop) = start(Uring::default(), move |now, _: &Accepted| Fuse {
         blows: first.swap(false, Ordering::Relaxed),
         echo: echo(now),
     });
@@ -311,7 +311,7 @@ fn a_client_that_panics_ends_no_other() {
     let (sender, driven) = channel();
     let went_on = AtomicBool::new(false);
     thread::spawn(move || {
-        let machine = |now, index: usize| {
+        let machine = |now, &index: &usize| {
             assert!(index > 0, "planted");
             went_on.store(true, Ordering::Relaxed);
             echo(now)

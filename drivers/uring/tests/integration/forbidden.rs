@@ -7,7 +7,7 @@ use std::thread;
 
 use roundtrip_core::admission::Limits;
 use roundtrip_echo::{EchoServer, ServerConfig};
-use roundtrip_uring::{Backend, BindOptions, Peer, ServerHandle, Uring, available, bind, drive};
+use roundtrip_uring::{Accepted, Backend, BindOptions, ServerHandle, Uring, available, bind, drive};
 
 /// From here on, on this thread, the kernel answers `io_uring_setup(2)` with this error: seccomp(2).
 #[allow(unsafe_code, reason = "nothing safe sets a filter")]
@@ -59,7 +59,7 @@ fn a_ring_that_is_forbidden_is_told_from_one_that_there_is_not() {
 fn a_server_says_so_before_it_accepts() {
     let listener = bind(&"127.0.0.1:0".parse().unwrap(), &BindOptions::default()).unwrap();
     let served = where_it_says(libc::EPERM, || {
-        let echo = |now, _peer: &Peer| EchoServer::new(ServerConfig::default().into(), now);
+        let echo = |now, _: &Accepted| EchoServer::new(ServerConfig::default().into(), now);
         let driver = Uring::default().threads(NonZeroUsize::new(2).unwrap());
         driver.serve(vec![listener], Limits::default(), &ServerHandle::new(), &echo)
     });

@@ -17,7 +17,8 @@ use roundtrip_resp::client::{
 };
 use roundtrip_resp::{Resp, SharedKeys};
 use roundtrip_std::{
-    Backend, BindOptions, ConnectOptions, Endpoint, Peer, SendError, ServerHandle, SystemClock, bind, connect,
+    Accepted, Backend, BindOptions, ConnectOptions, Endpoint, SendError, ServerHandle, SystemClock, bind,
+    connect,
 };
 
 /// The example's server, on a free port of this process.
@@ -34,22 +35,19 @@ impl Own {
         let own = Self { endpoint, handle: handle.clone() };
         thread::spawn(move || {
             let (keys, config) = (SharedKeys::default(), Arc::new(roundtrip_resp::config()));
-            let service =
-                |now, _peer: &Peer| Session::new(Resp::new(Arc::clone(&keys)), Arc::clone(&config), now);
+            let app =
+                |now, _: &Accepted| Session::new(Resp::new(Arc::clone(&keys)), Arc::clone(&config), now);
             match driver {
-                "std" => roundtrip_std::Std.serve(vec![listener], Limits::default(), &handle, &service),
-                "smol" => roundtrip_smol::Smol::default().serve(
-                    vec![listener],
-                    Limits::default(),
-                    &handle,
-                    &service,
-                ),
+                "std" => roundtrip_std::Std.serve(vec![listener], Limits::default(), &handle, &app),
+                "smol" => {
+                    roundtrip_smol::Smol::default().serve(vec![listener], Limits::default(), &handle, &app)
+                }
                 #[cfg(unix)]
                 "reactor" => roundtrip_reactor::Reactor::default().serve(
                     vec![listener],
                     Limits::default(),
                     &handle,
-                    &service,
+                    &app,
                 ),
                 other => panic!("no driver {other}"),
             }

@@ -14,7 +14,7 @@ use roundtrip_core::protocol::{Io, Need, Protocol, Session};
 use roundtrip_core::{Machine, Tap, Time};
 use roundtrip_record::{Observer, Record, Recorder, ReplayError, ReplayErrorCause, Replayed};
 use roundtrip_resp::{Keys, Resp, SharedKeys, config};
-use roundtrip_std::{Backend, BindOptions, Caller, Control, ServerHandle, Service, bind};
+use roundtrip_std::{Accepted, Application, Backend, BindOptions, Control, ServerHandle, bind};
 
 const CLIENTS: usize = 4;
 const COUNTS: usize = 50;
@@ -25,11 +25,11 @@ struct Recorded {
     recorder: Recorder,
 }
 
-impl Service for Recorded {
+impl Application<Accepted> for Recorded {
     type Machine = Tap<Session<Resp>, Observer>;
 
-    fn open(&self, now: Time, caller: &Caller, _control: &Control<Infallible>) -> Self::Machine {
-        let observer = self.recorder.open(caller.id, now);
+    fn open(&self, now: Time, accepted: &Accepted, _control: &Control<Infallible>) -> Self::Machine {
+        let observer = self.recorder.open(accepted.id, now);
         Tap::new(session(Resp::new(Arc::clone(&self.keys)), now), observer)
     }
 }
@@ -57,7 +57,7 @@ fn count(address: SocketAddr, all_are_there: &Barrier) {
 fn record(name: &str) -> PathBuf {
     let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
     let recorder = Recorder::new(File::create(&path).unwrap(), "resp", "").unwrap();
-    let service = Recorded { keys: SharedKeys::default(), recorder: recorder.clone() };
+    let app = Recorded { keys: SharedKeys::default(), recorder: recorder.clone() };
     let listener = bind(&"127.0.0.1:0".parse().unwrap(), &BindOptions::default()).unwrap();
     let address = listener.local_endpoint().unwrap().to_string();
     let address = address.strip_prefix("tcp:").unwrap().parse().unwrap();
@@ -67,15 +67,13 @@ fn record(name: &str) -> PathBuf {
         for _ in 0..CLIENTS {
             scope.spawn(|| count(address, &all_are_there));
         }
-        roundtrip_smol::Smol::default()
-            .serve(vec![listener], limits, &ServerHandle::new(), &service)
-            .unwrap();
+        roundtrip_smol::Smol::default().serve(vec![listener], limits, &ServerHandle::new(), &app).unwrap();
     });
     assert_eq!(
-        format!("{:?}", service.keys.lock().unwrap()),
+        format!("{:?}", app.keys.lock().unwrap()),
         format!("Keys({{b\"n\": b\"{}\"}})", CLIENTS * COUNTS)
     );
-    drop(service);
+    drop(app);
     recorder.finish().unwrap();
     path
 }

@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use roundtrip_core::admission::Limits;
 use roundtrip_script::{ReadError, Script, ScriptConfig, ScriptIo, TimedOut};
-use roundtrip_std::{Backend, BindOptions, ConnectOptions, Peer, ServerHandle};
+use roundtrip_std::{Accepted, Backend, BindOptions, ConnectOptions, ServerHandle};
 
 #[cfg(test)]
 mod simulated;
@@ -125,8 +125,8 @@ fn run() -> Result<(), Box<dyn Error>> {
         ["serve", endpoint] => {
             let listener = roundtrip_std::bind(&endpoint.parse()?, &BindOptions::default())?;
             let extensions = ["server.example", "8BITMIME", "SIZE 1000000"].into();
-            let service = |now, _: &Peer| server(&extensions, now);
-            roundtrip_std::Std.serve(vec![listener], Limits::default(), &ServerHandle::new(), &service)?;
+            let app = |now, _: &Accepted| server(&extensions, now);
+            roundtrip_std::Std.serve(vec![listener], Limits::default(), &ServerHandle::new(), &app)?;
         }
         ["ask", endpoint] => {
             let stream = roundtrip_std::connect(&endpoint.parse()?, &ConnectOptions::default())?;

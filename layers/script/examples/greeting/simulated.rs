@@ -7,7 +7,7 @@ use roundtrip_core::admission::Limits;
 use roundtrip_core::hub::{ConnectionId, Each, Hub, Mail};
 use roundtrip_script::{Script, ScriptConfig, ScriptEnd};
 use roundtrip_sim::{Draw, Injected, Moment, Reached, Scenario, Setup, Violation};
-use roundtrip_std::{Backend, BindOptions, ConnectOptions, Peer, ServerHandle};
+use roundtrip_std::{Accepted, Backend, BindOptions, ConnectOptions, ServerHandle};
 
 use super::{AskError, Infallible, ask, server};
 
@@ -88,8 +88,8 @@ fn a_client_asks_a_server_over_a_socket() {
     let (handle, extensions) = (ServerHandle::new(), ["server.example", "HELP"].into());
     std::thread::scope(|scope| {
         scope.spawn(|| {
-            let service = |now, _: &Peer| server(&extensions, now);
-            roundtrip_std::Std.serve(vec![listener], Limits::default(), &handle, &service).unwrap();
+            let app = |now, _: &Accepted| server(&extensions, now);
+            roundtrip_std::Std.serve(vec![listener], Limits::default(), &handle, &app).unwrap();
         });
         let stream = roundtrip_std::connect(&endpoint, &ConnectOptions::default()).unwrap();
         let client = |now| Script::new(Arc::new(ScriptConfig::default()), now, ask);

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use roundtrip_core::Time;
 use roundtrip_core::admission::{
-    Accept, AcceptError, Admission, AdmissionAction, AdmissionInput, AdmissionMisuse, Limits, Tally,
+    Accept, AcceptError, Admission, AdmissionAction, AdmissionInput, AdmissionMisuse, AdmissionStats, Limits,
 };
 
 pub const MS: Duration = Duration::from_millis(1);
@@ -293,7 +293,7 @@ impl Door {
     }
 
     fn count(&self) {
-        let Tally { admitted, refused, failed, live, peak, .. } = self.policy.tally();
+        let AdmissionStats { admitted, refused, failed, live, peak, .. } = self.policy.stats();
         assert_eq!((admitted, refused, failed), (self.admitted, self.refused, self.failed));
         assert_eq!((live, peak), (self.live.len(), self.peak));
     }

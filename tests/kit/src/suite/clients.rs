@@ -8,7 +8,7 @@ use std::time::Duration;
 use roundtrip_core::admission::Limits;
 use roundtrip_core::{Machine, Time};
 use roundtrip_echo::{ClientConfig, ClientOutcome, EchoClient, EchoServer, Payload, ServerConfig, Verdict};
-use roundtrip_net::{Backend, Clients, ConnectOptions, Control, Ended, Stream};
+use roundtrip_net::{Application, Backend, ConnectOptions, ConnectionReport, Control, Stream};
 
 use super::common::{Running, echo, resets_are_told, soon, spawn};
 use super::driver::SocketDriver;
@@ -27,19 +27,19 @@ fn dial(server: &Running) -> Stream {
 /// Every end, with its number.
 struct Told(Mutex<Sender<(usize, Verdict)>>);
 
-impl Clients for Told {
+impl Application<usize> for Told {
     type Machine = EchoClient;
 
     fn open(
         &self,
         now: Time,
-        index: usize,
+        &index: &usize,
         _control: &Control<<EchoClient as Machine>::Command>,
     ) -> EchoClient {
         client(index, BYTES, now)
     }
 
-    fn ended(&self, index: usize, ended: Ended<ClientOutcome>) {
+    fn ended(&self, &index: &usize, ended: ConnectionReport<ClientOutcome>) {
         assert_eq!(ended.outcome.received, BYTES);
         self.0.lock().unwrap().send((index, ended.outcome.verdict)).unwrap();
     }
@@ -53,7 +53,7 @@ pub fn every_stream_is_driven_to_its_end_and_told_by_its_number<D: SocketDriver>
     let mut ended: Vec<_> = soon(&driven).unwrap().iter().collect();
     ended.sort_unstable();
     assert_eq!(ended, (0..20).map(|index| (index, Verdict::Verified)).collect::<Vec<_>>());
-    assert_eq!(server.stop().tally.admitted, 20);
+    assert_eq!(server.stop().admission.admitted, 20);
 }
 
 /// Whoever connects may take its time: the second stream is there only when the first session is over.
@@ -80,14 +80,14 @@ pub fn sessions_are_driven_while_others_are_still_connecting<D: SocketDriver>() 
 
 struct Endless(Sender<Control<<EchoServer as Machine>::Command>>);
 
-impl Clients for Endless {
+impl Application<usize> for Endless {
     type Machine = EchoServer;
 
     /// A server's session: it would wait for its peer for ever.
     fn open(
         &self,
         now: Time,
-        _index: usize,
+        _index: &usize,
         control: &Control<<EchoServer as Machine>::Command>,
     ) -> EchoServer {
         self.0.send(control.clone()).unwrap();
@@ -108,7 +108,7 @@ pub fn a_control_reaches_its_session<D: SocketDriver>() {
 }
 
 pub fn no_streams_are_nothing_to_wait_for<D: SocketDriver>() {
-    let machine = |now, index: usize| client(index, BYTES, now);
+    let machine = |now, &index: &usize| client(index, BYTES, now);
     D::backend().drive_all(Vec::new(), &machine).unwrap();
 }
 
@@ -116,7 +116,7 @@ pub fn a_panic_resets_its_connection_and_reaches_the_caller<D: SocketDriver>() {
     let server = echo::<D>(ServerConfig::default(), Limits::default());
     let streams = [dial(&server)];
     let driven = spawn(move || {
-        let machine = |_now, _index: usize| -> EchoClient { panic!("planted") };
+        let machine = |_now, _: &usize| -> EchoClient { panic!("planted") };
         catch_unwind(AssertUnwindSafe(|| D::backend().drive_all(streams, &machine))).is_err()
     });
     assert!(soon(&driven));

@@ -10,7 +10,9 @@ use std::{io, thread};
 use roundtrip_core::admission::Limits;
 use roundtrip_core::{Machine, Time};
 use roundtrip_echo::{EchoServer, ServerConfig, ServerOutcome};
-use roundtrip_net::{Backend, BindOptions, Caller, Clock, Control, Ended, Served, ServerHandle, Service};
+use roundtrip_net::{
+    Accepted, Application, Backend, BindOptions, Clock, ConnectionReport, Control, ServerHandle, ServerStats,
+};
 
 use super::driver::SocketDriver;
 
@@ -18,28 +20,28 @@ use super::driver::SocketDriver;
 pub(crate) struct Running {
     pub(crate) address: SocketAddr,
     pub(crate) handle: ServerHandle,
-    pub(crate) ended: Receiver<Ended<ServerOutcome>>,
-    served: Receiver<io::Result<Served>>,
+    pub(crate) ended: Receiver<ConnectionReport<ServerOutcome>>,
+    served: Receiver<io::Result<ServerStats>>,
 }
 
 struct Echo {
     config: std::sync::Arc<ServerConfig>,
-    ended: Sender<Ended<ServerOutcome>>,
+    ended: Sender<ConnectionReport<ServerOutcome>>,
 }
 
-impl Service for Echo {
+impl Application<Accepted> for Echo {
     type Machine = EchoServer;
 
     fn open(
         &self,
         now: Time,
-        _caller: &Caller,
+        _accepted: &Accepted,
         _control: &Control<<EchoServer as Machine>::Command>,
     ) -> EchoServer {
         EchoServer::new(self.config.clone(), now)
     }
 
-    fn ended(&self, _caller: &Caller, ended: Ended<ServerOutcome>) {
+    fn ended(&self, _accepted: &Accepted, ended: ConnectionReport<ServerOutcome>) {
         let _ = self.ended.send(ended);
     }
 }
@@ -49,23 +51,23 @@ pub(crate) fn echo<D: SocketDriver>(config: ServerConfig, limits: Limits) -> Run
     let address = listener.local_address().unwrap();
     let handle = ServerHandle::new();
     let (sender, ended) = channel();
-    let service = Echo { config: config.into(), ended: sender };
+    let app = Echo { config: config.into(), ended: sender };
     let served = spawn({
         let handle = handle.clone();
-        move || D::backend().serve(vec![listener], limits, &handle, &service)
+        move || D::backend().serve(vec![listener], limits, &handle, &app)
     });
     Running { address, handle, ended, served }
 }
 
 impl Running {
     /// Stops the server and waits until it is drained.
-    pub(crate) fn stop(self) -> Served {
+    pub(crate) fn stop(self) -> ServerStats {
         self.handle.stop();
         self.join()
     }
 
     /// Waits until the server is drained.
-    pub(crate) fn join(self) -> Served {
+    pub(crate) fn join(self) -> ServerStats {
         soon(&self.served).unwrap()
     }
 }

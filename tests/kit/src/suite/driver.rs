@@ -6,8 +6,8 @@ use std::io;
 use roundtrip_core::datagram::DatagramMachine;
 use roundtrip_core::{Machine, Time};
 use roundtrip_net::{
-    Backend, Callback, Clock, Control, DatagramAddress, DatagramSocket, DatagramsEnded, Ended, EventSink,
-    Stream,
+    Backend, Callback, Clock, ConnectionReport, Control, DatagramAddress, DatagramSocket, DatagramsEnded,
+    EventSink, Stream,
 };
 
 /// A driver of sockets. Every call blocks until the work is done.
@@ -28,9 +28,12 @@ pub trait SocketDriver: 'static {
         stream: Stream,
         machine: impl FnOnce(Time) -> M,
         events: impl EventSink<M::Event>,
-    ) -> Ended<M::Outcome>;
+    ) -> ConnectionReport<M::Outcome>;
 
-    fn drive<M: Machine>(stream: Stream, machine: impl FnOnce(Time) -> M) -> io::Result<Ended<M::Outcome>>;
+    fn drive<M: Machine>(
+        stream: Stream,
+        machine: impl FnOnce(Time) -> M,
+    ) -> io::Result<ConnectionReport<M::Outcome>>;
 
     /// The driver as a value.
     fn backend() -> impl Backend;
@@ -72,7 +75,7 @@ impl<D: SocketDriver, C: Send, T: Clock + Send + 'static> Connection<D, C, T> {
         stream: impl Into<Stream>,
         machine: impl FnOnce(Time) -> M,
         events: impl FnMut(M::Event),
-    ) -> Ended<M::Outcome> {
+    ) -> ConnectionReport<M::Outcome> {
         self.drive_into(stream, machine, Callback(events))
     }
 
@@ -81,7 +84,7 @@ impl<D: SocketDriver, C: Send, T: Clock + Send + 'static> Connection<D, C, T> {
         stream: impl Into<Stream>,
         machine: impl FnOnce(Time) -> M,
         events: impl EventSink<M::Event>,
-    ) -> Ended<M::Outcome> {
+    ) -> ConnectionReport<M::Outcome> {
         D::drive_connection(self.0, stream.into(), machine, events)
     }
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use roundtrip_core::Time;
 use roundtrip_core::admission::Limits;
 use roundtrip_core::protocol::{Io, Need, Protocol, Session, SessionConfig, SessionEnd};
-use roundtrip_net::{Backend, BindOptions, Peer, ServerHandle};
+use roundtrip_net::{Accepted, Backend, BindOptions, ServerHandle};
 
 use super::common::{soon, spawn};
 use super::driver::SocketDriver;
@@ -89,8 +89,8 @@ pub fn sessions_stream_64_mib_both_ways_at_once<D: SocketDriver>() {
     let served = spawn({
         let handle = handle.clone();
         move || {
-            let service = |now, _: &Peer| session(Reflector, now);
-            D::backend().serve(vec![listener], Limits::default(), &handle, &service).unwrap()
+            let app = |now, _: &Accepted| session(Reflector, now);
+            D::backend().serve(vec![listener], Limits::default(), &handle, &app).unwrap()
         }
     });
     let stream = std::net::TcpStream::connect(address).unwrap();
@@ -98,5 +98,5 @@ pub fn sessions_stream_64_mib_both_ways_at_once<D: SocketDriver>() {
     let ended = soon(&client);
     assert_eq!((ended.outcome.end, ended.outcome.received), (SessionEnd::Finished, TOTAL as u64));
     handle.stop();
-    assert_eq!(soon(&served).tally.admitted, 1);
+    assert_eq!(soon(&served).admission.admitted, 1);
 }

@@ -191,5 +191,5 @@ pub fn each_is_the_hub_that_shares_nothing<D: SocketDriver>() {
     assert_eq!(hear(&mut BufReader::new(&stream)), "echo\n");
     drop(stream);
     handle.stop();
-    assert_eq!(soon(&served).unwrap().tally.admitted, 1);
+    assert_eq!(soon(&served).unwrap().admission.admitted, 1);
 }

@@ -12,7 +12,7 @@ use std::{fmt, thread};
 use roundtrip_core::admission::Limits;
 use roundtrip_core::{Action, Input, Machine, Teardown, Time, Wait};
 use roundtrip_net::{
-    Backend, BindOptions, Callback, Caller, Clients, Control, Ended, Peer, ServerHandle, Service,
+    Accepted, Application, Backend, BindOptions, Callback, ConnectionReport, Control, ServerHandle,
     SystemClock, bind,
 };
 
@@ -161,10 +161,10 @@ pub fn a_misbehaving_machine_ends_its_own_connection_only<D: SocketDriver>() {
         let listener = bind(&"127.0.0.1:0".parse().unwrap(), &BindOptions::default()).unwrap();
         let address = listener.local_address().unwrap();
         let handle = ServerHandle::new();
-        let service = move |_now, _peer: &Peer| Faulty::new(fault);
+        let app = move |_now, _: &Accepted| Faulty::new(fault);
         let served = spawn({
             let handle = handle.clone();
-            move || D::backend().serve(vec![listener], Limits::default(), &handle, &service)
+            move || D::backend().serve(vec![listener], Limits::default(), &handle, &app)
         });
         let mut before = TcpStream::connect(address).unwrap();
         trigger(&mut TcpStream::connect(address).unwrap());
@@ -174,21 +174,25 @@ pub fn a_misbehaving_machine_ends_its_own_connection_only<D: SocketDriver>() {
         drop(before);
         handle.stop();
         let served = soon(&served).unwrap();
-        assert_eq!((served.tally.admitted, served.tally.live, served.panicked), (3, 0, 1), "{fault:?}");
+        assert_eq!(
+            (served.admission.admitted, served.admission.live, served.panicked),
+            (3, 0, 1),
+            "{fault:?}"
+        );
     }
 }
 
 /// Reports its first event, and where it is stopped from.
 struct Endless(Mutex<Sender<()>>);
 
-impl Service for Endless {
+impl Application<Accepted> for Endless {
     type Machine = Faulty;
 
-    fn open(&self, _now: Time, _caller: &Caller, _control: &Control<Infallible>) -> Faulty {
+    fn open(&self, _now: Time, _accepted: &Accepted, _control: &Control<Infallible>) -> Faulty {
         Faulty::new(Fault::EndlessEvents)
     }
 
-    fn event(&self, _caller: &Caller, (): ()) {
+    fn event(&self, _accepted: &Accepted, _control: &Control<Infallible>, (): ()) {
         // Nobody listens after the first.
         let _ = self.0.lock().unwrap().send(());
         // Slow, so that a million of them take longer than the test waits.
@@ -213,7 +217,7 @@ pub fn stop_and_force_reach_a_machine_that_never_waits<D: SocketDriver>() {
         soon(&events);
         request(&handle);
         let served = soon(&served).unwrap();
-        assert_eq!((served.tally.admitted, served.panicked), (1, 0));
+        assert_eq!((served.admission.admitted, served.panicked), (1, 0));
     }
 }
 
@@ -246,14 +250,14 @@ struct Five {
     ended: Mutex<Sender<usize>>,
 }
 
-impl Clients for Five {
+impl Application<usize> for Five {
     type Machine = Faulty;
 
-    fn open(&self, _now: Time, _index: usize, _control: &Control<Infallible>) -> Faulty {
+    fn open(&self, _now: Time, _index: &usize, _control: &Control<Infallible>) -> Faulty {
         Faulty::new(self.fault)
     }
 
-    fn ended(&self, index: usize, _ended: Ended<Outcome>) {
+    fn ended(&self, &index: &usize, _ended: ConnectionReport<Outcome>) {
         self.ended.lock().unwrap().send(index).unwrap();
     }
 }
@@ -277,7 +281,7 @@ pub fn a_misbehaving_client_ends_and_the_others_finish<D: SocketDriver>() {
             peer.read_exact(&mut [0]).unwrap();
         }
         drop(peers);
-        assert!(soon(&driven), "{fault:?}: the panic reaches the caller");
+        assert!(soon(&driven), "{fault:?}: the panic reaches the accepted");
         let mut ended: Vec<_> = ended.iter().collect();
         ended.sort_unstable();
         assert_eq!(ended, [0, 2, 3, 4], "{fault:?}");

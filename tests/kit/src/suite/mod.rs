@@ -4,6 +4,7 @@
 //! [`socket_driver_tests`](crate::socket_driver_tests) and [`datagram_driver_tests`](crate::datagram_driver_tests) then
 //! declare a `#[test]` of each function here.
 
+mod application;
 mod clients;
 mod common;
 mod connection;

@@ -8,7 +8,7 @@ use std::time::Duration;
 use roundtrip_core::Failure;
 use roundtrip_core::admission::Limits;
 use roundtrip_echo::{EchoServer, End, Payload, ServerConfig};
-use roundtrip_net::{Backend, BindOptions, Listener, Peer, ServerHandle, bind};
+use roundtrip_net::{Accepted, Backend, BindOptions, Listener, ServerHandle, bind};
 
 use super::common::{assert_reset, echo, reset, resets_are_told, round_trip, soon};
 use super::driver::SocketDriver;
@@ -28,7 +28,7 @@ pub fn everything_comes_back_and_the_end_is_clean<D: SocketDriver>() {
         assert_eq!((ended.outcome.end, ended.outcome.echoed), (End::Clean, len as u64));
         assert_eq!((ended.written, ended.unread), (len as u64, 0));
     }
-    assert_eq!(server.stop().tally.admitted, 8);
+    assert_eq!(server.stop().admission.admitted, 8);
 }
 
 pub fn many_clients_at_once_each_get_their_own_bytes<D: SocketDriver>() {
@@ -43,7 +43,7 @@ pub fn many_clients_at_once_each_get_their_own_bytes<D: SocketDriver>() {
         }
     });
     let served = server.stop();
-    assert_eq!((served.tally.admitted, served.panicked), (64, 0));
+    assert_eq!((served.admission.admitted, served.panicked), (64, 0));
 }
 
 pub fn a_client_that_stops_reading_is_held_back_in_bounded_memory<D: SocketDriver>() {
@@ -111,7 +111,7 @@ pub fn a_stop_lets_a_client_finish_and_loses_nothing<D: SocketDriver>() {
     assert_eq!(back, "two");
     let ended = server.ended.recv().unwrap();
     assert_eq!((ended.outcome.end, ended.outcome.dropped, ended.unread), (End::Clean, 0, 0));
-    assert_eq!(server.join().tally.live, 0);
+    assert_eq!(server.join().admission.live, 0);
 }
 
 pub fn clients_in_the_backlog_are_served_before_a_drain_closes_the_listener<D: SocketDriver>() {
@@ -136,7 +136,7 @@ pub fn clients_in_the_backlog_are_served_before_a_drain_closes_the_listener<D: S
     }
     let address = server.address;
     let served = server.join();
-    assert_eq!((served.tally.admitted, served.tally.peak), (4, 1));
+    assert_eq!((served.admission.admitted, served.admission.peak), (4, 1));
     assert!(TcpStream::connect(address).is_err(), "the listener is closed");
 }
 
@@ -201,7 +201,7 @@ pub fn a_server_for_one_client_closes_its_listener_after_the_accept<D: SocketDri
     assert!(refused, "the listener is still open");
     stream.shutdown(Shutdown::Write).unwrap();
     assert_eq!(stream.read(&mut [0]).unwrap(), 0);
-    assert_eq!(server.join().tally.admitted, 1);
+    assert_eq!(server.join().admission.admitted, 1);
 }
 
 pub fn more_than_a_sources_share_is_refused<D: SocketDriver>() {
@@ -213,26 +213,26 @@ pub fn more_than_a_sources_share_is_refused<D: SocketDriver>() {
     assert_eq!(second.read(&mut [0]).unwrap(), 0, "refused with an orderly end");
     first.shutdown(Shutdown::Write).unwrap();
     assert_eq!(first.read(&mut [0]).unwrap(), 0);
-    assert_eq!(server.stop().tally.refused, 1);
+    assert_eq!(server.stop().admission.refused, 1);
 }
 
-pub fn a_panicking_service_resets_its_connection_and_the_others_go_on<D: SocketDriver>() {
+pub fn a_panicking_application_resets_its_connection_and_the_others_go_on<D: SocketDriver>() {
     let listener = bind(&"127.0.0.1:0".parse().unwrap(), &BindOptions::default()).unwrap();
     let address = listener.local_address().unwrap();
     let handle = ServerHandle::new();
     let first = AtomicBool::new(true);
-    let service = |now, _peer: &Peer| {
+    let app = |now, _: &Accepted| {
         assert!(!first.swap(false, Ordering::SeqCst), "planted");
         EchoServer::new(ServerConfig::default().into(), now)
     };
     std::thread::scope(|scope| {
-        let server = scope.spawn(|| D::backend().serve(vec![listener], Limits::default(), &handle, &service));
+        let server = scope.spawn(|| D::backend().serve(vec![listener], Limits::default(), &handle, &app));
         let mut unlucky = TcpStream::connect(address).unwrap();
         assert_reset(&mut unlucky);
         assert_eq!(round_trip(address, b"fine"), b"fine");
         handle.stop();
         let served = server.join().unwrap().unwrap();
-        assert_eq!((served.tally.admitted, served.panicked), (2, 1));
+        assert_eq!((served.admission.admitted, served.panicked), (2, 1));
     });
 }
 
@@ -248,12 +248,12 @@ pub fn a_busy_listener_does_not_starve_the_others<D: SocketDriver>() {
     let _clients: Vec<_> = (0..5).map(|_| connect(&busy)).collect();
     let lonely = connect(&other);
     let order = std::sync::Mutex::new(Vec::new());
-    let service = |now, peer: &Peer| {
-        order.lock().unwrap().push(peer.address());
+    let app = |now, accepted: &Accepted| {
+        order.lock().unwrap().push(accepted.peer.address());
         EchoServer::new(ServerConfig::default().into(), now)
     };
     let limits = Limits::default().connections(1).total(Some(6));
-    D::backend().serve(vec![busy, other], limits, &ServerHandle::new(), &service).unwrap();
+    D::backend().serve(vec![busy, other], limits, &ServerHandle::new(), &app).unwrap();
     let order = order.into_inner().unwrap();
     let place = order.iter().position(|&address| address == lonely.local_addr().ok());
     assert!(place.unwrap() <= 1, "{order:?}");

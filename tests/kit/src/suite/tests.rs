@@ -42,6 +42,12 @@ macro_rules! socket_driver_tests {
                 an_abort_ends_a_session_whose_events_are_not_received
                 a_channel_whose_receiver_is_dropped_holds_nothing_back
             }
+            application {
+                a_server_answers_the_events_of_a_session_by_command
+                a_client_answers_the_events_of_a_session_by_command
+                a_server_is_given_the_message_of_a_panic
+                counters_of_a_server_are_read_while_it_runs
+            }
             duplex {
                 sessions_stream_64_mib_both_ways_at_once
             }
@@ -69,7 +75,7 @@ macro_rules! socket_driver_tests {
                 force_is_heard_after_a_stop_was
                 a_server_for_one_client_closes_its_listener_after_the_accept
                 more_than_a_sources_share_is_refused
-                a_panicking_service_resets_its_connection_and_the_others_go_on
+                a_panicking_application_resets_its_connection_and_the_others_go_on
                 a_busy_listener_does_not_starve_the_others
             }
         }

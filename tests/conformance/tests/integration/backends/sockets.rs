@@ -19,8 +19,8 @@ use roundtrip_echo::{EchoServer, ServerOutcome};
 use roundtrip_std::Backend as _;
 
 use super::driver::{
-    self, BindOptions, Caller, Clock, ConnectOptions, Control, Driver, Ended, Endpoint, NetError, Served,
-    ServerHandle, Service, Stream, SystemClock,
+    self, Accepted, Application, BindOptions, Clock, ConnectOptions, ConnectionReport, Control, Driver,
+    Endpoint, NetError, ServerHandle, ServerStats, Stream, SystemClock,
 };
 use super::wait;
 use crate::backends::{Local, Session};
@@ -53,7 +53,7 @@ pub(crate) enum Broken {
     /// Something did not end.
     Hung(&'static str),
     /// Accepting failed, or something panicked.
-    Served(Served),
+    ServerStats(ServerStats),
 }
 
 impl fmt::Display for Broken {
@@ -62,7 +62,7 @@ impl fmt::Display for Broken {
             Self::Net(error) => error.fmt(f),
             Self::Io(error) => error.fmt(f),
             Self::Hung(what) => write!(f, "{what} did not end"),
-            Self::Served(served) => write!(f, "the server says {served:?}"),
+            Self::ServerStats(served) => write!(f, "the server says {served:?}"),
         }
     }
 }
@@ -135,8 +135,8 @@ fn run<M: Session, W: Fn(EchoServer) -> M + Clone + Send + Sync + 'static>(
     }
     handle.stop();
     let served = server.wait()?;
-    if served.panicked > 0 || served.tally.failed > 0 || served.tally.live > 0 {
-        return Err(Broken::Served(served));
+    if served.panicked > 0 || served.admission.failed > 0 || served.admission.live > 0 {
+        return Err(Broken::ServerStats(served));
     }
     let seen = stage.seen();
     Ok(Observed {
@@ -146,20 +146,20 @@ fn run<M: Session, W: Fn(EchoServer) -> M + Clone + Send + Sync + 'static>(
             .iter()
             .map(|connected| seen.sessions.get(connected.as_ref()?).copied())
             .collect(),
-        admitted: served.tally.admitted,
-        refused: served.tally.refused,
+        admitted: served.admission.admitted,
+        refused: served.admission.refused,
     })
 }
 
 /// The server's thread.
 struct Server {
-    served: Receiver<io::Result<Served>>,
-    result: Option<Served>,
+    served: Receiver<io::Result<ServerStats>>,
+    result: Option<ServerStats>,
 }
 
 impl Server {
     /// Waits until it is drained.
-    fn wait(&mut self) -> Result<Served, Broken> {
+    fn wait(&mut self) -> Result<ServerStats, Broken> {
         if let Some(served) = self.result {
             return Ok(served);
         }
@@ -372,16 +372,16 @@ struct House<W> {
     session: W,
 }
 
-impl<M: Session, W: Fn(EchoServer) -> M + Send + Sync> Service for House<W> {
+impl<M: Session, W: Fn(EchoServer) -> M + Send + Sync> Application<Accepted> for House<W> {
     type Machine = M;
 
-    fn open(&self, now: Time, _caller: &Caller, _control: &Control<<M as Machine>::Command>) -> M {
+    fn open(&self, now: Time, _accepted: &Accepted, _control: &Control<<M as Machine>::Command>) -> M {
         (self.session)(EchoServer::new(Arc::clone(&self.config), now))
     }
 
-    fn ended(&self, caller: &Caller, ended: Ended<ServerOutcome>) {
+    fn ended(&self, accepted: &Accepted, ended: ConnectionReport<ServerOutcome>) {
         let mut seen = self.stage.seen();
-        let connection = match caller.peer.address() {
+        let connection = match accepted.peer.address() {
             Some(address) => Some(Connection::From(address)),
             None => seen.connected.iter().rev().find_map(|connected| *connected),
         };
@@ -391,7 +391,7 @@ impl<M: Session, W: Fn(EchoServer) -> M + Send + Sync> Service for House<W> {
     }
 }
 
-/// Runs `work` on a thread of its own, which the caller need not wait for.
+/// Runs `work` on a thread of its own, which the accepted need not wait for.
 fn spawn<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Receiver<T> {
     let (sender, receiver) = channel();
     thread::spawn(move || sender.send(work()));

@@ -28,14 +28,14 @@ struct Pipe;
 
 impl Pipe {
     #[expect(clippy::unused_self, reason = "as of the other drivers")]
-    fn serve_with<S: driver::Service<Machine: Send>>(
+    fn serve_with<S: driver::Application<Accepted, Machine: Send>>(
         &self,
         clock: &impl driver::Clock,
         listeners: Vec<driver::Listener>,
         limits: roundtrip_core::admission::Limits,
         handle: &driver::ServerHandle,
         service: &S,
-    ) -> io::Result<driver::Served> {
+    ) -> io::Result<driver::ServerStats> {
         driver::serve_by(clock, listeners, limits, handle, service)
     }
 }

@@ -1,101 +1,26 @@
-//! What a server does for each connection, whichever driver runs it.
+//! What came of a connection, and of a server.
 
 use std::error::Error;
 use std::fmt;
 use std::io;
 
-use roundtrip_core::admission::Tally;
-use roundtrip_core::hub::ConnectionId;
-use roundtrip_core::{Machine, Time};
-
-use crate::{Control, Peer};
-
-/// A connection that was let in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Caller {
-    /// Its name: no other connection of this server has it, then or later.
-    pub id: ConnectionId,
-    /// Who is at the other end.
-    pub peer: Peer,
-}
-
-impl Caller {
-    /// A connection with this name and this peer.
-    pub const fn new(id: ConnectionId, peer: Peer) -> Self {
-        Self { id, peer }
-    }
-}
-
-/// A server's side of every connection: the machine, and who hears of it.
-///
-/// Called from many threads at once. A closure `|now, peer: &Peer| machine` is a service that listens to nothing;
-/// its parameter needs the type, or the compiler takes it for one lifetime.
-pub trait Service: Sync {
-    /// The protocol.
-    type Machine: Machine<Command: Send>;
-
-    /// A connection was admitted: the machine for it. `control` reaches that session while it lasts.
-    fn open(
-        &self,
-        now: Time,
-        caller: &Caller,
-        control: &Control<<Self::Machine as Machine>::Command>,
-    ) -> Self::Machine;
-
-    /// A session has something to tell.
-    fn event(&self, caller: &Caller, event: <Self::Machine as Machine>::Event) {
-        let _ = (caller, event);
-    }
-
-    /// A session ended and its connection is torn down.
-    fn ended(&self, caller: &Caller, ended: Ended<<Self::Machine as Machine>::Outcome>) {
-        let _ = (caller, ended);
-    }
-
-    /// A session panicked, or making it did, and its connection is reset: nothing else is told of it.
-    fn panicked(&self, caller: &Caller) {
-        let _ = caller;
-    }
-
-    /// Accepting failed; the server goes on.
-    fn accept_failed(&self, error: &io::Error) {
-        let _ = error;
-    }
-
-    /// The limits refused a connection of this peer, and it is closed.
-    fn refused(&self, peer: &Peer) {
-        let _ = peer;
-    }
-}
-
-impl<F, M> Service for F
-where
-    F: Fn(Time, &Peer) -> M + Sync,
-    M: Machine<Command: Send>,
-{
-    type Machine = M;
-
-    fn open(&self, now: Time, caller: &Caller, _control: &Control<M::Command>) -> M {
-        self(now, &caller.peer)
-    }
-}
+use roundtrip_core::admission::AdmissionStats;
 
 /// What came of driving one connection.
 #[derive(Debug)]
 #[non_exhaustive]
-pub struct Ended<O> {
+pub struct ConnectionReport<O> {
     /// The machine's own outcome.
     pub outcome: O,
     /// Bytes that the transport took, what completed after the machine's end included.
     pub written: u64,
     /// Bytes that were still readable when the connection was torn down: the peer sent them, its TCP got them
-    /// acknowledged, and nobody read them.
+    /// acknowledged, and they were not read.
     pub unread: u64,
     /// Bytes that were readable when the machine [began to discard](Machine::discards_input) what it reads; none if it did not.
     pub unread_at_cut: Option<u64>,
-    /// Bytes that were written and not acknowledged when the connection was reset: at the most so many of
-    /// `written` never arrived. 0 after an orderly close, which delivers them.
+    /// Bytes that were written and not acknowledged when the connection was reset: up to this many of `written` never
+    /// arrived. 0 after an orderly close, which delivers them.
     pub destroyed: u64,
     /// Events that were dropped after an abort, because their channel was full.
     pub undelivered: u64,
@@ -103,7 +28,7 @@ pub struct Ended<O> {
     pub failure: Option<CallFailed>,
 }
 
-impl<O> Ended<O> {
+impl<O> ConnectionReport<O> {
     /// An end with this outcome, of a connection that neither moved nor lost a byte.
     pub const fn new(outcome: O) -> Self {
         Self {
@@ -118,9 +43,17 @@ impl<O> Ended<O> {
     }
 
     /// The same end with another outcome.
-    pub fn map<T>(self, map: impl FnOnce(O) -> T) -> Ended<T> {
+    pub fn map<T>(self, map: impl FnOnce(O) -> T) -> ConnectionReport<T> {
         let Self { outcome, written, unread, unread_at_cut, destroyed, undelivered, failure } = self;
-        Ended { outcome: map(outcome), written, unread, unread_at_cut, destroyed, undelivered, failure }
+        ConnectionReport {
+            outcome: map(outcome),
+            written,
+            unread,
+            unread_at_cut,
+            destroyed,
+            undelivered,
+            failure,
+        }
     }
 
     /// Bytes that the peer had sent and that the outcome does not account for, as lost and refused: those that it sent before
@@ -177,21 +110,21 @@ pub enum Call {
     Wait,
 }
 
-/// What came of a server.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Served {
-    /// What happened at the door.
-    pub tally: Tally,
-    /// Panics of a machine or of the service: a connection whose machine panicked was reset, the others went on.
-    pub panicked: u64,
-}
-
 impl Call {
     /// What to make of an error of this call.
     pub fn failed(self) -> impl FnOnce(io::Error) -> CallFailed {
         move |error| CallFailed { call: self, error }
     }
+}
+
+/// What came of a server.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ServerStats {
+    /// Connections admitted, refused and failed.
+    pub admission: AdmissionStats,
+    /// Panics of a machine or of the application: a connection whose machine panicked was reset, the others went on.
+    pub panicked: u64,
 }
 
 #[cfg(test)]
@@ -200,7 +133,8 @@ mod tests {
 
     #[test]
     fn what_was_sent_before_the_cut_is_lost_and_the_rest_refused() {
-        let ended = |unread, unread_at_cut| Ended { unread, unread_at_cut, ..Ended::new(()) };
+        let ended =
+            |unread, unread_at_cut| ConnectionReport { unread, unread_at_cut, ..ConnectionReport::new(()) };
         assert_eq!(ended(5, None).unaccounted(0), (5, 0));
         assert_eq!(ended(5, Some(0)).unaccounted(7), (0, 12));
         assert_eq!(ended(5, Some(9)).unaccounted(7), (9, 3));

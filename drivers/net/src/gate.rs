@@ -1,27 +1,28 @@
-//! What stands between a server's listeners and its sessions: the admission policy, and the way into each session.
+//! What stands between the listeners of a server and its sessions: the admission policy, and a [`Control`] of each session.
 
 use std::collections::BTreeMap;
 use std::fmt;
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use roundtrip_core::Time;
 use roundtrip_core::admission::{Accept, AcceptError, Admission, AdmissionAction, AdmissionInput, Limits};
 use roundtrip_core::hub::ConnectionId;
 
-use crate::{Bell, Caller, Control, Peer, Served, Source, classify};
+use crate::{Accepted, Bell, Control, Peer, ServerStats, Source, classify};
 
-/// Stops a server from any thread. Cheap to clone.
+/// Stops a server and reads its counters, from any thread. Cheap to clone.
 #[derive(Clone, Debug, Default)]
-pub struct ServerHandle(Arc<Requests>);
+pub struct ServerHandle(Arc<Shared>);
 
 #[derive(Debug, Default)]
-struct Requests {
+struct Shared {
     stop: AtomicBool,
     force: AtomicBool,
-    /// Wakes whoever obeys the policy, once there is somebody.
+    /// Wakes the acceptor, once there is one.
     bell: Mutex<Option<Arc<dyn Bell>>>,
+    stats: Mutex<ServerStats>,
 }
 
 impl ServerHandle {
@@ -42,6 +43,16 @@ impl ServerHandle {
         self.ring();
     }
 
+    /// The counters of the server, as they are now.
+    pub fn stats(&self) -> ServerStats {
+        *self.lock_stats()
+    }
+
+    fn lock_stats(&self) -> MutexGuard<'_, ServerStats> {
+        // Nothing that can panic runs under this lock.
+        self.0.stats.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// For drivers: from here on, each request rings this bell. What was asked before is there to be taken.
     pub fn ring_with(&self, bell: Arc<dyn Bell>) {
         *self.0.bell.lock().unwrap_or_else(PoisonError::into_inner) = Some(bell);
@@ -55,26 +66,26 @@ impl ServerHandle {
     }
 }
 
-/// The admission policy of one server, obeyed: a driver accepts, and asks here whom it lets in.
+/// The admission policy of one server, carried out: a driver accepts, and asks here which connections to admit.
 ///
-/// `C` is what can be said to a session. No service and no machine is called by it, so that it is whole even where
-/// one panicked.
-pub struct Door<C> {
+/// `C` is the command of a session. It calls neither the application nor a machine, so that it is whole even where one
+/// panicked.
+pub struct AdmissionGate<C> {
     admission: Admission<Source>,
     ipv6_prefix: u8,
     handle: ServerHandle,
-    /// The way into every session that is open.
+    /// Reaches every session that is open.
     sessions: BTreeMap<ConnectionId, Control<C>>,
     next: u64,
     /// `StopAll` was said: it holds for sessions to come as well.
     stopping: bool,
-    /// Whoever obeys the policy sleeps on something that the end of a session may change.
-    needs_word: bool,
+    /// The acceptor sleeps on something that the end of a session may change.
+    waits_for_sessions: bool,
     panicked: u64,
 }
 
-impl<C> Door<C> {
-    /// A door that lets in whom `limits` allow, until it is told otherwise through `handle`.
+impl<C> AdmissionGate<C> {
+    /// A gate that admits what `limits` allow, until it is stopped through `handle`.
     pub fn new(limits: Limits, handle: &ServerHandle) -> Self {
         Self {
             ipv6_prefix: limits.ipv6_prefix,
@@ -83,7 +94,7 @@ impl<C> Door<C> {
             sessions: BTreeMap::new(),
             next: 0,
             stopping: false,
-            needs_word: false,
+            waits_for_sessions: false,
             panicked: 0,
         }
     }
@@ -109,7 +120,7 @@ impl<C> Door<C> {
                 }
                 AdmissionAction::AbortAll => self.abort_all(),
                 AdmissionAction::Wait { accept, deadline } => {
-                    self.needs_word = accept != Accept::Open;
+                    self.waits_for_sessions = accept != Accept::Open;
                     return Some((accept, deadline));
                 }
                 AdmissionAction::Drained => return None,
@@ -117,17 +128,21 @@ impl<C> Door<C> {
         }
     }
 
-    /// Asks the policy about a connection that was accepted. Its name, if it is let in; else it must be closed.
-    pub fn admit(&mut self, now: Time, peer: Peer, control: &Control<C>) -> Option<Caller> {
+    /// Asks the policy about a connection that was accepted. None if it is refused: then it must be closed.
+    pub fn admit(&mut self, now: Time, peer: Peer, control: &Control<C>) -> Option<Accepted> {
         self.tell(now, AdmissionInput::Accepted(peer.source(self.ipv6_prefix)));
-        let AdmissionAction::Admit(_) = self.admission.poll(now) else { return None };
+        let admitted = matches!(self.admission.poll(now), AdmissionAction::Admit(_));
+        self.publish();
+        if !admitted {
+            return None;
+        }
         if self.stopping {
             control.stop();
         }
         let id = ConnectionId::new(self.next);
         self.next += 1;
         self.sessions.insert(id, control.clone());
-        Some(Caller { id, peer })
+        Some(Accepted { id, peer })
     }
 
     /// Aborts every session that is open.
@@ -135,7 +150,7 @@ impl<C> Door<C> {
         self.sessions.values().for_each(Control::abort);
     }
 
-    /// During a sweep, nobody was waiting any more.
+    /// During a sweep, every backlog was found empty.
     pub fn swept(&mut self, now: Time) {
         self.tell(now, AdmissionInput::Swept);
     }
@@ -144,25 +159,32 @@ impl<C> Door<C> {
     pub fn accept_failed(&mut self, now: Time, error: &io::Error) {
         let class = classify::accept(error).unwrap_or(AcceptError::Exhausted);
         self.tell(now, AdmissionInput::AcceptFailed(class));
+        self.publish();
     }
 
-    /// The session of this caller is over and its connection torn down. Whether whoever obeys the policy must be
-    /// woken.
+    /// The session of this connection is over and the connection torn down. Whether the acceptor must be woken.
     #[must_use = "the server sleeps on it"]
-    pub fn ended(&mut self, now: Time, caller: &Caller) -> bool {
-        self.sessions.remove(&caller.id);
-        self.tell(now, AdmissionInput::Ended(caller.peer.source(self.ipv6_prefix)));
-        self.needs_word
+    pub fn ended(&mut self, now: Time, accepted: &Accepted) -> bool {
+        self.sessions.remove(&accepted.id);
+        self.tell(now, AdmissionInput::Ended(accepted.peer.source(self.ipv6_prefix)));
+        self.publish();
+        self.waits_for_sessions
     }
 
-    /// A machine or the service panicked.
-    pub const fn panicked(&mut self) {
+    /// A machine or the application panicked.
+    pub fn panicked(&mut self) {
         self.panicked += 1;
+        self.publish();
     }
 
     /// What came of the server so far.
-    pub const fn served(&self) -> Served {
-        Served { tally: self.admission.tally(), panicked: self.panicked }
+    pub const fn stats(&self) -> ServerStats {
+        ServerStats { admission: self.admission.stats(), panicked: self.panicked }
+    }
+
+    /// Has the handle show the counters as they are now.
+    fn publish(&self) {
+        *self.handle.lock_stats() = self.stats();
     }
 
     fn tell(&mut self, now: Time, input: AdmissionInput<Source>) {
@@ -171,9 +193,9 @@ impl<C> Door<C> {
     }
 }
 
-impl<C> fmt::Debug for Door<C> {
+impl<C> fmt::Debug for AdmissionGate<C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Door").field("served", &self.served()).finish_non_exhaustive()
+        f.debug_struct("AdmissionGate").field("stats", &self.stats()).finish_non_exhaustive()
     }
 }
 
@@ -194,23 +216,23 @@ mod tests {
         handle.stop();
         let bell = Arc::new(Count::default());
         handle.ring_with(bell.clone());
-        let mut door = Door::<u8>::new(Limits::default(), &handle);
-        assert!(matches!(door.obey(Time::ZERO), Some((Accept::Sweep, Some(_)))));
+        let mut gate = AdmissionGate::<u8>::new(Limits::default(), &handle);
+        assert!(matches!(gate.obey(Time::ZERO), Some((Accept::Sweep, Some(_)))));
         assert_eq!(bell.0.load(Ordering::Relaxed), 0);
         handle.clone().force();
         assert_eq!(bell.0.load(Ordering::Relaxed), 1);
-        assert_eq!(door.obey(Time::ZERO), None);
+        assert_eq!(gate.obey(Time::ZERO), None);
     }
 
     #[test]
     fn addresses_of_one_ipv6_network_are_one_source() {
         let admitted = |ipv6_prefix, addresses: &[&str]| {
             let limits = Limits::default().per_source(Some(1)).ipv6_prefix(ipv6_prefix);
-            let mut door = Door::<u8>::new(limits, &ServerHandle::new());
+            let mut gate = AdmissionGate::<u8>::new(limits, &ServerHandle::new());
             let control = Mailbox::new(1, Arc::new(Count::default())).1;
             let peers =
                 addresses.iter().map(|address| Peer::new(SocketAddr::new(address.parse().unwrap(), 80)));
-            peers.filter(|peer| door.admit(Time::ZERO, *peer, &control).is_some()).count()
+            peers.filter(|peer| gate.admit(Time::ZERO, *peer, &control).is_some()).count()
         };
         let network: Vec<_> = (1..=600).map(|host| format!("2001:db8:0:1:{host:x}::1")).collect();
         let network: Vec<_> = network.iter().map(String::as_str).collect();
@@ -225,21 +247,24 @@ mod tests {
     #[test]
     fn a_session_that_comes_during_a_drain_is_stopped_and_its_end_is_waited_for() {
         let handle = ServerHandle::new();
-        let mut door = Door::<u8>::new(Limits::default(), &handle);
-        let (first, way_in) = Mailbox::new(1, Arc::new(Count::default()));
-        let first_caller = door.admit(Time::ZERO, peer(), &way_in).unwrap();
-        assert!(door.obey(Time::ZERO).is_some() && first.is_empty());
+        let mut gate = AdmissionGate::<u8>::new(Limits::default(), &handle);
+        let (first, channel) = Mailbox::new(1, Arc::new(Count::default()));
+        let first_caller = gate.admit(Time::ZERO, peer(), &channel).unwrap();
+        assert!(gate.obey(Time::ZERO).is_some() && first.is_empty());
         handle.stop();
-        assert!(door.obey(Time::ZERO).is_some());
+        assert!(gate.obey(Time::ZERO).is_some());
         assert_eq!(first.take(false), Some(Mail::Stop));
-        let (second, way_in) = Mailbox::new(1, Arc::new(Count::default()));
-        let second_caller = door.admit(Time::ZERO, peer(), &way_in).unwrap();
+        let (second, channel) = Mailbox::new(1, Arc::new(Count::default()));
+        let second_caller = gate.admit(Time::ZERO, peer(), &channel).unwrap();
         assert_eq!(second.take(false), Some(Mail::Stop));
-        door.swept(Time::ZERO);
-        assert!(matches!(door.obey(Time::ZERO), Some((Accept::Closed, _))));
-        assert!(door.ended(Time::ZERO, &first_caller), "a drain waits for it");
-        assert!(door.ended(Time::ZERO, &second_caller));
-        assert_eq!(door.obey(Time::ZERO), None);
-        assert_eq!((door.served().tally.admitted, door.served().tally.live), (2, 0));
+        gate.swept(Time::ZERO);
+        assert!(matches!(gate.obey(Time::ZERO), Some((Accept::Closed, _))));
+        assert!(gate.ended(Time::ZERO, &first_caller), "a drain waits for it");
+        assert!(gate.ended(Time::ZERO, &second_caller));
+        assert_eq!(gate.obey(Time::ZERO), None);
+        let stats = handle.stats();
+        assert_eq!((stats.admission.admitted, stats.admission.live, stats.panicked), (2, 0, 0));
+        gate.panicked();
+        assert_eq!(handle.stats(), gate.stats());
     }
 }
