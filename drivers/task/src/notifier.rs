@@ -22,7 +22,7 @@ impl Bell for Notifier {
 }
 
 impl Notifier {
-    /// Takes the notification, if there is one. The accepted looks for mail *afterwards*.
+    /// Takes the notification, if there is one. The caller looks for mail, and for room in its sink, *afterwards*.
     pub fn take(&self) -> bool {
         self.notified.load(Ordering::Acquire) && self.notified.swap(false, Ordering::AcqRel)
     }

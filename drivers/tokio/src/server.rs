@@ -67,7 +67,7 @@ mod blocking {
 
     /// The tokio driver as a value, for an application without a runtime: a task for each connection, on threads of its own.
     ///
-    /// The runtime provides sockets and timers; the tasks, which borrow from the accepted, run on an executor beside it.
+    /// The runtime provides sockets and timers; the tasks, which borrow from the caller, run on an executor beside it.
     ///
     /// Each field has a method of the same name that sets it.
     #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -469,7 +469,7 @@ fn a_machine_that_panics_again_in_its_drop_ends_its_own_connection_only() {
         let driven = thread::spawn(move || {
             roundtrip_pipe::drive_all(&SystemClock::new(), streams, &PanickingClients).unwrap();
         });
-        assert!(driven.join().is_err(), "the panic reaches the accepted");
+        assert!(driven.join().is_err(), "the panic reaches the caller");
         server.stop();
     }
 }

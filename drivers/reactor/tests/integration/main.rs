@@ -6,7 +6,6 @@
 mod allocations;
 mod edges;
 mod suite;
-mod threads;
 
 #[global_allocator]
 static ALLOCATOR: roundtrip_testkit::counting::Counting = roundtrip_testkit::counting::Counting;

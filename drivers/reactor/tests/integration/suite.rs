@@ -1,16 +1,14 @@
 //! The tests that every socket driver must pass.
 
 use std::io;
-use std::num::NonZeroUsize;
 
 use roundtrip_core::{Machine, Time};
-use roundtrip_reactor::{Backend, Clock, ConnectionReport, Control, Driver, EventSink, Stream};
+use roundtrip_reactor::{Clock, ConnectionReport, Control, Driver, EventSink, Stream};
 use roundtrip_testkit::suite::SocketDriver;
 
-/// Sessions on this many threads.
-pub(crate) struct Reactor<const THREADS: usize>;
+struct Driven;
 
-impl<const THREADS: usize> SocketDriver for Reactor<THREADS> {
+impl SocketDriver for Driven {
     type Connection<C: Send + 'static, T: Clock + Send + 'static> = Driver<C, T>;
 
     fn connection<C: Send + 'static, T: Clock + Send + 'static>(clock: T) -> io::Result<Driver<C, T>> {
@@ -36,12 +34,28 @@ impl<const THREADS: usize> SocketDriver for Reactor<THREADS> {
     ) -> io::Result<ConnectionReport<M::Outcome>> {
         roundtrip_reactor::drive(stream, machine)
     }
-
-    fn backend() -> impl Backend {
-        roundtrip_reactor::Reactor::default().threads(NonZeroUsize::new(THREADS).unwrap())
-    }
 }
 
-pub(crate) type OneThread = Reactor<1>;
+roundtrip_testkit::socket_driver_tests!(Driven);
 
-roundtrip_testkit::socket_driver_tests!(OneThread);
+mod one_thread {
+    use roundtrip_reactor::Reactor;
+
+    fn backend() -> Reactor {
+        Reactor::default()
+    }
+
+    roundtrip_testkit::backend_tests!(backend);
+}
+
+mod three_threads {
+    use std::num::NonZeroUsize;
+
+    use roundtrip_reactor::Reactor;
+
+    fn backend() -> Reactor {
+        Reactor::default().threads(NonZeroUsize::new(3).unwrap())
+    }
+
+    roundtrip_testkit::backend_tests!(backend);
+}

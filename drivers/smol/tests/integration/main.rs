@@ -5,4 +5,3 @@
 mod foreign;
 mod future;
 mod suite;
-mod threads;

@@ -2,20 +2,18 @@
 
 use std::convert::Infallible;
 use std::io;
-use std::num::NonZeroUsize;
 
 use roundtrip_core::datagram::DatagramMachine;
 use roundtrip_core::{Machine, Time};
 use roundtrip_smol::{
-    Backend, Clock, ConnectionReport, Control, DatagramAddress, DatagramSocket, DatagramsEnded, Driver,
-    EventSink, Stream, block_on,
+    Clock, ConnectionReport, Control, DatagramAddress, DatagramSocket, DatagramsEnded, Driver, EventSink,
+    Stream, block_on,
 };
 use roundtrip_testkit::suite::{DatagramDriver, SocketDriver};
 
-/// Sessions on this many threads.
-pub(crate) struct Smol<const THREADS: usize>;
+struct Driven;
 
-impl<const THREADS: usize> SocketDriver for Smol<THREADS> {
+impl SocketDriver for Driven {
     type Connection<C: Send + 'static, T: Clock + Send + 'static> = Driver<C, T>;
 
     fn connection<C: Send + 'static, T: Clock + Send + 'static>(clock: T) -> io::Result<Driver<C, T>> {
@@ -41,13 +39,9 @@ impl<const THREADS: usize> SocketDriver for Smol<THREADS> {
     ) -> io::Result<ConnectionReport<M::Outcome>> {
         Ok(block_on(roundtrip_smol::drive(stream, machine)))
     }
-
-    fn backend() -> impl Backend {
-        roundtrip_smol::Smol::default().threads(NonZeroUsize::new(THREADS).unwrap())
-    }
 }
 
-impl DatagramDriver for OneThread {
+impl DatagramDriver for Driven {
     type Socket<T: Clock + Send + 'static> = roundtrip_smol::DatagramDriver<T>;
 
     fn socket<T: Clock + Send + 'static>(clock: T) -> io::Result<Self::Socket<T>> {
@@ -68,7 +62,27 @@ impl DatagramDriver for OneThread {
     }
 }
 
-pub(crate) type OneThread = Smol<1>;
+roundtrip_testkit::socket_driver_tests!(Driven);
+roundtrip_testkit::datagram_driver_tests!(Driven);
 
-roundtrip_testkit::socket_driver_tests!(OneThread);
-roundtrip_testkit::datagram_driver_tests!(OneThread);
+mod one_thread {
+    use roundtrip_smol::Smol;
+
+    fn backend() -> Smol {
+        Smol::default()
+    }
+
+    roundtrip_testkit::backend_tests!(backend);
+}
+
+mod three_threads {
+    use std::num::NonZeroUsize;
+
+    use roundtrip_smol::Smol;
+
+    fn backend() -> Smol {
+        Smol::default().threads(NonZeroUsize::new(3).unwrap())
+    }
+
+    roundtrip_testkit::backend_tests!(backend);
+}

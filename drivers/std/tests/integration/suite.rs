@@ -6,8 +6,8 @@ use std::io;
 use roundtrip_core::datagram::DatagramMachine;
 use roundtrip_core::{Machine, Time};
 use roundtrip_std::{
-    Backend, Clock, ConnectionReport, Control, DatagramAddress, DatagramSocket, DatagramsEnded, Driver,
-    EventSink, Std, Stream,
+    Clock, ConnectionReport, Control, DatagramAddress, DatagramSocket, DatagramsEnded, Driver, EventSink,
+    Std, Stream,
 };
 use roundtrip_testkit::suite::{DatagramDriver, SocketDriver};
 
@@ -40,10 +40,6 @@ impl SocketDriver for Blocking {
     ) -> io::Result<ConnectionReport<M::Outcome>> {
         roundtrip_std::drive(stream, machine)
     }
-
-    fn backend() -> impl Backend {
-        Std
-    }
 }
 
 impl DatagramDriver for Blocking {
@@ -69,3 +65,9 @@ impl DatagramDriver for Blocking {
 
 roundtrip_testkit::socket_driver_tests!(Blocking);
 roundtrip_testkit::datagram_driver_tests!(Blocking);
+
+fn backend() -> Std {
+    Std
+}
+
+roundtrip_testkit::backend_tests!(backend);

@@ -6,6 +6,5 @@
 mod faults;
 mod server;
 mod suite;
-mod threads;
 mod transports;
 mod wakeups;

@@ -1,16 +1,14 @@
 //! The tests that every socket driver must pass.
 
 use std::io;
-use std::num::NonZeroUsize;
 
 use roundtrip_core::{Machine, Time};
 use roundtrip_testkit::suite::SocketDriver;
-use roundtrip_tokio::{Backend, Clock, ConnectionReport, Control, Driver, EventSink, Stream};
+use roundtrip_tokio::{Clock, ConnectionReport, Control, Driver, EventSink, Stream};
 
-/// Sessions on this many threads.
-pub(crate) struct Tokio<const THREADS: usize>;
+struct Driven;
 
-impl<const THREADS: usize> SocketDriver for Tokio<THREADS> {
+impl SocketDriver for Driven {
     type Connection<C: Send + 'static, T: Clock + Send + 'static> = Driver<C, T>;
 
     fn connection<C: Send + 'static, T: Clock + Send + 'static>(clock: T) -> io::Result<Driver<C, T>> {
@@ -36,16 +34,32 @@ impl<const THREADS: usize> SocketDriver for Tokio<THREADS> {
     ) -> io::Result<ConnectionReport<M::Outcome>> {
         Ok(block_on(roundtrip_tokio::drive(stream, machine)))
     }
-
-    fn backend() -> impl Backend {
-        roundtrip_tokio::Tokio::default().threads(NonZeroUsize::new(THREADS).unwrap())
-    }
 }
-
-pub(crate) type OneThread = Tokio<1>;
 
 fn block_on<T>(driven: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(driven)
 }
 
-roundtrip_testkit::socket_driver_tests!(OneThread);
+roundtrip_testkit::socket_driver_tests!(Driven);
+
+mod one_thread {
+    use roundtrip_tokio::Tokio;
+
+    fn backend() -> Tokio {
+        Tokio::default()
+    }
+
+    roundtrip_testkit::backend_tests!(backend);
+}
+
+mod three_threads {
+    use std::num::NonZeroUsize;
+
+    use roundtrip_tokio::Tokio;
+
+    fn backend() -> Tokio {
+        Tokio::default().threads(NonZeroUsize::new(3).unwrap())
+    }
+
+    roundtrip_testkit::backend_tests!(backend);
+}

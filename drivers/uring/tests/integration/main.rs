@@ -8,7 +8,6 @@ mod edges;
 #[cfg(target_pointer_width = "64")]
 mod forbidden;
 mod suite;
-mod threads;
 
 #[global_allocator]
 static ALLOCATOR: roundtrip_testkit::counting::Counting = roundtrip_testkit::counting::Counting;

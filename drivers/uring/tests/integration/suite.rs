@@ -1,16 +1,14 @@
 //! The tests that every socket driver must pass.
 
 use std::io;
-use std::num::NonZeroUsize;
 
 use roundtrip_core::{Machine, Time};
 use roundtrip_testkit::suite::SocketDriver;
-use roundtrip_uring::{Backend, Clock, ConnectionReport, Control, Driver, EventSink, Stream};
+use roundtrip_uring::{Clock, ConnectionReport, Control, Driver, EventSink, Stream};
 
-/// Sessions on this many threads.
-pub(crate) struct Uring<const THREADS: usize>;
+struct Driven;
 
-impl<const THREADS: usize> SocketDriver for Uring<THREADS> {
+impl SocketDriver for Driven {
     type Connection<C: Send + 'static, T: Clock + Send + 'static> = Driver<C, T>;
 
     fn connection<C: Send + 'static, T: Clock + Send + 'static>(clock: T) -> io::Result<Driver<C, T>> {
@@ -36,12 +34,28 @@ impl<const THREADS: usize> SocketDriver for Uring<THREADS> {
     ) -> io::Result<ConnectionReport<M::Outcome>> {
         roundtrip_uring::drive(stream, machine)
     }
-
-    fn backend() -> impl Backend {
-        roundtrip_uring::Uring::default().threads(NonZeroUsize::new(THREADS).unwrap())
-    }
 }
 
-pub(crate) type OneThread = Uring<1>;
+roundtrip_testkit::socket_driver_tests!(Driven);
 
-roundtrip_testkit::socket_driver_tests!(OneThread);
+mod one_thread {
+    use roundtrip_uring::Uring;
+
+    fn backend() -> Uring {
+        Uring::default()
+    }
+
+    roundtrip_testkit::backend_tests!(backend);
+}
+
+mod three_threads {
+    use std::num::NonZeroUsize;
+
+    use roundtrip_uring::Uring;
+
+    fn backend() -> Uring {
+        Uring::default().threads(NonZeroUsize::new(3).unwrap())
+    }
+
+    roundtrip_testkit::backend_tests!(backend);
+}

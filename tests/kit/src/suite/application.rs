@@ -9,12 +9,12 @@ use roundtrip_core::admission::Limits;
 use roundtrip_core::protocol::{Io, Need, Protocol, Session, SessionConfig};
 use roundtrip_echo::ServerConfig;
 use roundtrip_net::{
-    Accepted, Application, Backend, BindOptions, CommandOf, ConnectOptions, Control, EventOf, Panic,
-    ServerHandle, bind,
+    Accepted, Application, BindOptions, CommandOf, ConnectOptions, Control, EventOf, Panic, ServerHandle,
+    bind,
 };
 
 use super::common::{echo, soon, spawn};
-use super::driver::SocketDriver;
+use super::driver::TestBackend;
 
 /// Asks the application for the answer to each byte, one after the other.
 struct Asking;
@@ -56,11 +56,11 @@ impl<K> Application<K> for Successor {
     }
 }
 
-pub fn a_server_answers_the_events_of_a_session_by_command<D: SocketDriver>() {
+pub fn a_server_answers_the_events_of_a_session_by_command(backend: impl TestBackend) {
     let listener = bind(&"127.0.0.1:0".parse().unwrap(), &BindOptions::default()).unwrap();
     let mut client = TcpStream::connect(listener.local_address().unwrap()).unwrap();
     let limits = Limits::default().total(Some(1));
-    let served = spawn(move || D::backend().serve(vec![listener], limits, &ServerHandle::new(), &Successor));
+    let served = spawn(move || backend.serve(vec![listener], limits, &ServerHandle::new(), &Successor));
     client.write_all(b"HAL").unwrap();
     client.shutdown(Shutdown::Write).unwrap();
     let mut answers = Vec::new();
@@ -69,11 +69,11 @@ pub fn a_server_answers_the_events_of_a_session_by_command<D: SocketDriver>() {
     soon(&served).unwrap();
 }
 
-pub fn a_client_answers_the_events_of_a_session_by_command<D: SocketDriver>() {
+pub fn a_client_answers_the_events_of_a_session_by_command(backend: impl TestBackend) {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let endpoint = format!("tcp:{}", listener.local_addr().unwrap()).parse().unwrap();
     let stream = roundtrip_net::connect(&endpoint, &ConnectOptions::default()).unwrap();
-    let driven = spawn(move || D::backend().drive_all([stream], &Successor));
+    let driven = spawn(move || backend.drive_all([stream], &Successor));
     let mut server = listener.accept().unwrap().0;
     server.write_all(b"HAL").unwrap();
     server.shutdown(Shutdown::Write).unwrap();
@@ -99,19 +99,19 @@ impl Application<Accepted> for Refusing {
     }
 }
 
-pub fn a_server_is_given_the_message_of_a_panic<D: SocketDriver>() {
+pub fn a_server_is_given_the_message_of_a_panic(backend: impl TestBackend) {
     let listener = bind(&"127.0.0.1:0".parse().unwrap(), &BindOptions::default()).unwrap();
     let _client = TcpStream::connect(listener.local_address().unwrap()).unwrap();
     let messages = Arc::default();
     let app = Refusing(Arc::clone(&messages));
     let limits = Limits::default().total(Some(1));
-    let served = spawn(move || D::backend().serve(vec![listener], limits, &ServerHandle::new(), &app));
+    let served = spawn(move || backend.serve(vec![listener], limits, &ServerHandle::new(), &app));
     assert_eq!(soon(&served).unwrap().panicked, 1);
     assert_eq!(*messages.lock().unwrap(), ["0: planted in 0"]);
 }
 
-pub fn counters_of_a_server_are_read_while_it_runs<D: SocketDriver>() {
-    let server = echo::<D>(ServerConfig::default(), Limits::default());
+pub fn counters_of_a_server_are_read_while_it_runs(backend: impl TestBackend) {
+    let server = echo(backend, ServerConfig::default(), Limits::default());
     assert_eq!(server.handle.stats().admission.admitted, 0);
     let mut clients: Vec<_> = (0..2).map(|_| TcpStream::connect(server.address).unwrap()).collect();
     for client in &mut clients {

@@ -8,10 +8,10 @@ use std::time::Duration;
 use roundtrip_core::admission::Limits;
 use roundtrip_core::{Machine, Time};
 use roundtrip_echo::{ClientConfig, ClientOutcome, EchoClient, EchoServer, Payload, ServerConfig, Verdict};
-use roundtrip_net::{Application, Backend, ConnectOptions, ConnectionReport, Control, Stream};
+use roundtrip_net::{Application, ConnectOptions, ConnectionReport, Control, Stream};
 
 use super::common::{Running, echo, resets_are_told, soon, spawn};
-use super::driver::SocketDriver;
+use super::driver::TestBackend;
 
 const BYTES: u64 = 100_000;
 
@@ -45,11 +45,11 @@ impl Application<usize> for Told {
     }
 }
 
-pub fn every_stream_is_driven_to_its_end_and_told_by_its_number<D: SocketDriver>() {
-    let server = echo::<D>(ServerConfig::default(), Limits::default());
+pub fn every_stream_is_driven_to_its_end_and_told_by_its_number(backend: impl TestBackend) {
+    let server = echo(backend, ServerConfig::default(), Limits::default());
     let streams: Vec<_> = (0..20).map(|_| dial(&server)).collect();
     let (sender, ended) = channel();
-    let driven = spawn(move || D::backend().drive_all(streams, &Told(Mutex::new(sender))).map(|()| ended));
+    let driven = spawn(move || backend.drive_all(streams, &Told(Mutex::new(sender))).map(|()| ended));
     let mut ended: Vec<_> = soon(&driven).unwrap().iter().collect();
     ended.sort_unstable();
     assert_eq!(ended, (0..20).map(|index| (index, Verdict::Verified)).collect::<Vec<_>>());
@@ -57,8 +57,8 @@ pub fn every_stream_is_driven_to_its_end_and_told_by_its_number<D: SocketDriver>
 }
 
 /// Whoever connects may take its time: the second stream is there only when the first session is over.
-pub fn sessions_are_driven_while_others_are_still_connecting<D: SocketDriver>() {
-    let server = echo::<D>(ServerConfig::default(), Limits::default());
+pub fn sessions_are_driven_while_others_are_still_connecting(backend: impl TestBackend) {
+    let server = echo(backend, ServerConfig::default(), Limits::default());
     let (sender, ended) = channel();
     let mut made = 0;
     let streams = {
@@ -73,7 +73,7 @@ pub fn sessions_are_driven_while_others_are_still_connecting<D: SocketDriver>() 
             streams.pop()
         })
     };
-    let driven = spawn(move || D::backend().drive_all(streams, &Told(Mutex::new(sender))));
+    let driven = spawn(move || backend.drive_all(streams, &Told(Mutex::new(sender))));
     soon(&driven).unwrap();
     server.stop();
 }
@@ -95,11 +95,11 @@ impl Application<usize> for Endless {
     }
 }
 
-pub fn a_control_reaches_its_session<D: SocketDriver>() {
-    let server = echo::<D>(ServerConfig::default(), Limits::default());
+pub fn a_control_reaches_its_session(backend: impl TestBackend) {
+    let server = echo(backend, ServerConfig::default(), Limits::default());
     let streams = [dial(&server), dial(&server)];
     let (sender, controls) = channel();
-    let driven = spawn(move || D::backend().drive_all(streams, &Endless(sender)));
+    let driven = spawn(move || backend.drive_all(streams, &Endless(sender)));
     for _ in 0..2 {
         soon(&controls).abort();
     }
@@ -107,17 +107,17 @@ pub fn a_control_reaches_its_session<D: SocketDriver>() {
     server.stop();
 }
 
-pub fn no_streams_are_nothing_to_wait_for<D: SocketDriver>() {
+pub fn no_streams_are_nothing_to_wait_for(backend: impl TestBackend) {
     let machine = |now, &index: &usize| client(index, BYTES, now);
-    D::backend().drive_all(Vec::new(), &machine).unwrap();
+    backend.drive_all(Vec::new(), &machine).unwrap();
 }
 
-pub fn a_panic_resets_its_connection_and_reaches_the_caller<D: SocketDriver>() {
-    let server = echo::<D>(ServerConfig::default(), Limits::default());
+pub fn a_panic_resets_its_connection_and_reaches_the_caller(backend: impl TestBackend) {
+    let server = echo(backend, ServerConfig::default(), Limits::default());
     let streams = [dial(&server)];
     let driven = spawn(move || {
         let machine = |_now, _: &usize| -> EchoClient { panic!("planted") };
-        catch_unwind(AssertUnwindSafe(|| D::backend().drive_all(streams, &machine))).is_err()
+        catch_unwind(AssertUnwindSafe(|| backend.drive_all(streams, &machine))).is_err()
     });
     assert!(soon(&driven));
     let end = soon(&server.ended).outcome.end;

@@ -11,10 +11,10 @@ use roundtrip_core::admission::Limits;
 use roundtrip_core::{Machine, Time};
 use roundtrip_echo::{EchoServer, ServerConfig, ServerOutcome};
 use roundtrip_net::{
-    Accepted, Application, Backend, BindOptions, Clock, ConnectionReport, Control, ServerHandle, ServerStats,
+    Accepted, Application, BindOptions, Clock, ConnectionReport, Control, ServerHandle, ServerStats,
 };
 
-use super::driver::SocketDriver;
+use super::driver::TestBackend;
 
 /// An echo server on a free port of the loopback, and everything it reports.
 pub(crate) struct Running {
@@ -46,7 +46,7 @@ impl Application<Accepted> for Echo {
     }
 }
 
-pub(crate) fn echo<D: SocketDriver>(config: ServerConfig, limits: Limits) -> Running {
+pub(crate) fn echo(backend: impl TestBackend, config: ServerConfig, limits: Limits) -> Running {
     let listener = roundtrip_net::bind(&"127.0.0.1:0".parse().unwrap(), &BindOptions::default()).unwrap();
     let address = listener.local_address().unwrap();
     let handle = ServerHandle::new();
@@ -54,7 +54,7 @@ pub(crate) fn echo<D: SocketDriver>(config: ServerConfig, limits: Limits) -> Run
     let app = Echo { config: config.into(), ended: sender };
     let served = spawn({
         let handle = handle.clone();
-        move || D::backend().serve(vec![listener], limits, &handle, &app)
+        move || backend.serve(vec![listener], limits, &handle, &app)
     });
     Running { address, handle, ended, served }
 }

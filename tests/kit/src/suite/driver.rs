@@ -10,7 +10,12 @@ use roundtrip_net::{
     EventSink, Stream,
 };
 
-/// A driver of sockets. Every call blocks until the work is done.
+/// A [`Backend`] that threads of a test share.
+pub trait TestBackend: Backend + Copy + Send + Sync + 'static {}
+
+impl<B: Backend + Copy + Send + Sync + 'static> TestBackend for B {}
+
+/// A driver of one connection over a socket. Every call blocks until the work is done.
 pub trait SocketDriver: 'static {
     /// The driver of one connection.
     type Connection<C: Send + 'static, T: Clock + Send + 'static>: Send + 'static;
@@ -34,9 +39,6 @@ pub trait SocketDriver: 'static {
         stream: Stream,
         machine: impl FnOnce(Time) -> M,
     ) -> io::Result<ConnectionReport<M::Outcome>>;
-
-    /// The driver as a value.
-    fn backend() -> impl Backend;
 }
 
 /// A driver of datagram sockets. Every call blocks until the work is done.

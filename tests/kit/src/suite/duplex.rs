@@ -2,14 +2,15 @@
 
 use std::convert::Infallible;
 use std::sync::Arc;
+use std::sync::mpsc::{Sender, channel};
 
 use roundtrip_core::Time;
 use roundtrip_core::admission::Limits;
-use roundtrip_core::protocol::{Io, Need, Protocol, Session, SessionConfig, SessionEnd};
-use roundtrip_net::{Accepted, Backend, BindOptions, ServerHandle};
+use roundtrip_core::protocol::{Io, Need, Protocol, Session, SessionConfig, SessionEnd, SessionOutcome};
+use roundtrip_net::{Accepted, Application, BindOptions, ConnectionReport, Control, ServerHandle};
 
 use super::common::{soon, spawn};
-use super::driver::SocketDriver;
+use super::driver::TestBackend;
 
 /// Bytes each way.
 const TOTAL: usize = 64 << 20;
@@ -82,7 +83,22 @@ fn session<P: Protocol>(protocol: P, now: Time) -> Session<P> {
     Session::new(protocol, Arc::new(config), now)
 }
 
-pub fn sessions_stream_64_mib_both_ways_at_once<D: SocketDriver>() {
+/// A client, and where its outcome goes.
+struct Streaming(Sender<SessionOutcome>);
+
+impl Application<usize> for Streaming {
+    type Machine = Session<Streamer>;
+
+    fn open(&self, now: Time, _index: &usize, _control: &Control<Infallible>) -> Session<Streamer> {
+        session(Streamer::new(), now)
+    }
+
+    fn ended(&self, _index: &usize, report: ConnectionReport<SessionOutcome>) {
+        self.0.send(report.outcome).unwrap();
+    }
+}
+
+pub fn sessions_stream_64_mib_both_ways_at_once(backend: impl TestBackend) {
     let listener = roundtrip_net::bind(&"127.0.0.1:0".parse().unwrap(), &BindOptions::default()).unwrap();
     let address = listener.local_address().unwrap();
     let handle = ServerHandle::new();
@@ -90,13 +106,15 @@ pub fn sessions_stream_64_mib_both_ways_at_once<D: SocketDriver>() {
         let handle = handle.clone();
         move || {
             let app = |now, _: &Accepted| session(Reflector, now);
-            D::backend().serve(vec![listener], Limits::default(), &handle, &app).unwrap()
+            backend.serve(vec![listener], Limits::default(), &handle, &app).unwrap()
         }
     });
     let stream = std::net::TcpStream::connect(address).unwrap();
-    let client = spawn(move || D::drive(stream.into(), |now| session(Streamer::new(), now)).unwrap());
-    let ended = soon(&client);
-    assert_eq!((ended.outcome.end, ended.outcome.received), (SessionEnd::Finished, TOTAL as u64));
+    let (sender, ended) = channel();
+    let client = spawn(move || backend.drive_all([stream.into()], &Streaming(sender)).unwrap());
+    let outcome = soon(&ended);
+    assert_eq!((outcome.end, outcome.received), (SessionEnd::Finished, TOTAL as u64));
+    soon(&client);
     handle.stop();
     assert_eq!(soon(&served).admission.admitted, 1);
 }

@@ -10,10 +10,10 @@ use roundtrip_core::Time;
 use roundtrip_core::admission::Limits;
 use roundtrip_core::hub::{ConnectionId, Hub, Mail, SendError};
 use roundtrip_core::protocol::{Io, Need, Protocol, Session, SessionConfig, SessionOutcome};
-use roundtrip_net::{Backend, BindOptions, ServerHandle, SystemClock};
+use roundtrip_net::{BindOptions, ServerHandle, SystemClock};
 
 use super::common::{soon, spawn};
-use super::driver::SocketDriver;
+use super::driver::TestBackend;
 
 /// One who is in the room: says lines, and hears those of all.
 struct Guest;
@@ -85,7 +85,9 @@ impl Hub for Room {
     }
 }
 
-fn room<D: SocketDriver>() -> (impl Fn() -> TcpStream, ServerHandle, std::sync::mpsc::Receiver<Room>) {
+fn room(
+    backend: impl TestBackend,
+) -> (impl Fn() -> TcpStream, ServerHandle, std::sync::mpsc::Receiver<Room>) {
     let listener = roundtrip_net::bind(&"127.0.0.1:0".parse().unwrap(), &BindOptions::default()).unwrap();
     let address = listener.local_address().unwrap();
     let handle = ServerHandle::new();
@@ -93,10 +95,7 @@ fn room<D: SocketDriver>() -> (impl Fn() -> TcpStream, ServerHandle, std::sync::
         let handle = handle.clone();
         move || {
             let clock = SystemClock::new();
-            D::backend()
-                .serve_hub(&clock, vec![listener], Limits::default(), &handle, Room::default())
-                .unwrap()
-                .1
+            backend.serve_hub(&clock, vec![listener], Limits::default(), &handle, Room::default()).unwrap().1
         }
     });
     let connect = move || {
@@ -122,10 +121,10 @@ fn enter(stream: &TcpStream, name: &str) -> BufReader<TcpStream> {
 }
 
 /// All talk at once, and nobody goes on before the last line of each has come: a mailbox is bounded.
-pub fn what_one_says_all_hear_in_the_same_order<D: SocketDriver>() {
+pub fn what_one_says_all_hear_in_the_same_order(backend: impl TestBackend) {
     const LINES: usize = 500;
     const NAMES: [&str; 3] = ["a", "b", "c"];
-    let (connect, handle, served) = room::<D>();
+    let (connect, handle, served) = room(backend);
     let streams = NAMES.map(|_| connect());
     let readers: Vec<_> = NAMES.iter().zip(&streams).map(|(name, stream)| enter(stream, name)).collect();
     let talks: Vec<_> = streams
@@ -154,8 +153,8 @@ pub fn what_one_says_all_hear_in_the_same_order<D: SocketDriver>() {
     assert!(room.present.is_empty(), "the hub heard of every end");
 }
 
-pub fn a_hub_ends_sessions_and_mail_to_those_that_are_gone_says_so<D: SocketDriver>() {
-    let (connect, handle, served) = room::<D>();
+pub fn a_hub_ends_sessions_and_mail_to_those_that_are_gone_says_so(backend: impl TestBackend) {
+    let (connect, handle, served) = room(backend);
     let (first, second) = (connect(), connect());
     let (mut heard_first, mut heard_second) = (enter(&first, "first"), enter(&second, "second"));
     writeln!(&first, "out").unwrap();
@@ -171,7 +170,7 @@ pub fn a_hub_ends_sessions_and_mail_to_those_that_are_gone_says_so<D: SocketDriv
 }
 
 /// The same machine where nothing reaches in: a hub that shares nothing.
-pub fn each_is_the_hub_that_shares_nothing<D: SocketDriver>() {
+pub fn each_is_the_hub_that_shares_nothing(backend: impl TestBackend) {
     use roundtrip_echo::{EchoServer, ServerConfig};
     let listener = roundtrip_net::bind(&"127.0.0.1:0".parse().unwrap(), &BindOptions::default()).unwrap();
     let address = listener.local_address().unwrap();
@@ -181,7 +180,7 @@ pub fn each_is_the_hub_that_shares_nothing<D: SocketDriver>() {
     let served = spawn({
         let handle = handle.clone();
         move || {
-            D::backend()
+            backend
                 .serve_hub(&SystemClock::new(), vec![listener], Limits::default(), &handle, echo)
                 .map(|(served, _)| served)
         }

@@ -11,17 +11,14 @@ use std::{fmt, thread};
 
 use roundtrip_core::admission::Limits;
 use roundtrip_core::{Action, Input, Machine, Teardown, Time, Wait};
-use roundtrip_net::{
-    Accepted, Application, Backend, BindOptions, Callback, ConnectionReport, Control, ServerHandle,
-    SystemClock, bind,
-};
+use roundtrip_net::{Accepted, Application, BindOptions, ConnectionReport, Control, ServerHandle, bind};
 
 use super::common::{pair, round_trip, soon, spawn};
-use super::driver::SocketDriver;
+use super::driver::TestBackend;
 
 /// What a machine does after a `!`, at once or at its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Fault {
+pub(super) enum Fault {
     /// Events without end.
     EndlessEvents,
     PanicsInHandle,
@@ -62,7 +59,7 @@ impl Drop for Bomb {
 
 /// What a [`Faulty`] machine comes to.
 #[derive(Clone)]
-struct Outcome {
+pub(super) struct Outcome {
     explodes: bool,
 }
 
@@ -79,7 +76,7 @@ impl fmt::Debug for Outcome {
 }
 
 /// Echoes one byte and closes after the peer's end, or does as its fault says.
-struct Faulty {
+pub(super) struct Faulty {
     fault: Fault,
     armed: bool,
     back: Option<bytes::Bytes>,
@@ -88,7 +85,7 @@ struct Faulty {
 }
 
 impl Faulty {
-    const fn new(fault: Fault) -> Self {
+    pub(super) const fn new(fault: Fault) -> Self {
         Self { fault, armed: false, back: None, ended: false, stopped: false }
     }
 
@@ -156,7 +153,7 @@ fn trigger(stream: &mut TcpStream) {
     assert!(!matches!(end, Err(ErrorKind::WouldBlock | ErrorKind::TimedOut)), "it does not end");
 }
 
-pub fn a_misbehaving_machine_ends_its_own_connection_only<D: SocketDriver>() {
+pub fn a_misbehaving_machine_ends_its_own_connection_only(backend: impl TestBackend) {
     for fault in ALL {
         let listener = bind(&"127.0.0.1:0".parse().unwrap(), &BindOptions::default()).unwrap();
         let address = listener.local_address().unwrap();
@@ -164,7 +161,7 @@ pub fn a_misbehaving_machine_ends_its_own_connection_only<D: SocketDriver>() {
         let app = move |_now, _: &Accepted| Faulty::new(fault);
         let served = spawn({
             let handle = handle.clone();
-            move || D::backend().serve(vec![listener], Limits::default(), &handle, &app)
+            move || backend.serve(vec![listener], Limits::default(), &handle, &app)
         });
         let mut before = TcpStream::connect(address).unwrap();
         trigger(&mut TcpStream::connect(address).unwrap());
@@ -201,7 +198,7 @@ impl Application<Accepted> for Endless {
 }
 
 /// A machine that goes on until it is told to end.
-pub fn stop_and_force_reach_a_machine_that_never_waits<D: SocketDriver>() {
+pub fn stop_and_force_reach_a_machine_that_never_waits(backend: impl TestBackend) {
     for request in [ServerHandle::stop, ServerHandle::force] {
         let listener = bind(&"127.0.0.1:0".parse().unwrap(), &BindOptions::default()).unwrap();
         let mut client = TcpStream::connect(listener.local_address().unwrap()).unwrap();
@@ -210,37 +207,12 @@ pub fn stop_and_force_reach_a_machine_that_never_waits<D: SocketDriver>() {
         let (sender, events) = channel();
         let served = spawn({
             let handle = handle.clone();
-            move || {
-                D::backend().serve(vec![listener], Limits::default(), &handle, &Endless(Mutex::new(sender)))
-            }
+            move || backend.serve(vec![listener], Limits::default(), &handle, &Endless(Mutex::new(sender)))
         });
         soon(&events);
         request(&handle);
         let served = soon(&served).unwrap();
         assert_eq!((served.admission.admitted, served.panicked), (1, 0));
-    }
-}
-
-pub fn stop_and_abort_are_seen_within_32_actions<D: SocketDriver>() {
-    for request in [Control::stop, Control::abort] {
-        let (mut client, server) = pair();
-        client.write_all(b"!").unwrap();
-        let connection = D::connection::<Infallible, _>(SystemClock::new()).unwrap();
-        let control = D::control(&connection);
-        let driven = spawn(move || {
-            let mut events = 0;
-            let machine = |_now| Faulty::new(Fault::EndlessEvents);
-            let count = |()| {
-                events += 1;
-                if events == 1 {
-                    request(&control);
-                }
-            };
-            drop(D::drive_connection(connection, server.into(), machine, Callback(count)));
-            events
-        });
-        let events = soon(&driven);
-        assert!((1..=32).contains(&events), "{events} events");
     }
 }
 
@@ -262,14 +234,14 @@ impl Application<usize> for Five {
     }
 }
 
-pub fn a_misbehaving_client_ends_and_the_others_finish<D: SocketDriver>() {
+pub fn a_misbehaving_client_ends_and_the_others_finish(backend: impl TestBackend) {
     for fault in ALL {
         let (streams, mut peers): (Vec<_>, Vec<_>) = (0..5).map(|_| pair()).unzip();
         let (sender, ended) = channel();
         let driven = spawn(move || {
             let clients = Five { fault, ended: Mutex::new(sender) };
             let streams = streams.into_iter().map(Into::into);
-            let panic = catch_unwind(AssertUnwindSafe(|| D::backend().drive_all(streams, &clients)));
+            let panic = catch_unwind(AssertUnwindSafe(|| backend.drive_all(streams, &clients)));
             // What it panicked with may panic again.
             panic.map(drop).map_err(std::mem::forget).is_err()
         });
@@ -281,66 +253,9 @@ pub fn a_misbehaving_client_ends_and_the_others_finish<D: SocketDriver>() {
             peer.read_exact(&mut [0]).unwrap();
         }
         drop(peers);
-        assert!(soon(&driven), "{fault:?}: the panic reaches the accepted");
+        assert!(soon(&driven), "{fault:?}: the panic reaches the caller");
         let mut ended: Vec<_> = ended.iter().collect();
         ended.sort_unstable();
         assert_eq!(ended, [0, 2, 3, 4], "{fault:?}");
     }
-}
-
-/// Takes a command at each wait, and answers a byte with more events than a driver carries out in one piece.
-struct Bursty {
-    events: u32,
-    waits: bool,
-    ended: bool,
-    commands: u32,
-}
-
-impl Machine for Bursty {
-    type Command = ();
-    type Event = ();
-    type Outcome = u32;
-
-    fn handle(&mut self, _now: Time, input: Input<()>) {
-        match input {
-            Input::Data(_) => self.events = 100,
-            Input::Command(()) => {
-                assert!(std::mem::take(&mut self.waits), "a command without credit");
-                self.commands += 1;
-            }
-            Input::Eof => self.ended = true,
-            Input::Wrote(_) | Input::Failed(_) | Input::Stop | Input::Abort => {}
-        }
-    }
-
-    fn poll(&mut self, _now: Time) -> Action<(), u32> {
-        self.waits = self.events == 0;
-        if self.events > 0 {
-            self.events -= 1;
-            return Action::Event(());
-        }
-        if self.ended && self.commands > 0 {
-            return Action::Close { how: Teardown::Graceful, outcome: self.commands };
-        }
-        Action::Wait(Wait { read: usize::from(!self.ended), commands: 1, deadline: None })
-    }
-}
-
-pub fn a_command_waits_until_a_machine_that_is_interrupted_waits<D: SocketDriver>() {
-    let (mut client, server) = pair();
-    client.write_all(b"!").unwrap();
-    client.shutdown(std::net::Shutdown::Write).unwrap();
-    let connection = D::connection::<(), _>(SystemClock::new()).unwrap();
-    let control = D::control(&connection);
-    let driven = spawn(move || {
-        let mut posted = false;
-        let machine = |_now| Bursty { events: 0, waits: false, ended: false, commands: 0 };
-        let post = |()| {
-            if !std::mem::replace(&mut posted, true) {
-                control.try_send(()).unwrap();
-            }
-        };
-        D::drive_connection(connection, server.into(), machine, Callback(post)).outcome
-    });
-    assert_eq!(soon(&driven), 1);
 }

@@ -1,8 +1,9 @@
 //! The tests that every socket driver must pass.
 //!
-//! A driver's tests implement [`SocketDriver`] and, where it drives datagrams, [`DatagramDriver`];
-//! [`socket_driver_tests`](crate::socket_driver_tests) and [`datagram_driver_tests`](crate::datagram_driver_tests) then
-//! declare a `#[test]` of each function here.
+//! [`backend_tests`](crate::backend_tests) declares the tests of a server and of clients, for a `Backend`. For one connection, and
+//! for datagrams, the tests of a driver implement [`SocketDriver`] and [`DatagramDriver`];
+//! [`socket_driver_tests`](crate::socket_driver_tests) and [`datagram_driver_tests`](crate::datagram_driver_tests) then declare
+//! theirs.
 
 mod application;
 mod clients;
@@ -13,9 +14,10 @@ mod driver;
 mod duplex;
 mod events;
 mod hub;
+mod interrupts;
 mod misbehaving;
 mod server;
 #[doc(hidden)]
 pub mod tests;
 
-pub use driver::{DatagramDriver, SocketDriver};
+pub use driver::{DatagramDriver, SocketDriver, TestBackend};

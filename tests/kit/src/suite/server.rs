@@ -8,10 +8,10 @@ use std::time::Duration;
 use roundtrip_core::Failure;
 use roundtrip_core::admission::Limits;
 use roundtrip_echo::{EchoServer, End, Payload, ServerConfig};
-use roundtrip_net::{Accepted, Backend, BindOptions, Listener, ServerHandle, bind};
+use roundtrip_net::{Accepted, BindOptions, Listener, ServerHandle, bind};
 
 use super::common::{assert_reset, echo, reset, resets_are_told, round_trip, soon};
-use super::driver::SocketDriver;
+use super::driver::TestBackend;
 
 fn payload(len: usize) -> Vec<u8> {
     let mut bytes = vec![0; len];
@@ -19,8 +19,8 @@ fn payload(len: usize) -> Vec<u8> {
     bytes
 }
 
-pub fn everything_comes_back_and_the_end_is_clean<D: SocketDriver>() {
-    let server = echo::<D>(ServerConfig::default(), Limits::default());
+pub fn everything_comes_back_and_the_end_is_clean(backend: impl TestBackend) {
+    let server = echo(backend, ServerConfig::default(), Limits::default());
     for len in [0, 1, 14, 512, 65536, 65537, 1 << 20, 10 << 20] {
         let bytes = payload(len);
         assert!(round_trip(server.address, &bytes) == bytes, "{len} bytes");
@@ -31,8 +31,8 @@ pub fn everything_comes_back_and_the_end_is_clean<D: SocketDriver>() {
     assert_eq!(server.stop().admission.admitted, 8);
 }
 
-pub fn many_clients_at_once_each_get_their_own_bytes<D: SocketDriver>() {
-    let server = echo::<D>(ServerConfig::default(), Limits::default());
+pub fn many_clients_at_once_each_get_their_own_bytes(backend: impl TestBackend) {
+    let server = echo(backend, ServerConfig::default(), Limits::default());
     std::thread::scope(|scope| {
         for client in 0..64 {
             let address = server.address;
@@ -46,9 +46,9 @@ pub fn many_clients_at_once_each_get_their_own_bytes<D: SocketDriver>() {
     assert_eq!((served.admission.admitted, served.panicked), (64, 0));
 }
 
-pub fn a_client_that_stops_reading_is_held_back_in_bounded_memory<D: SocketDriver>() {
+pub fn a_client_that_stops_reading_is_held_back_in_bounded_memory(backend: impl TestBackend) {
     let config = ServerConfig::default().buffer(4096);
-    let server = echo::<D>(config, Limits::default());
+    let server = echo(backend, config, Limits::default());
     let mut stream = TcpStream::connect(server.address).unwrap();
     // Write until the whole path is full: our send buffer, theirs, and the session's.
     stream.set_write_timeout(Some(Duration::from_millis(300))).unwrap();
@@ -74,8 +74,8 @@ pub fn a_client_that_stops_reading_is_held_back_in_bounded_memory<D: SocketDrive
     server.stop();
 }
 
-pub fn a_reset_ends_one_connection_only<D: SocketDriver>() {
-    let server = echo::<D>(ServerConfig::default(), Limits::default());
+pub fn a_reset_ends_one_connection_only(backend: impl TestBackend) {
+    let server = echo(backend, ServerConfig::default(), Limits::default());
     let mut well_behaved = TcpStream::connect(server.address).unwrap();
     well_behaved.write_all(b"before").unwrap();
     let mut other = TcpStream::connect(server.address).unwrap();
@@ -95,11 +95,11 @@ pub fn a_reset_ends_one_connection_only<D: SocketDriver>() {
     server.stop();
 }
 
-pub fn a_stop_lets_a_client_finish_and_loses_nothing<D: SocketDriver>() {
+pub fn a_stop_lets_a_client_finish_and_loses_nothing(backend: impl TestBackend) {
     // Quiet for an hour: only the client's own end can end the session.
     let hour = Duration::from_secs(3600);
     let config = ServerConfig::default().quiet(hour).drain(hour);
-    let server = echo::<D>(config, Limits::default().drain(hour));
+    let server = echo(backend, config, Limits::default().drain(hour));
     let mut stream = TcpStream::connect(server.address).unwrap();
     stream.write_all(b"one").unwrap();
     stream.read_exact(&mut [0; 3]).unwrap();
@@ -114,10 +114,10 @@ pub fn a_stop_lets_a_client_finish_and_loses_nothing<D: SocketDriver>() {
     assert_eq!(server.join().admission.live, 0);
 }
 
-pub fn clients_in_the_backlog_are_served_before_a_drain_closes_the_listener<D: SocketDriver>() {
+pub fn clients_in_the_backlog_are_served_before_a_drain_closes_the_listener(backend: impl TestBackend) {
     let hour = Duration::from_secs(3600);
     let limits = Limits::default().connections(1).drain(hour);
-    let server = echo::<D>(ServerConfig::default(), limits);
+    let server = echo(backend, ServerConfig::default(), limits);
     let mut first = TcpStream::connect(server.address).unwrap();
     first.write_all(b"1").unwrap();
     first.read_exact(&mut [0]).unwrap();
@@ -140,9 +140,9 @@ pub fn clients_in_the_backlog_are_served_before_a_drain_closes_the_listener<D: S
     assert!(TcpStream::connect(address).is_err(), "the listener is closed");
 }
 
-pub fn a_client_that_is_admitted_during_a_drain_is_stopped_like_the_others<D: SocketDriver>() {
+pub fn a_client_that_is_admitted_during_a_drain_is_stopped_like_the_others(backend: impl TestBackend) {
     let config = ServerConfig::default().quiet(Duration::from_millis(1));
-    let server = echo::<D>(config, Limits::default().connections(1));
+    let server = echo(backend, config, Limits::default().connections(1));
     let mut first = TcpStream::connect(server.address).unwrap();
     first.write_all(b"1").unwrap();
     first.read_exact(&mut [0]).unwrap();
@@ -161,10 +161,10 @@ pub fn a_client_that_is_admitted_during_a_drain_is_stopped_like_the_others<D: So
     server.join();
 }
 
-pub fn force_ends_a_drain_at_once<D: SocketDriver>() {
+pub fn force_ends_a_drain_at_once(backend: impl TestBackend) {
     let hour = Duration::from_secs(3600);
     let config = ServerConfig::default().quiet(hour).drain(hour);
-    let server = echo::<D>(config, Limits::default().drain(hour));
+    let server = echo(backend, config, Limits::default().drain(hour));
     let mut stream = TcpStream::connect(server.address).unwrap();
     stream.write_all(b"x").unwrap();
     stream.read_exact(&mut [0]).unwrap();
@@ -177,10 +177,10 @@ pub fn force_ends_a_drain_at_once<D: SocketDriver>() {
 }
 
 /// Asking a second time is heard, too: nothing else happens in between that would wake the server.
-pub fn force_is_heard_after_a_stop_was<D: SocketDriver>() {
+pub fn force_is_heard_after_a_stop_was(backend: impl TestBackend) {
     let hour = Duration::from_secs(3600);
     let config = ServerConfig::default().quiet(Duration::from_millis(1)).linger(hour);
-    let server = echo::<D>(config, Limits::default().drain(hour));
+    let server = echo(backend, config, Limits::default().drain(hour));
     let mut stream = TcpStream::connect(server.address).unwrap();
     stream.write_all(b"x").unwrap();
     stream.read_exact(&mut [0]).unwrap();
@@ -191,8 +191,8 @@ pub fn force_is_heard_after_a_stop_was<D: SocketDriver>() {
     server.join();
 }
 
-pub fn a_server_for_one_client_closes_its_listener_after_the_accept<D: SocketDriver>() {
-    let server = echo::<D>(ServerConfig::default(), Limits::default().total(Some(1)));
+pub fn a_server_for_one_client_closes_its_listener_after_the_accept(backend: impl TestBackend) {
+    let server = echo(backend, ServerConfig::default(), Limits::default().total(Some(1)));
     let mut stream = TcpStream::connect(server.address).unwrap();
     stream.write_all(b"x").unwrap();
     stream.read_exact(&mut [0]).unwrap();
@@ -204,8 +204,8 @@ pub fn a_server_for_one_client_closes_its_listener_after_the_accept<D: SocketDri
     assert_eq!(server.join().admission.admitted, 1);
 }
 
-pub fn more_than_a_sources_share_is_refused<D: SocketDriver>() {
-    let server = echo::<D>(ServerConfig::default(), Limits::default().per_source(Some(1)));
+pub fn more_than_a_sources_share_is_refused(backend: impl TestBackend) {
+    let server = echo(backend, ServerConfig::default(), Limits::default().per_source(Some(1)));
     let mut first = TcpStream::connect(server.address).unwrap();
     first.write_all(b"x").unwrap();
     first.read_exact(&mut [0]).unwrap();
@@ -216,7 +216,7 @@ pub fn more_than_a_sources_share_is_refused<D: SocketDriver>() {
     assert_eq!(server.stop().admission.refused, 1);
 }
 
-pub fn a_panicking_application_resets_its_connection_and_the_others_go_on<D: SocketDriver>() {
+pub fn a_panicking_application_resets_its_connection_and_the_others_go_on(backend: impl TestBackend) {
     let listener = bind(&"127.0.0.1:0".parse().unwrap(), &BindOptions::default()).unwrap();
     let address = listener.local_address().unwrap();
     let handle = ServerHandle::new();
@@ -226,7 +226,7 @@ pub fn a_panicking_application_resets_its_connection_and_the_others_go_on<D: Soc
         EchoServer::new(ServerConfig::default().into(), now)
     };
     std::thread::scope(|scope| {
-        let server = scope.spawn(|| D::backend().serve(vec![listener], Limits::default(), &handle, &app));
+        let server = scope.spawn(|| backend.serve(vec![listener], Limits::default(), &handle, &app));
         let mut unlucky = TcpStream::connect(address).unwrap();
         assert_reset(&mut unlucky);
         assert_eq!(round_trip(address, b"fine"), b"fine");
@@ -236,7 +236,7 @@ pub fn a_panicking_application_resets_its_connection_and_the_others_go_on<D: Soc
     });
 }
 
-pub fn a_busy_listener_does_not_starve_the_others<D: SocketDriver>() {
+pub fn a_busy_listener_does_not_starve_the_others(backend: impl TestBackend) {
     let listen = || bind(&"127.0.0.1:0".parse().unwrap(), &BindOptions::default()).unwrap();
     let (busy, other) = (listen(), listen());
     let connect = |listener: &Listener| {
@@ -253,7 +253,7 @@ pub fn a_busy_listener_does_not_starve_the_others<D: SocketDriver>() {
         EchoServer::new(ServerConfig::default().into(), now)
     };
     let limits = Limits::default().connections(1).total(Some(6));
-    D::backend().serve(vec![busy, other], limits, &ServerHandle::new(), &app).unwrap();
+    backend.serve(vec![busy, other], limits, &ServerHandle::new(), &app).unwrap();
     let order = order.into_inner().unwrap();
     let place = order.iter().position(|&address| address == lonely.local_addr().ok());
     assert!(place.unwrap() <= 1, "{order:?}");

@@ -2,7 +2,8 @@
 //!
 //! A test that is missing here is never used, and the compiler warns about it.
 
-/// Declares the tests that every [`SocketDriver`](crate::suite::SocketDriver) must pass, for the driver of this name.
+/// Declares the tests of one connection, which every [`SocketDriver`](crate::suite::SocketDriver) must pass, for the driver of
+/// this name.
 #[macro_export]
 macro_rules! socket_driver_tests {
     ($driver:ident) => {
@@ -10,13 +11,6 @@ macro_rules! socket_driver_tests {
     };
     (@list $items:ident $($driver:ident)?) => {
         $crate::suite_items! { $items $($driver)?;
-            clients {
-                every_stream_is_driven_to_its_end_and_told_by_its_number
-                sessions_are_driven_while_others_are_still_connecting
-                a_control_reaches_its_session
-                no_streams_are_nothing_to_wait_for
-                a_panic_resets_its_connection_and_reaches_the_caller
-            }
             connection {
                 what_is_there_is_read_before_a_passed_deadline_takes_effect
                 a_deadline_with_nothing_to_read_takes_effect
@@ -42,11 +36,35 @@ macro_rules! socket_driver_tests {
                 an_abort_ends_a_session_whose_events_are_not_received
                 a_channel_whose_receiver_is_dropped_holds_nothing_back
             }
+            interrupts {
+                stop_and_abort_are_seen_within_32_actions
+                a_command_waits_until_a_machine_that_is_interrupted_waits
+            }
+        }
+    };
+}
+
+/// Declares the tests of a server and of clients, which every [`Backend`](roundtrip_net::Backend) must pass, for what the function of
+/// this name returns.
+#[macro_export]
+macro_rules! backend_tests {
+    ($backend:ident) => {
+        $crate::backend_tests!(@list backend_tests $backend);
+    };
+    (@list $items:ident $($backend:ident)?) => {
+        $crate::suite_items! { $items $($backend)?;
             application {
                 a_server_answers_the_events_of_a_session_by_command
                 a_client_answers_the_events_of_a_session_by_command
                 a_server_is_given_the_message_of_a_panic
                 counters_of_a_server_are_read_while_it_runs
+            }
+            clients {
+                every_stream_is_driven_to_its_end_and_told_by_its_number
+                sessions_are_driven_while_others_are_still_connecting
+                a_control_reaches_its_session
+                no_streams_are_nothing_to_wait_for
+                a_panic_resets_its_connection_and_reaches_the_caller
             }
             duplex {
                 sessions_stream_64_mib_both_ways_at_once
@@ -59,8 +77,6 @@ macro_rules! socket_driver_tests {
             misbehaving {
                 a_misbehaving_machine_ends_its_own_connection_only
                 stop_and_force_reach_a_machine_that_never_waits
-                stop_and_abort_are_seen_within_32_actions
-                a_command_waits_until_a_machine_that_is_interrupted_waits
                 a_misbehaving_client_ends_and_the_others_finish
             }
             server {
@@ -122,6 +138,15 @@ macro_rules! suite_items {
             })*
         })*
     };
+    (backend_tests $backend:ident; $($module:ident { $($(#[$only:meta])* $test:ident)* })*) => {
+        $(mod $module {
+            $($(#[$only])*
+            #[test]
+            fn $test() {
+                $crate::suite::tests::$module::$test(super::$backend());
+            })*
+        })*
+    };
     (exports; $($module:ident { $($(#[$only:meta])* $test:ident)* })*) => {
         $(pub mod $module {
             $($(#[$only])*
@@ -131,4 +156,5 @@ macro_rules! suite_items {
 }
 
 socket_driver_tests!(@list exports);
+backend_tests!(@list exports);
 datagram_driver_tests!(@list exports);

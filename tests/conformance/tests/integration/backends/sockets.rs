@@ -391,7 +391,7 @@ impl<M: Session, W: Fn(EchoServer) -> M + Send + Sync> Application<Accepted> for
     }
 }
 
-/// Runs `work` on a thread of its own, which the accepted need not wait for.
+/// Runs `work` on a thread of its own, which the caller need not wait for.
 fn spawn<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Receiver<T> {
     let (sender, receiver) = channel();
     thread::spawn(move || sender.send(work()));

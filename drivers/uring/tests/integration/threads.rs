@@ -1,7 +1,0 @@
-//! The tests that every socket driver must pass, with sessions on several threads.
-
-use crate::suite::Uring;
-
-type ThreeThreads = Uring<3>;
-
-roundtrip_testkit::socket_driver_tests!(ThreeThreads);
