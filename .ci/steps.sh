@@ -31,6 +31,7 @@ test_tools=(
     socat:socat ncat:ncat nc:netcat-openbsd ip:iproute2 valgrind:valgrind cc:gcc setpriv:util-linux groff:groff-base
     script:bsdutils redis-cli:redis-tools redis-server:redis-server openssl:openssl patch:patch c++:g++
     curl:curl ab:apache2-utils wrk:wrk /usr/lib/python3/dist-packages/h11:python3-h11
+    /usr/lib/python3/dist-packages/jsonschema:python3-jsonschema
 )
 
 # has_packages COMMAND:PACKAGE...: whether all these commands, and files by their whole path, are there; else

@@ -50,7 +50,7 @@ fn checked(endpoint: &str, options: &[&str]) -> Finished {
     run(&mut roundtrip(["check", endpoint].iter().chain(options)))
 }
 
-fn document(schema: &jsonschema::Validator, args: &[&str]) -> Value {
+fn document(schema: &schema::Schema, args: &[&str]) -> Value {
     schema::document(schema, &run(roundtrip(args).arg("--json")))
 }
 
@@ -175,7 +175,7 @@ fn hundred(endpoint: &str, options: &[&str]) -> Value {
     let window = if options.contains(&"--window") { &[][..] } else { &["--window", "1000"] };
     let options = [&usual[..], window, options].concat();
     let args = [&["check", endpoint][..], &options].concat();
-    let document = document(&schema::check(), &args);
+    let document = document(schema::check(), &args);
     let check = &document["checks"][0];
     let text = run(&mut roundtrip(&args));
     if check["fault"].is_object() {
@@ -316,7 +316,7 @@ fn a_load_is_told_in_both_forms() {
     let schema = schema::load();
     for options in [&["--count", "2000", "-c", "4"][..], &["--rate", "2k", "-d", "500ms", "-c", "2"]] {
         let args = [&["load", &bound][..], options].concat();
-        let loaded = document(&schema, &args);
+        let loaded = document(schema, &args);
         assert_eq!((&loaded["result"], &loaded["fault"]), (&json!("ok"), &Value::Null), "{loaded:#}");
         let sent = if options[0] == "--count" { 2000 } else { 1000 };
         assert_eq!((&loaded["findings"]["back"], &loaded["scheduled"]), (&json!(sent), &json!(sent)));
@@ -337,7 +337,7 @@ fn what_a_load_loses_is_in_its_latencies() {
             send(socket, from, data);
         }
     });
-    let loaded = document(&schema::load(), &["load", &endpoint, "--count", "100", "-c", "1", "--rate", "1k"]);
+    let loaded = document(schema::load(), &["load", &endpoint, "--count", "100", "-c", "1", "--rate", "1k"]);
     assert_eq!((&loaded["result"], &loaded["exit"]), (&json!("failed"), &json!(1)), "{loaded:#}");
     assert_eq!((&loaded["findings"]["lost"], &loaded["fault"]["kind"]), (&json!(10), &json!("lost")));
     assert!(loaded["latency_seconds"]["p99"].as_f64().unwrap() > 0.9, "{loaded:#}");

@@ -159,7 +159,7 @@ fn each_listener_reports_exactly_the_gap() {
     // Where it listens is told in any case.
     assert!(finished.stderr.starts_with("listening udp 239.1.2.3:7007\n"));
     finished.stderr.clear();
-    let document = document(&schema::listen(), &finished);
+    let document = document(schema::listen(), &finished);
     let sender = &document["senders"][0];
     assert_eq!(sender["gaps"], json!([[3, 4], [7, 7], [9, 10]]), "{document:#}");
     assert_eq!(

@@ -303,7 +303,7 @@ fn expect(driver: &str, rows: &[Row]) {
                 assert!(is_like(line, expected), "{fault:?}: `{line}` is not `{expected}`");
             }
             let document = json(driver, &adversary, row.options);
-            let document = schema::document(&schema, &document);
+            let document = schema::document(schema, &document);
             let fault = &document["checks"][0]["fault"];
             assert_eq!(
                 (&document["result"], &fault["kind"]),
@@ -462,7 +462,7 @@ fn of_many_connections_the_first_fault_is_told_and_the_others_are_counted(driver
     );
     let faults = [Fault::Trailing(b"!"), Fault::None, Fault::Trailing(b"!")];
     let adversary = Adversary::start(Transport::Tcp, &faults);
-    let document = schema::document(&schema::check(), &json(driver, &adversary, &["-c", "3"]));
+    let document = schema::document(schema::check(), &json(driver, &adversary, &["-c", "3"]));
     let check = &document["checks"][0];
     assert_eq!(
         (&check["connections_ok"], &check["connections_failed"]),
@@ -526,7 +526,7 @@ fn rounds_end_with_the_first_that_fails(driver: &str) {
     assert!(lines[5].contains(" --repeat 3"), "{checked:?}");
     assert_eq!(lines.len(), 6);
     let adversary = Adversary::start(Transport::Tcp, &faults);
-    let document = schema::document(&schema::check(), &json(driver, &adversary, &["--repeat", "3"]));
+    let document = schema::document(schema::check(), &json(driver, &adversary, &["--repeat", "3"]));
     let rounds: Vec<_> = document["checks"].as_array().unwrap().iter().collect();
     assert_eq!(rounds.iter().map(|check| &check["round"]).collect::<Vec<_>>(), [1, 2], "{document:#}");
     assert_eq!((&rounds[0]["result"], &rounds[1]["result"]), (&"ok".into(), &"failed".into()));
@@ -543,7 +543,7 @@ fn each_size_is_a_check_of_its_own(driver: &str) {
     assert_eq!(lines[2], "FAIL  corrupted: bytes came that were never sent");
     assert!(lines.last().unwrap().contains(" --bytes 33 --seed 24301"), "{checked:?}");
     let document = json(driver, &Adversary::once(Fault::None), &["--sizes", "1,20k"]);
-    let document = schema::document(&schema::check(), &document);
+    let document = schema::document(schema::check(), &document);
     let sizes: Vec<_> = document["checks"].as_array().unwrap().iter().map(|check| &check["bytes"]).collect();
     assert_eq!(sizes, [1, 20_000]);
 }
@@ -568,7 +568,7 @@ fn an_interrupted_check_is_incomplete(driver: &str) {
     }
     let (_adversary, checking) = stalled(driver, &["--json"]);
     checking.signal(Signal::INT);
-    let document = schema::document(&schema::check(), &checking.wait());
+    let document = schema::document(schema::check(), &checking.wait());
     assert_eq!((&document["result"], &document["exit"]), (&"incomplete".into(), &3.into()), "{document:#}");
 }
 
@@ -596,7 +596,7 @@ fn nobody_there_is_neither_a_success_nor_a_fault(driver: &str) {
         let args = ["check", &target, "--driver", driver];
         let checked = run(&mut roundtrip(args));
         assert_eq!((checked.code, &*checked.stdout), (Some(4), ""), "{target}: {}", checked.stderr);
-        let document = schema::document(&schema, &run(roundtrip(args).arg("--json")));
+        let document = schema::document(schema, &run(roundtrip(args).arg("--json")));
         let told = format!(
             "error: {}\n  try: {}\n",
             document["error"]["cause"].as_str().unwrap(),
@@ -611,6 +611,6 @@ fn without_an_endpoint_the_loopback_is_checked(driver: &str) {
     assert_ok(&checked, "ok  100,000 bytes back in order, clean end, * s");
     let document =
         run(&mut roundtrip(["check", "--bytes", "100kB", "--driver", driver, "--json", "-c", "3"]));
-    let document = schema::document(&schema::check(), &document);
+    let document = schema::document(schema::check(), &document);
     assert_eq!((&document["endpoint"], &document["driver"]), (&Value::Null, &driver.into()));
 }
