@@ -4,7 +4,7 @@ use std::fmt::Write;
 use std::io;
 use std::process::Command;
 
-use crate::install;
+use crate::{api, install};
 
 /// What can be run.
 #[derive(Debug)]
@@ -283,6 +283,12 @@ pub(crate) const TASKS: &[(&str, &[Task])] = &[
                 &[],
                 "The table of planted bugs in docs/fuzzing.md",
             ),
+            Task {
+                name: "docs api",
+                args: "",
+                about: "Print the public API of the published crates: what tests/api.txt holds",
+                runs: Runs::Print(api::text),
+            },
         ],
     ),
     (
