@@ -113,3 +113,8 @@ struct Readme;
 #[cfg(all(doctest, unix))]
 #[doc = include_str!("../../../docs/embedding.md")]
 struct Embedding;
+
+/// And the driver of the page on drivers.
+#[cfg(all(doctest, target_os = "linux"))]
+#[doc = include_str!("../../../docs/driver.md")]
+struct DriverOfYourOwn;
