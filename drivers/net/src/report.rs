@@ -17,7 +17,7 @@ pub struct ConnectionReport<O> {
     /// Bytes that were still readable when the connection was torn down: the peer sent them, its TCP got them
     /// acknowledged, and they were not read.
     pub unread: u64,
-    /// Bytes that were readable when the machine [began to discard](Machine::discards_input) what it reads; none if it did not.
+    /// Bytes that were readable when the machine [began to discard](roundtrip_core::Machine::discards_input) what it reads; none if it did not.
     pub unread_at_cut: Option<u64>,
     /// Bytes that were written and not acknowledged when the connection was reset: up to this many of `written` never
     /// arrived. 0 after an orderly close, which delivers them.
