@@ -49,12 +49,27 @@
 //! [`Script::judge`]. A script must not let two things race whose order shows: a time limit that is to pass is waited
 //! for with `expect-end` or `expect-reset`, and the others are far away.
 //!
-//! # A driver of one's own
+//! # A driver of your own
 //!
-//! It implements [`Backend`]; [`check`] runs a script on it. This one has no sockets and no time of its own:
+//! A driver of sockets is a [`Backend`](roundtrip_net::Backend), and is tested in a few lines: [`sockets`] runs the scripts on it,
+//! and commands that are queued with a stop and an abort.
+//!
+//! ```no_run
+//! use roundtrip_conformance::sockets::{OnSockets, Tcp, check_commands};
+//! use roundtrip_conformance::{check, scripts};
+//! # use roundtrip_std::Std as YourDriver;
+//!
+//! for script in scripts()? {
+//!     check(&OnSockets::new(Tcp(YourDriver)), &script)?;
+//! }
+//! check_commands(&YourDriver)?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! Any other driver implements [`Subject`], which [`check`] runs a script on. This one has neither sockets nor a time of its own:
 //!
 //! ```
-//! use roundtrip_conformance::{Backend, ClientSeen, Event, Observed, Script, check, scripts};
+//! use roundtrip_conformance::{Subject, ClientSeen, Event, Observed, Script, check, scripts};
 //! use roundtrip_core::bytes::Bytes;
 //! use roundtrip_echo::EchoServer;
 //! use roundtrip_core::{Driven, Failure, Machine, Step, Teardown, Time};
@@ -104,7 +119,7 @@
 //!
 //! struct Memory;
 //!
-//! impl Backend for Memory {
+//! impl Subject for Memory {
 //!     type Error = Infallible;
 //!
 //!     fn run(&self, script: &Script) -> Result<Observed, Infallible> {
@@ -169,6 +184,7 @@ mod observed;
 mod pace;
 mod script;
 mod settings;
+pub mod sockets;
 mod text;
 mod words;
 
@@ -183,7 +199,7 @@ pub use pace::{Pace, Waiting};
 pub use script::{Client, Script, Server, ServerSays, Step};
 
 /// A driver under test: it runs the machines of a script over whatever it has.
-pub trait Backend {
+pub trait Subject {
     /// Why a script could not be run at all.
     type Error: Error;
 
@@ -216,7 +232,7 @@ pub fn scripts() -> Result<Vec<Script>, ScriptError> {
 /// # Errors
 ///
 /// [`Failure`], if it could not be run, or did not come to what the script says.
-pub fn check<B: Backend>(backend: &B, script: &Script) -> Result<Observed, Failure<B::Error>> {
+pub fn check<B: Subject>(backend: &B, script: &Script) -> Result<Observed, Failure<B::Error>> {
     let observed = backend.run(script).map_err(Failure::Run)?;
     script.judge(&observed).map_err(Failure::Disagreement)?;
     Ok(observed)

@@ -1,6 +1,7 @@
 //! A connected stream.
 
 use std::io;
+use std::net::SocketAddr;
 #[cfg(unix)]
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 #[cfg(windows)]
@@ -144,6 +145,16 @@ impl Stream {
     /// packets gives one of them.
     pub(crate) const fn may_have_more(&self, room: usize, read: usize) -> bool {
         read == room || self.is_of_packets()
+    }
+
+    /// The address at this end.
+    ///
+    /// # Errors
+    ///
+    /// What getsockname(2) says; `Unsupported` if it has none, as a Unix socket.
+    pub fn local_address(&self) -> io::Result<SocketAddr> {
+        let no_address = || io::Error::new(io::ErrorKind::Unsupported, "the socket has no internet address");
+        self.socket.local_addr()?.as_socket().ok_or_else(no_address)
     }
 
     /// Who is at the other end.

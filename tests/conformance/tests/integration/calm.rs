@@ -1,10 +1,9 @@
 //! A script whose end hangs on who is let in first: it comes to the same end on sockets and on a calm network, and a
 //! network that changes the order of connections may change it.
 
-#[cfg(unix)]
-use crate::backends::reactor;
 use crate::backends::simulated::Simulated;
-use crate::backends::{blocking, resets_are_told, shipped, smol};
+use crate::backends::{resets_are_told, shipped};
+use roundtrip_conformance::sockets::{OnSockets, Tcp};
 use roundtrip_conformance::{Script, check};
 use roundtrip_sim::choose::Faults;
 
@@ -28,13 +27,15 @@ fn a_closed_listener_resets_its_backlog() {
     .parse()
     .unwrap();
     if resets_are_told() {
-        check(&blocking::Sockets { session: shipped }, &script).unwrap();
-        check(&smol::Sockets { session: shipped }, &script).unwrap();
+        check(&OnSockets::new(Tcp(roundtrip_std::Std)), &script).unwrap();
+        check(&OnSockets::new(Tcp(roundtrip_smol::Smol::default())), &script).unwrap();
     }
     #[cfg(unix)]
-    check(&reactor::Sockets { session: shipped }, &script).unwrap();
+    check(&OnSockets::new(Tcp(roundtrip_tokio::Tokio::default())), &script).unwrap();
+    #[cfg(unix)]
+    check(&OnSockets::new(Tcp(roundtrip_reactor::Reactor::default())), &script).unwrap();
     #[cfg(target_os = "linux")]
-    check(&crate::backends::uring::Sockets { session: shipped }, &script).unwrap();
+    check(&OnSockets::new(Tcp(roundtrip_uring::Uring::default())), &script).unwrap();
     let calm = Simulated { seed: 1, faults: Faults::NONE, session: shipped };
     calm.campaign(&script, 0..1, |_, observed| script.judge(&observed.unwrap()).unwrap());
 }

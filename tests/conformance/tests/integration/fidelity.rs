@@ -6,14 +6,12 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
 #[cfg(windows)]
-use crate::backends::pipes;
+use crate::backends::pipes::Pipes;
 use crate::backends::simulated::Simulated;
-#[cfg(target_os = "linux")]
-use crate::backends::uring;
-use crate::backends::{Shipped, blocking, resets_are_told, shipped, smol};
-#[cfg(unix)]
-use crate::backends::{reactor, tokio};
+use crate::backends::{Shipped, resets_are_told, shipped};
+use roundtrip_conformance::sockets::{OnSockets, Packets, Sockets, Tcp, check_commands};
 use roundtrip_conformance::{Script, Server, check, scripts};
+use roundtrip_net::Backend;
 use roundtrip_sim::choose::{Family, Faults};
 
 /// Seeds that a script gets, but for those that move many bytes. `ROUNDTRIP_CONFORMANCE_SEEDS` asks for more.
@@ -73,56 +71,49 @@ const TOLD_BY_RESETS: &[&str] = &[
     "reset-midway",
 ];
 
-/// On sockets, all at one time.
-fn on_every_script_that_can_be_told(each: impl Fn(&Script) -> Result<(), String> + Sync) {
+/// On the loopback, all at once: how busy the machine is changes nothing.
+fn every_script_comes_to_its_end<B: Backend + Clone + Send + Sync + 'static>(backend: &B) {
     let told = resets_are_told();
-    on_every_script(
-        64,
-        |script| {
-            if told || !TOLD_BY_RESETS.contains(&script.name()) { each(script) } else { Ok(()) }
-        },
-    );
+    let subject = OnSockets::new(Tcp(backend.clone()));
+    on_every_script(64, |script| {
+        if !told && TOLD_BY_RESETS.contains(&script.name()) {
+            return Ok(());
+        }
+        comes_to_its_end(&subject, script)
+    });
+    check_commands(backend).unwrap();
 }
 
-/// All at one time: how busy the machine is changes nothing.
+fn comes_to_its_end<N: Sockets>(subject: &OnSockets<N>, script: &Script) -> Result<(), String> {
+    check(subject, script).map(drop).map_err(|failure| failure.to_string())
+}
+
 #[test]
 fn every_script_comes_to_its_end_on_the_blocking_driver() {
-    on_every_script_that_can_be_told(|script| {
-        check(&blocking::Sockets { session: shipped }, script)
-            .map(drop)
-            .map_err(|failure| failure.to_string())
-    });
+    every_script_comes_to_its_end(&roundtrip_std::Std);
 }
 
 #[test]
 fn every_script_comes_to_its_end_on_the_smol_driver() {
-    on_every_script_that_can_be_told(|script| {
-        check(&smol::Sockets { session: shipped }, script).map(drop).map_err(|failure| failure.to_string())
-    });
+    every_script_comes_to_its_end(&roundtrip_smol::Smol::default());
 }
 
 #[cfg(unix)]
 #[test]
 fn every_script_comes_to_its_end_on_the_tokio_driver() {
-    on_every_script(64, |script| {
-        check(&tokio::Sockets { session: shipped }, script).map(drop).map_err(|failure| failure.to_string())
-    });
+    every_script_comes_to_its_end(&roundtrip_tokio::Tokio::default());
 }
 
 #[cfg(unix)]
 #[test]
 fn every_script_comes_to_its_end_on_the_reactor() {
-    on_every_script(64, |script| {
-        check(&reactor::Sockets { session: shipped }, script).map(drop).map_err(|failure| failure.to_string())
-    });
+    every_script_comes_to_its_end(&roundtrip_reactor::Reactor::default());
 }
 
 #[cfg(target_os = "linux")]
 #[test]
 fn every_script_comes_to_its_end_on_the_driver_of_completions() {
-    on_every_script(64, |script| {
-        check(&uring::Sockets { session: shipped }, script).map(drop).map_err(|failure| failure.to_string())
-    });
+    every_script_comes_to_its_end(&roundtrip_uring::Uring::default());
 }
 
 /// What a Unix socket of packets can do of the scripts. The driver of completions does not take one.
@@ -138,10 +129,10 @@ fn packets_do_not_show() {
             return Ok(());
         }
         ran.fetch_add(1, Ordering::Relaxed);
-        check(&blocking::Packets { session: shipped }, script).map_err(|failure| failure.to_string())?;
-        check(&smol::Packets { session: shipped }, script).map_err(|failure| failure.to_string())?;
-        check(&tokio::Packets { session: shipped }, script).map_err(|failure| failure.to_string())?;
-        check(&reactor::Packets { session: shipped }, script).map_err(|failure| failure.to_string())?;
+        comes_to_its_end(&OnSockets::new(Packets(roundtrip_std::Std)), script)?;
+        comes_to_its_end(&OnSockets::new(Packets(roundtrip_smol::Smol::default())), script)?;
+        comes_to_its_end(&OnSockets::new(Packets(roundtrip_tokio::Tokio::default())), script)?;
+        comes_to_its_end(&OnSockets::new(Packets(roundtrip_reactor::Reactor::default())), script)?;
         Ok(())
     });
     assert!(ran.into_inner() > 15);
@@ -160,7 +151,7 @@ fn pipes_of_messages_do_not_show() {
             return Ok(());
         }
         ran.fetch_add(1, Ordering::Relaxed);
-        check(&pipes::Pipes { session: shipped }, script).map(drop).map_err(|failure| failure.to_string())
+        comes_to_its_end(&OnSockets::new(Pipes), script)
     });
     assert!(ran.into_inner() > 20);
 }

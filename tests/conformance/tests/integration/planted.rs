@@ -1,21 +1,19 @@
 //! Drivers with a bug: the scripts that are there for it notice, in the simulator and on sockets.
 
+use crate::backends::loses_stop::LosesStop;
 use crate::backends::planted::{Bug, Falsified};
-#[cfg(unix)]
-use crate::backends::reactor;
+use crate::backends::resets_are_told;
 use crate::backends::simulated::Simulated;
-#[cfg(target_os = "linux")]
-use crate::backends::uring;
-use crate::backends::{blocking, resets_are_told, smol};
-use roundtrip_conformance::{Backend, Disagreement, Failure, Script, check, scripts};
+use roundtrip_conformance::sockets::{OnSockets, Tcp, check_commands};
+use roundtrip_conformance::{Disagreement, Failure, Script, Subject, check, scripts};
 use roundtrip_sim::choose::Faults;
 
 fn script(name: &str) -> Script {
     scripts().unwrap().into_iter().find(|script| script.name() == name).unwrap()
 }
 
-fn disagreement(backend: &impl Backend, name: &str) -> Disagreement {
-    match check(backend, &script(name)) {
+fn disagreement(subject: &impl Subject, name: &str) -> Disagreement {
+    match check(subject, &script(name)) {
         Err(Failure::Disagreement(disagreement)) => disagreement,
         Err(Failure::Run(error)) => panic!("{name}: {error}"),
         Ok(observed) => panic!("{name} passes: {observed:?}"),
@@ -26,29 +24,28 @@ fn disagreement(backend: &impl Backend, name: &str) -> Disagreement {
 fn noticed(bug: Bug, names: &[&str], observed: &str) {
     let simulated =
         Simulated { seed: 1, faults: Faults::NONE, session: move |session| Falsified::new(session, bug) };
-    let session = move |session| Falsified::new(session, bug);
     for name in names {
         disagreement(&simulated, name);
     }
     assert_eq!(disagreement(&simulated, names[0]).observed, observed, "in the simulator");
     // A deadline that a driver forgets takes the client's whole patience, in real time.
     if bug != Bug::ForgetsDeadlines && (bug != Bug::ResetsForClose || resets_are_told()) {
-        let on_std = disagreement(&blocking::Sockets { session }, names[0]);
-        assert_eq!(on_std.observed, observed, "on the blocking driver");
-        let on_smol = disagreement(&smol::Sockets { session }, names[0]);
-        assert_eq!(on_smol.observed, observed, "on the smol driver");
+        let on =
+            |backend: &str, noticed: Disagreement| assert_eq!(noticed.observed, observed, "on {backend}");
+        let session = move |session| Falsified::new(session, bug);
+        on("std", disagreement(&OnSockets::new(Tcp(roundtrip_std::Std)).with_session(session), names[0]));
+        let smol = OnSockets::new(Tcp(roundtrip_smol::Smol::default())).with_session(session);
+        on("smol", disagreement(&smol, names[0]));
         #[cfg(unix)]
-        assert_eq!(
-            disagreement(&reactor::Sockets { session }, names[0]).observed,
-            observed,
-            "on the reactor"
-        );
+        {
+            let reactor = OnSockets::new(Tcp(roundtrip_reactor::Reactor::default())).with_session(session);
+            on("the reactor", disagreement(&reactor, names[0]));
+        }
         #[cfg(target_os = "linux")]
-        assert_eq!(
-            disagreement(&uring::Sockets { session }, names[0]).observed,
-            observed,
-            "on the driver of completions"
-        );
+        {
+            let uring = OnSockets::new(Tcp(roundtrip_uring::Uring::default())).with_session(session);
+            on("the driver of completions", disagreement(&uring, names[0]));
+        }
     }
 }
 
@@ -118,5 +115,20 @@ fn deadlines_slept_through() {
         Bug::ForgetsDeadlines,
         &["idle-limit", "max-age", "stop-while-idle", "session-drain-limit", "idle-limit-while-blocked"],
         "step 3, `expect-end`: nothing, for too long, 4 bytes sent, 4 echoed",
+    );
+}
+
+/// Every script passes: none has a stop and a command for one session.
+#[test]
+fn a_stop_that_is_lost_behind_a_command() {
+    for name in ["plain-echo", "stop-while-idle", "two-stopped-together"] {
+        let subject = OnSockets::new(Tcp(LosesStop));
+        assert!(check(&subject, &script(name)).is_ok(), "{name}");
+    }
+    let failure = check_commands(&LosesStop).unwrap_err().to_string();
+    assert_eq!(
+        failure,
+        "a stop behind commands before the session begins: expected [Stop, Command(1), Command(2)], \
+         and the session was told [Command(1), Command(2)]"
     );
 }

@@ -1,26 +1,17 @@
-//! The drivers of this workspace as backends, shared by the tests.
+//! What the scripts run on besides the socket drivers: the simulator, pipes, and sessions behind planted bugs.
 
-#![allow(dead_code, reason = "one source for every driver, and each driver and system uses its part")]
-#![allow(clippy::duplicate_mod, reason = "one source for every socket driver")]
-
-pub(crate) mod blocking;
+pub(crate) mod loses_stop;
 #[cfg(windows)]
 pub(crate) mod pipes;
 pub(crate) mod planted;
-#[cfg(unix)]
-pub(crate) mod reactor;
 pub(crate) mod simulated;
-pub(crate) mod smol;
-#[cfg(unix)]
-pub(crate) mod tokio;
-#[cfg(target_os = "linux")]
-pub(crate) mod uring;
+
+use std::convert::Infallible;
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
 
 use roundtrip_core::Machine;
 use roundtrip_echo::{EchoServer, ServerOutcome};
-use std::convert::Infallible;
-use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
 
 /// The server's side of a connection: the shipped session, or one that a driver's bug comes between.
 pub(crate) trait Session:
@@ -55,32 +46,4 @@ pub(crate) fn resets_are_told() -> bool {
         let _ = writeln!(std::io::stderr(), "skipped: what only a reset tells, which is an end here");
     }
     told
-}
-
-/// The address at this end, if it has one.
-pub(crate) trait Local {
-    fn address(&self) -> Option<SocketAddr>;
-}
-
-#[cfg(unix)]
-impl Local for roundtrip_std::Stream {
-    fn address(&self) -> Option<SocketAddr> {
-        use std::os::fd::AsFd;
-        TcpStream::from(self.as_fd().try_clone_to_owned().ok()?).local_addr().ok()
-    }
-}
-
-#[cfg(windows)]
-impl Local for roundtrip_std::Stream {
-    fn address(&self) -> Option<SocketAddr> {
-        use std::os::windows::io::AsSocket;
-        TcpStream::from(self.as_socket().try_clone_to_owned().ok()?).local_addr().ok()
-    }
-}
-
-#[cfg(windows)]
-impl Local for roundtrip_pipe::Stream {
-    fn address(&self) -> Option<SocketAddr> {
-        None
-    }
 }

@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use roundtrip_conformance::{Backend, ClientSeen, Event, Go, Meeting, Observed, Script, Scripted};
+use roundtrip_conformance::{ClientSeen, Event, Go, Meeting, Observed, Script, Scripted, Subject};
 use roundtrip_core::Time;
 use roundtrip_core::hub::{ConnectionId, Hub, Mail};
 use roundtrip_echo::{EchoServer, ServerOutcome};
@@ -38,7 +38,7 @@ impl fmt::Display for Wrong {
 
 impl std::error::Error for Wrong {}
 
-impl<M: Session, W: Fn(EchoServer) -> M + Clone + Send + Sync> Backend for Simulated<W> {
+impl<M: Session, W: Fn(EchoServer) -> M + Clone + Send + Sync> Subject for Simulated<W> {
     type Error = Wrong;
 
     fn run(&self, script: &Script) -> Result<Observed, Wrong> {
@@ -163,7 +163,6 @@ impl<M: Session, W: Fn(EchoServer) -> M + Clone + Send + Sync> Scenario for Play
             .window(2 << 10);
         let clients = Clients {
             script: self.script.clone(),
-            log: Arc::clone(&self.log),
             meeting: Meeting::of(0..count),
             ids: vec![None; count],
             orders: VecDeque::new(),
@@ -202,7 +201,6 @@ impl<M: Session, W: Fn(EchoServer) -> M + Clone + Send + Sync> Scenario for Play
 /// The clients of a script.
 struct Clients {
     script: Script,
-    log: Arc<Mutex<Log>>,
     meeting: Meeting,
     ids: Vec<Option<ConnectionId>>,
     orders: VecDeque<Order>,
