@@ -4,10 +4,9 @@
 #   run_steps "$@"                      runs the steps that the arguments name, or all; prints a table; fails if any failed
 #
 # Two lanes run beside each other, because tests mostly wait and builds never do: `debug`, the steps that build in target/debug
-# (the default), and `release`, those that build in other folders. Steps of the lane `any` mostly build in folders of their own: the
-# lane that is done first runs them. Steps of the lane `first` run before all of these, those of `last` after them, alone. A step that
-# fails does not stop the others: each runs in a shell of its own, with a temporary folder `$scratch`, and builds what it needs. A
-# step that cannot run here calls `skip_step REASON`.
+# (the default), and `release`, those that build in other folders. Steps of the lane `first` run before both, those of `last` after
+# them, alone. A step that fails does not stop the others: each runs in a shell of its own, with a temporary folder `$scratch`, and
+# builds what it needs. A step that cannot run here calls `skip_step REASON`.
 
 # Exit status of a skipped step, as in Automake.
 readonly SKIPPED=77
@@ -108,16 +107,13 @@ run_step() {
     echo "$((SECONDS - began)) $result" >"$work/$name"
 }
 
-# run_lane LANE...: their steps among $chosen, one after the other, but for those that another lane has begun.
+# run_lane LANE: its steps among $chosen, one after the other.
 run_lane() {
-    local lane index
-    for lane in "$@"; do
-        for index in "${!step_names[@]}"; do
-            [ "${step_lanes[index]}" = "$lane" ] || continue
-            [[ " ${chosen[*]} " == *" ${step_names[index]} "* ]] || continue
-            # Making a folder is atomic: one lane only succeeds.
-            ! mkdir "$work/${step_names[index]}.begun" 2>/dev/null || run_step "${step_names[index]}"
-        done
+    local index
+    for index in "${!step_names[@]}"; do
+        [ "${step_lanes[index]}" = "$1" ] || continue
+        [[ " ${chosen[*]} " == *" ${step_names[index]} "* ]] || continue
+        run_step "${step_names[index]}"
     done
 }
 
@@ -134,8 +130,8 @@ run_steps() {
 
     work=$(mktemp -d)
     run_lane first
-    run_lane release any & local release=$!
-    run_lane debug any
+    run_lane release & local release=$!
+    run_lane debug
     wait "$release"
     run_lane last
 

@@ -153,7 +153,7 @@ impl Drop for Fresh {
 }
 
 #[test]
-#[ignore = "builds a project of its own, which takes a minute: .ci/run guide"]
+#[ignore = "builds a project of its own, which takes a minute: .ci/run tests"]
 fn the_guide_works_word_by_word() {
     if !have(&["bash", "nc", "patch"]) {
         return;
