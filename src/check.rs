@@ -4,6 +4,7 @@ mod args;
 mod datagrams;
 mod document;
 
+use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use roundtrip_core::hub::ConnectionId;
@@ -15,11 +16,11 @@ use crate::cli;
 use crate::client::{self, Signals, Stop};
 use crate::driver::{self, Driver};
 use crate::file::{self, Access, Output};
-use crate::problem::{Exit, Problem};
+use crate::problem::{Exit, Problem, plain};
 use crate::record::{self, CLIENT, Recording};
 use crate::tls::{self, TlsCaller, TlsClients};
-use crate::transport;
-use crate::verdict::{Checked, Judged, Through};
+use crate::transport::{self, Stream};
+use crate::verdict::{Checked, Judged, Sent, Through, Unconnected};
 use crate::{json, loopback, out, units};
 pub(crate) use args::CheckArgs;
 
@@ -145,11 +146,7 @@ impl Run<'_> {
             outcomes: Mutex::default(),
         };
         // All are there before the first one sends.
-        let mut streams = Vec::new();
-        while streams.len() < self.connections && !self.stop.is_stopped() {
-            let stream = client::connect(&self.endpoint, &args.client);
-            streams.push(stream.map_err(|error| Problem::net(&self.name, &error))?);
-        }
+        let (streams, unconnected) = self.connect()?;
         let (driven, layers) = match &self.tls {
             None => (self.driver.drive_all(clock, streams, &sessions), Vec::new()),
             Some(caller) => {
@@ -173,17 +170,47 @@ impl Run<'_> {
         };
         let checked = Checked {
             total: Some(total),
+            sent: Sent::Seeded(self.seed),
             took: clock.now().since(Time::ZERO),
             timeout: args.client.timeout,
             half_close: self.half_close,
             stall: args.stall,
             connections: self.connections,
+            unconnected,
             round: (args.repeat > 1).then_some((round, args.repeat)),
             through,
             again: self.again(total),
         };
         let judged = Judged::of(&checked, &outcomes);
         Ok((checked, judged))
+    }
+
+    /// All the connections, and those that could not be made. An error if there is none.
+    fn connect(&self) -> Result<(Vec<Stream>, Option<Unconnected>), Problem> {
+        let (mut streams, mut unconnected) = (Vec::new(), None::<Unconnected>);
+        for number in 0..self.connections {
+            if self.stop.is_stopped() {
+                break;
+            }
+            match client::connect(&self.endpoint, &self.args.client) {
+                Ok(stream) => streams.push(stream),
+                Err(error) if streams.is_empty() => return Err(Problem::net(&self.name, &error)),
+                Err(error) => {
+                    let is_refused = error.source.kind() == io::ErrorKind::ConnectionRefused;
+                    let failed = unconnected.get_or_insert(Unconnected {
+                        count: 0,
+                        is_refused,
+                        why: plain(&error.source),
+                    });
+                    // Each of the others would take as long to fail.
+                    failed.count += if is_refused { 1 } else { self.connections - number };
+                    if !is_refused {
+                        break;
+                    }
+                }
+            }
+        }
+        Ok((streams, unconnected))
     }
 
     /// The command that checks this size again: the options that decide what is sent, and what is not the default.

@@ -9,6 +9,7 @@ use serde::Serialize;
 use crate::out;
 use crate::problem::{Exit, Problem};
 use crate::verdict::Found;
+use crate::verdict::evidence::hex;
 
 /// What went wrong before there was a result: `docs/schema/error.json`.
 #[derive(Serialize)]
@@ -82,6 +83,9 @@ pub(crate) struct Fault {
     idle_seconds: f64,
     after_half_close_seconds: Option<f64>,
     into_pause_seconds: Option<f64>,
+    crossed_connection: Option<usize>,
+    came_hex: Option<String>,
+    due_hex: Option<String>,
     summary: String,
     detail: String,
     likely: Option<String>,
@@ -93,12 +97,14 @@ impl Fault {
         let (kind, bytes, end) = match fault.kind {
             FaultKind::Lost { bytes } => ("lost", Some(bytes), None),
             FaultKind::Duplicated { bytes } => ("duplicated", Some(bytes), None),
+            FaultKind::Inserted { bytes } => ("inserted", Some(bytes), None),
             FaultKind::Reordered => ("reordered", None, None),
             FaultKind::Corrupted => ("corrupted", None, None),
             FaultKind::Trailing => ("trailing", Some(outcome.received - fault.at), None),
             FaultKind::Truncated { by, .. } => ("truncated", None, Some(end(by))),
             FaultKind::TimedOut => ("timed_out", None, None),
         };
+        let (kind, bytes) = if words.is_other_service { ("not_echo", None) } else { (kind, bytes) };
         Self {
             kind,
             offset: fault.at,
@@ -111,6 +117,9 @@ impl Fault {
             idle_seconds: outcome.idle.as_secs_f64(),
             after_half_close_seconds: outcome.shut.map(|shut| shut.as_secs_f64()),
             into_pause_seconds: outcome.pause.map(|pause| pause.as_secs_f64()),
+            crossed_connection: words.crossed.map(|connection| connection + 1),
+            came_hex: words.evidence.as_ref().map(|(came, _due)| hex(came)),
+            due_hex: words.evidence.as_ref().map(|(_came, due)| hex(due)),
             summary: words.what.clone(),
             detail: words.detail.clone(),
             likely: words.likely.clone(),

@@ -61,8 +61,8 @@ impl Problem {
     /// No socket for `endpoint`.
     pub(crate) fn net(endpoint: &str, error: &NetError) -> Self {
         use io::ErrorKind::{
-            AddrInUse, AddrNotAvailable, ConnectionRefused, InvalidInput, NotFound, PermissionDenied,
-            TimedOut, Unsupported,
+            AddrInUse, AddrNotAvailable, ConnectionRefused, HostUnreachable, InvalidInput,
+            NetworkUnreachable, NotFound, PermissionDenied, TimedOut, Unsupported,
         };
         // A known scheme wins over a host of that name.
         let is_file = endpoint.starts_with("unix:") || endpoint.starts_with("unix-dgram:");
@@ -108,6 +108,14 @@ impl Problem {
                 "nobody answers: check the address and the firewalls, or raise --connect-timeout",
             ),
             (Stage::Connect, _) if is_file => ("connect to", "check the path, and that you may write to it"),
+            (Stage::Connect, NetworkUnreachable) => {
+                ("connect to", "this machine has no route to it: check `ip route`")
+            }
+            // icmp(7): the same error for "prohibited" as for a host that its router does not find.
+            (Stage::Connect, HostUnreachable) => (
+                "connect to",
+                "a firewall refuses it (ICMP prohibited), or no host has that address: the system does not tell which",
+            ),
             (Stage::Connect, _) => ("connect to", "check the address and the route to it"),
             (Stage::Resolve, AddrNotAvailable) => {
                 ("use", "leave out -4 and -6, or give an address of that family")

@@ -8,7 +8,7 @@ use roundtrip_std::{Call, Clock, SystemClock};
 use crate::cli::{self, SendArgs};
 use crate::problem::{Exit, Problem};
 use crate::transcript::{self, BUFFER, ClientLines, Talked, TutorialClient};
-use crate::verdict::{Checked, Judged, Through};
+use crate::verdict::{Checked, Judged, Sent, Through};
 use crate::{client, out};
 
 pub(crate) fn run(args: &SendArgs) -> Result<Exit, Problem> {
@@ -45,6 +45,7 @@ pub(crate) fn run(args: &SendArgs) -> Result<Exit, Problem> {
     let config =
         ClientConfig::default().chunk(BUFFER).half_close(half_close).timeout(Some(args.client.timeout));
     config.validate()?;
+    let sent = text.clone();
     let client = |now| EchoClient::new(config.into(), Payload::given(text), now);
     let ended = client::drive(clock, stream, |now| Tap::new(client(now), ClientLines::default()))?;
     if args.transcript {
@@ -52,11 +53,13 @@ pub(crate) fn run(args: &SendArgs) -> Result<Exit, Problem> {
     }
     let checked = Checked {
         total: Some(total),
+        sent: Sent::Given(sent),
         took: clock.now().since(Time::ZERO),
         timeout: args.client.timeout,
         half_close,
         stall: None,
         connections: 1,
+        unconnected: None,
         round: None,
         through: Through::Nothing,
         again: format!("roundtrip check {name}"),

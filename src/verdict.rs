@@ -1,12 +1,15 @@
 //! A verdict in words.
 
 pub(crate) mod datagrams;
+pub(crate) mod evidence;
 
 use std::fmt::Write;
 use std::time::Duration;
 
-use roundtrip_echo::{ClientOutcome, Fault, FaultKind, PeerEnd, Verdict};
+use bytes::Bytes;
+use roundtrip_echo::{ClientOutcome, Fault, FaultKind, Payload, PeerEnd, Verdict};
 
+use self::evidence::Evidence;
 use crate::problem::Exit;
 use crate::units::{bytes, duration, elapsed, grouped};
 
@@ -19,6 +22,8 @@ const HALF_CLOSE_OFF: &str = "--half-close off shows whether it is only that";
 pub(crate) struct Checked {
     /// Bytes that should have come back on each connection; none: what was sent.
     pub(crate) total: Option<u64>,
+    /// What was sent.
+    pub(crate) sent: Sent,
     /// How long it took.
     pub(crate) took: Duration,
     /// The longest time without progress that was allowed.
@@ -27,14 +32,43 @@ pub(crate) struct Checked {
     pub(crate) half_close: bool,
     /// How long the sessions read nothing.
     pub(crate) stall: Option<Duration>,
-    /// Connections at one time.
+    /// Connections at once.
     pub(crate) connections: usize,
+    /// Those of them that could not be made, although others could.
+    pub(crate) unconnected: Option<Unconnected>,
     /// Which of how many rounds it was, if there are several.
     pub(crate) round: Option<(u64, u64)>,
     /// What the bytes went through.
     pub(crate) through: Through,
     /// The command that does the same again.
     pub(crate) again: String,
+}
+
+/// Connections that could not be made, although others could.
+pub(crate) struct Unconnected {
+    pub(crate) count: usize,
+    /// Whether the peer refused the first of them.
+    pub(crate) is_refused: bool,
+    /// What the system said of the first.
+    pub(crate) why: String,
+}
+
+/// What was sent.
+pub(crate) enum Sent {
+    /// The payload of this seed; on each further connection, that of the next seed.
+    Seeded(u64),
+    /// These bytes.
+    Given(Bytes),
+}
+
+impl Sent {
+    /// The payload of a connection, `total` bytes long.
+    fn payload(&self, connection: usize, total: u64) -> Payload {
+        match self {
+            Self::Seeded(seed) => Payload::seeded(seed.wrapping_add(connection as u64), total),
+            Self::Given(bytes) => Payload::given(bytes.clone()),
+        }
+    }
 }
 
 /// What the bytes of a check go through, besides the transport.
@@ -72,6 +106,14 @@ pub(crate) struct Found {
 pub(crate) struct Words {
     pub(crate) what: String,
     pub(crate) detail: String,
+    /// What came at the first wrong offset, and what was due there.
+    pub(crate) evidence: Option<(Vec<u8>, Vec<u8>)>,
+    /// The same in words.
+    pub(crate) bytes: Option<String>,
+    /// Another service than an echo server answered.
+    pub(crate) is_other_service: bool,
+    /// The connection whose bytes came, from 0.
+    pub(crate) crossed: Option<usize>,
     /// The cause that a person should look for first.
     pub(crate) likely: Option<String>,
 }
@@ -85,11 +127,12 @@ impl Judged {
         });
         let worst = faults.clone().min_by_key(|(_, _, fault)| fault.kind == FaultKind::TimedOut);
         let found = worst.map(|(connection, outcome, fault)| {
-            let words = Words::of(checked, &outcome, fault);
+            let words = Words::of(checked, connection, &outcome, fault);
             Found { connection, outcome, fault, words }
         });
         let verified = outcomes.iter().filter(|(_, outcome)| outcome.verdict == Verdict::Verified).count();
         let exit = match &found {
+            None if checked.unconnected.is_some() => Exit::Failed,
             Some(Found { fault: Fault { kind: FaultKind::TimedOut, .. }, .. }) => Exit::Incomplete,
             Some(_) => Exit::Failed,
             None if verified == checked.connections => Exit::Ok,
@@ -106,10 +149,11 @@ impl Judged {
 
     /// The lines to print.
     pub(crate) fn lines(&self, checked: &Checked) -> String {
-        let mut text = match &self.found {
-            Some(found) => self.fail(found, checked),
-            None if self.exit == Exit::Ok => ok(checked),
-            None => {
+        let mut text = match (&self.found, &checked.unconnected) {
+            (Some(found), _) => self.fail(found, checked),
+            (None, Some(unconnected)) => unconnected.lines(self, checked),
+            (None, None) if self.exit == Exit::Ok => ok(checked),
+            (None, None) => {
                 let total = checked.total.unwrap_or(0).saturating_mul(checked.connections as u64);
                 format!("INCOMPLETE  stopped after {} of {} came back", grouped(self.received), bytes(total))
             }
@@ -121,8 +165,11 @@ impl Judged {
     }
 
     fn fail(&self, found: &Found, checked: &Checked) -> String {
-        let Words { what, detail, likely } = &found.words;
+        let Words { what, detail, bytes, likely, .. } = &found.words;
         let mut text = format!("FAIL  {what}\n  {detail}");
+        if let Some(bytes) = bytes {
+            let _ = write!(text, "\n  {bytes}");
+        }
         if let Some(likely) = likely {
             let _ = write!(text, "\n  likely: {likely}");
         }
@@ -141,6 +188,25 @@ impl Judged {
     }
 }
 
+impl Unconnected {
+    /// `FAIL  10 of 20 connections refused`, and what the others found.
+    fn lines(&self, judged: &Judged, checked: &Checked) -> String {
+        let made = grouped((checked.connections - self.count) as u64);
+        let (what, cause) = if self.is_refused {
+            ("refused".to_owned(), "the server, or something on the path, limits connections to")
+        } else {
+            (format!("not made: {}", self.why), "something on the path drops connections beyond")
+        };
+        format!(
+            "FAIL  {} of {} connections {what}\n  of the {made} others, {} ok\n  likely: {cause} {made}\n  again: {}",
+            grouped(self.count as u64),
+            grouped(checked.connections as u64),
+            grouped(judged.verified as u64),
+            checked.again
+        )
+    }
+}
+
 fn ok(checked: &Checked) -> String {
     let total = bytes(checked.total.unwrap_or(0));
     let what = match checked.connections {
@@ -156,7 +222,7 @@ fn ok(checked: &Checked) -> String {
 }
 
 impl Words {
-    fn of(checked: &Checked, outcome: &ClientOutcome, fault: Fault) -> Self {
+    fn of(checked: &Checked, connection: usize, outcome: &ClientOutcome, fault: Fault) -> Self {
         let Fault { at, kind } = fault;
         let came = match checked.total {
             Some(total) => format!("{} of {} came back", grouped(at), bytes(total)),
@@ -174,6 +240,10 @@ impl Words {
             }
             FaultKind::Duplicated { bytes: twice } => {
                 (format!("duplicated: {} came twice", bytes(twice)), wrong)
+            }
+            FaultKind::Inserted { bytes: foreign } => {
+                let noun = if foreign == 1 { "byte" } else { "bytes" };
+                (format!("inserted: {} foreign {noun} came between the right ones", grouped(foreign)), wrong)
             }
             FaultKind::Reordered => ("reordered: the right bytes in the wrong order".to_owned(), wrong),
             FaultKind::Corrupted => ("corrupted: bytes came that were never sent".to_owned(), wrong),
@@ -201,7 +271,50 @@ impl Words {
                 (what, format!("{missing}; {}", awaited(outcome)))
             }
         };
-        Self { what, detail, likely: likely(checked, outcome, fault) }
+        let mut words = Self {
+            what,
+            detail,
+            evidence: None,
+            bytes: None,
+            is_other_service: false,
+            crossed: None,
+            likely: likely(checked, outcome, fault),
+        };
+        // Of a load, what was sent is what was due.
+        let total = checked.total.unwrap_or(outcome.sent);
+        let payload = checked.sent.payload(connection, total);
+        if let Some(evidence) = Evidence::of(fault, outcome.evidence.bytes(), &payload) {
+            words.explain(&evidence, kind);
+            words.find_crossed(checked, connection, outcome);
+        }
+        words
+    }
+
+    /// Bytes of another connection are named as such.
+    fn find_crossed(&mut self, checked: &Checked, connection: usize, outcome: &ClientOutcome) {
+        let came = outcome.evidence.bytes();
+        let total = checked.total.unwrap_or(u64::MAX);
+        let is_from = |other: &usize| checked.sent.payload(*other, total).find(came).is_some();
+        self.crossed = (0..checked.connections).filter(|other| *other != connection).find(is_from);
+        if let (Some(other), Sent::Seeded(_)) = (self.crossed, &checked.sent) {
+            let (other, connection) = (grouped(other as u64 + 1), grouped(connection as u64 + 1));
+            self.what = format!("cross-talk: bytes of connection {other} came on connection {connection}");
+            self.likely =
+                Some("the server, or a proxy, mixes up its connections or their buffers".to_owned());
+        }
+    }
+
+    /// What the wrong bytes tell.
+    fn explain(&mut self, evidence: &Evidence<'_>, kind: FaultKind) {
+        self.bytes = Some(evidence.words());
+        self.evidence = Some((evidence.came.to_vec(), evidence.due.clone()));
+        if let Some((service, line)) = evidence.service(kind) {
+            self.is_other_service = true;
+            self.what = format!("not an echo server: the peer sent {line}");
+            self.likely = Some(format!("the peer speaks {service}"));
+        } else if let Some(cause) = evidence.cause(kind) {
+            self.likely = Some(cause.to_owned());
+        }
     }
 }
 
@@ -268,6 +381,9 @@ fn likely(checked: &Checked, outcome: &ClientOutcome, Fault { at, kind }: Fault)
     let likely = match kind {
         FaultKind::Corrupted | FaultKind::Trailing if at == 0 => "the peer is no echo server",
         FaultKind::Corrupted => "a program on the path changes the bytes, or memory is bad",
+        FaultKind::Inserted { .. } => {
+            "a program on the path adds bytes of its own, or bytes of an earlier session came late"
+        }
         FaultKind::Trailing => "the server adds bytes of its own",
         FaultKind::Lost { .. } | FaultKind::Duplicated { .. } | FaultKind::Reordered => {
             "a program on the path mishandles its buffers: TCP itself delivers in order or not at all"
@@ -326,5 +442,46 @@ fn about(duration: Duration) -> String {
     match duration.as_millis() {
         millis @ ..900 => format!("{} ms", millis / 10 * 10),
         millis => format!("{} s", (millis + 100) / 1000),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A check of four connections, of which `count` could not be made, and the others are well.
+    fn lines(count: usize, is_refused: bool) -> String {
+        let checked = Checked {
+            total: Some(10),
+            sent: Sent::Seeded(1),
+            took: Duration::ZERO,
+            timeout: Duration::from_secs(1),
+            half_close: true,
+            stall: None,
+            connections: 4,
+            unconnected: Some(Unconnected { count, is_refused, why: "timed out".to_owned() }),
+            round: None,
+            through: Through::Nothing,
+            again: "roundtrip check".to_owned(),
+        };
+        let outcomes: Vec<_> =
+            (0..4 - count).map(|index| (index, ClientOutcome::new(Verdict::Verified))).collect();
+        let judged = Judged::of(&checked, &outcomes);
+        assert_eq!(judged.exit, Exit::Failed);
+        judged.lines(&checked)
+    }
+
+    #[test]
+    fn connections_that_are_not_made_although_others_are_fail_a_check() {
+        assert_eq!(
+            lines(3, true),
+            "FAIL  3 of 4 connections refused\n  of the 1 others, 1 ok\n  likely: the server, or something on the path, \
+             limits connections to 1\n  again: roundtrip check"
+        );
+        assert_eq!(
+            lines(2, false),
+            "FAIL  2 of 4 connections not made: timed out\n  of the 2 others, 2 ok\n  likely: something on the path drops \
+             connections beyond 2\n  again: roundtrip check"
+        );
     }
 }

@@ -36,6 +36,7 @@ pub(super) struct Check {
     received_bytes: u64,
     connections_ok: usize,
     connections_failed: usize,
+    connections_not_made: usize,
     fault: Option<Fault>,
     again: String,
 }
@@ -73,13 +74,14 @@ impl<'a> Document<'a> {
 impl Check {
     pub(super) fn of(checked: &Checked, judged: &Judged, round: u64, seed: u64) -> Self {
         Self {
-            result: json::result(judged.exit, judged.found.is_some()),
+            result: json::result(judged.exit, judged.found.is_some() || checked.unconnected.is_some()),
             round,
             bytes: checked.total.unwrap_or(0),
             seconds: checked.took.as_secs_f64(),
             received_bytes: judged.received,
             connections_ok: judged.verified,
             connections_failed: judged.failed,
+            connections_not_made: checked.unconnected.as_ref().map_or(0, |unconnected| unconnected.count),
             fault: judged.found.as_ref().map(|found| Fault::of(found, seed)),
             again: checked.again.clone(),
         }

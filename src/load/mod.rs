@@ -23,7 +23,7 @@ use crate::client::{self, Signals, Stop};
 use crate::driver::{self, Driver};
 use crate::file::{self, Access, Output};
 use crate::problem::{Exit, Problem, plain};
-use crate::verdict::{Checked, Judged, Through};
+use crate::verdict::{Checked, Judged, Sent, Through};
 use crate::{json, loopback, out, platform, units};
 pub(crate) use args::LoadArgs;
 use plan::{Length, Plan};
@@ -138,12 +138,14 @@ impl Load<'_> {
         let outcomes = sessions.outcomes();
         let checked = Checked {
             total: None,
+            sent: Sent::Seeded(self.seed),
             took,
             timeout: self.args.client.timeout,
             half_close: self.half_close,
             stall: None,
             // Those that never began are not well.
             connections: self.plan.connections - driver::in_memory(unconnected).min(self.plan.connections),
+            unconnected: None,
             round: None,
             through: Through::Nothing,
             again: self.again(),

@@ -89,6 +89,7 @@ fn a_document_with_a_wrong_or_missing_field_is_refused() {
     let fault = json!({
         "kind": "truncated", "offset": 5, "connection": 1, "seed": 1, "bytes": null, "end": "fin", "sent_bytes": 9,
         "received_bytes": 5, "idle_seconds": 0.1, "after_half_close_seconds": null, "into_pause_seconds": null,
+        "crossed_connection": null, "came_hex": null, "due_hex": null,
         "summary": "peer closed early", "detail": "first missing offset 5", "likely": null
     });
     let mut bad = good.clone();

@@ -2,12 +2,13 @@
 //!
 //! The bytes of a seeded payload tell where they belong ([`Payload::locate`]), so a stream that departs from
 //! it can be followed: it jumped ahead (lost, unless it comes back for the rest: reordered), it jumped back
-//! (duplicated), or it went on at the same place (corrupted, unless the bytes between were only shuffled).
+//! (duplicated), it went on after foreign bytes (inserted), or it went on at the same place (corrupted, unless the bytes between were only shuffled).
 //! What is too short to be located is judged by how many bytes there are, and whether they are the right ones.
 
 use alloc::vec::Vec;
 use core::time::Duration;
 
+use super::evidence::Evidence;
 use super::payload::{PROBE, Payload, word};
 
 /// So many bytes that belong nowhere are enough to call the stream corrupted.
@@ -38,7 +39,8 @@ pub struct Fault {
 ///   that differ in that bit only, is [`Reordered`](Self::Reordered).
 ///
 /// And some would need more than the sixteen bytes that tell where they belong: a shorter block from another
-/// part of the stream is [`Corrupted`](Self::Corrupted), whether it was put in or stands in another's place.
+/// part of the stream is [`Inserted`](Self::Inserted) if it was put in, and [`Corrupted`](Self::Corrupted) if it stands in
+/// another's place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum FaultKind {
     /// Bytes are missing from the middle, and do not come later.
@@ -51,9 +53,14 @@ pub enum FaultKind {
         /// How many.
         bytes: u64,
     },
+    /// Foreign bytes came between the right ones, and none is missing.
+    Inserted {
+        /// How many.
+        bytes: u64,
+    },
     /// The right bytes came in the wrong order.
     Reordered,
-    /// Wrong bytes came, between the right ones or in their place.
+    /// Wrong bytes came in the place of the right ones.
     Corrupted,
     /// After everything that was sent, more came.
     Trailing,
@@ -93,6 +100,7 @@ pub(super) struct Diagnosis {
     /// Bytes that are not located yet; none while the stream is followed.
     held: Vec<u8>,
     hunting: bool,
+    first: Evidence,
     /// What the judged bytes from `at` on weigh, less what those that belong there weigh: 0 if they are the
     /// same in any order.
     balance: u64,
@@ -107,19 +115,42 @@ enum Course {
     Ahead(u64),
     /// So many bytes behind, at once: they come again, unless as many are missing later.
     Again(u64),
+    /// So many bytes behind, after as many foreign ones: these were inserted, unless as many are missing later.
+    Inserted(u64),
     /// So many bytes behind, after others that were put in: early, if they are missing later.
     Behind(u64),
+    /// Other bytes came in the place of so many, which were more or fewer.
+    Replaced(u64),
 }
 
 impl Diagnosis {
     /// The byte at offset `at` of the stream is not the payload's; `expected` bytes should come back in all.
     pub(super) const fn new(at: u64, expected: u64) -> Self {
-        Self { at, expected, course: Course::Unknown, next: at, held: Vec::new(), hunting: true, balance: 0 }
+        Self {
+            at,
+            expected,
+            course: Course::Unknown,
+            next: at,
+            held: Vec::new(),
+            hunting: true,
+            first: Evidence::NONE,
+            balance: 0,
+        }
     }
 
     /// The first wrong byte.
     pub(super) const fn at(&self) -> u64 {
         self.at
+    }
+
+    /// The first wrong bytes.
+    pub(super) const fn evidence(&self) -> Evidence {
+        self.first
+    }
+
+    /// Keeps the bytes that come next, the first wrong one first, as evidence.
+    pub(super) fn keep(&mut self, data: &[u8]) {
+        self.first.keep(data);
     }
 
     pub(super) const fn fault(&self, kind: FaultKind) -> Fault {
@@ -193,7 +224,22 @@ impl Diagnosis {
             {
                 FaultKind::Duplicated { bytes: extra }
             }
-            Course::Unknown | Course::Ahead(_) | Course::Again(_) | Course::Behind(_) => kind,
+            Course::Unknown if self.was_inserted(&sent, extra) => FaultKind::Inserted { bytes: extra },
+            Course::Unknown
+            | Course::Ahead(_)
+            | Course::Again(_)
+            | Course::Inserted(_)
+            | Course::Behind(_)
+            | Course::Replaced(_) => kind,
+        }
+    }
+
+    /// Whether `extra` foreign bytes are held, and then all that was due.
+    fn was_inserted(&self, sent: &Payload, extra: u64) -> bool {
+        let extra = usize::try_from(extra).unwrap_or(usize::MAX);
+        match self.held.get(extra..) {
+            Some(rest) => extra > 0 && !rest.is_empty() && sent.matching(self.at, rest) == rest.len(),
+            None => false,
         }
     }
 
@@ -204,11 +250,18 @@ impl Diagnosis {
         match self.course {
             _ if skew == 0 && self.balance == 0 => return Some(FaultKind::Reordered),
             Course::Unknown if skew == 0 => return Some(self.by_place()),
-            Course::Unknown if skew > 0 => self.course = Course::Ahead(by),
+            Course::Unknown if skew > 0 && skipped == 0 => self.course = Course::Ahead(by),
+            Course::Unknown if skew > 0 => self.course = Course::Replaced(by),
             Course::Unknown if skipped == 0 => self.course = Course::Again(by),
+            // The first of what was inserted may happen to be right.
+            Course::Unknown if (self.at.saturating_sub(PROBE as u64)..=self.at).contains(&position) => {
+                self.course = Course::Inserted(by);
+            }
             Course::Unknown => self.course = Course::Behind(by),
             _ if skew == self.skew() => {}
-            Course::Ahead(ahead) if (self.at..self.at + ahead).contains(&position) => {
+            Course::Ahead(ahead) | Course::Replaced(ahead)
+                if (self.at..self.at + ahead).contains(&position) =>
+            {
                 return Some(FaultKind::Reordered);
             }
             // A block from farther back, and then the stream goes on where it was left, give or take some bytes
@@ -216,7 +269,11 @@ impl Diagnosis {
             Course::Again(_) if skipped == 0 && (self.at..self.at + PROBE as u64).contains(&position) => {
                 return Some(FaultKind::Duplicated { bytes: by });
             }
-            Course::Ahead(_) | Course::Again(_) | Course::Behind(_) => return Some(self.by_course()),
+            Course::Ahead(_)
+            | Course::Again(_)
+            | Course::Inserted(_)
+            | Course::Behind(_)
+            | Course::Replaced(_) => return Some(self.by_course()),
         }
         None
     }
@@ -238,8 +295,8 @@ impl Diagnosis {
     const fn skew(&self) -> i64 {
         match self.course {
             Course::Unknown => 0,
-            Course::Ahead(by) => by.cast_signed(),
-            Course::Again(by) | Course::Behind(by) => by.cast_signed().wrapping_neg(),
+            Course::Ahead(by) | Course::Replaced(by) => by.cast_signed(),
+            Course::Again(by) | Course::Inserted(by) | Course::Behind(by) => by.cast_signed().wrapping_neg(),
         }
     }
 
@@ -249,7 +306,8 @@ impl Diagnosis {
             Course::Ahead(bytes) => FaultKind::Lost { bytes },
             // All of them came again.
             Course::Again(bytes) if self.next - self.at >= bytes => FaultKind::Duplicated { bytes },
-            Course::Unknown | Course::Again(_) | Course::Behind(_) => self.by_place(),
+            Course::Inserted(bytes) => FaultKind::Inserted { bytes },
+            Course::Unknown | Course::Again(_) | Course::Behind(_) | Course::Replaced(_) => self.by_place(),
         }
     }
 

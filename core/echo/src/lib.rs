@@ -16,6 +16,7 @@ mod client;
 mod config;
 mod datagram;
 mod diagnosis;
+mod evidence;
 mod payload;
 mod pinger;
 mod queue;
@@ -32,6 +33,7 @@ pub use datagram::{
     DroppedDatagram, WELL_KNOWN_PORTS,
 };
 pub use diagnosis::{Fault, FaultKind, PeerEnd};
+pub use evidence::Evidence;
 pub use payload::Payload;
 pub use pinger::{Pinger, RoundTrip, Schedule};
 pub use server::{Cause, EchoServer, End, Limit, Phase, ServerOutcome, TRANSITIONS};

@@ -149,6 +149,11 @@ impl Payload {
         }
     }
 
+    /// Where in a seeded payload these bytes begin, if their first sixteen are somewhere in it.
+    pub fn find(&self, bytes: &[u8]) -> Option<u64> {
+        self.locate(bytes.first_chunk()?)
+    }
+
     /// Where in a seeded payload these bytes belong, if anywhere.
     pub(super) fn locate(&self, probe: &[u8; PROBE]) -> Option<u64> {
         let Kind::Seeded { seed, len } = self.0 else { return None };

@@ -1,8 +1,11 @@
 //! What was sent, held against what comes back.
 
+use alloc::boxed::Box;
+
 use bytes::{Bytes, BytesMut};
 
 use super::diagnosis::{Diagnosis, Fault, FaultKind};
+use super::evidence::Evidence;
 use super::payload::Payload;
 
 /// Hands out a payload piece by piece, and verifies every byte of it that comes back.
@@ -13,7 +16,7 @@ pub(super) struct Verifier {
     sent: u64,
     received: u64,
     /// From the first wrong byte on.
-    diagnosis: Option<Diagnosis>,
+    diagnosis: Option<Box<Diagnosis>>,
     /// Where pieces are composed; recycled once the driver has dropped them.
     block: BytesMut,
 }
@@ -46,7 +49,7 @@ impl Verifier {
 
     /// Bytes that came back before the first wrong one.
     pub(super) fn right(&self) -> u64 {
-        self.diagnosis.as_ref().map_or(self.received, Diagnosis::at)
+        self.diagnosis.as_deref().map_or(self.received, Diagnosis::at)
     }
 
     /// Bytes of the payload that were not handed out yet, as many as fit into memory.
@@ -57,6 +60,11 @@ impl Verifier {
     /// Bytes handed out and not back, as many as fit into memory.
     pub(super) fn in_flight(&self) -> usize {
         usize::try_from(self.sent.saturating_sub(self.received)).unwrap_or(usize::MAX)
+    }
+
+    /// The first wrong bytes.
+    pub(super) fn evidence(&self) -> Evidence {
+        self.diagnosis.as_deref().map_or(Evidence::NONE, Diagnosis::evidence)
     }
 
     /// Whether all that was sent is back, and right.
@@ -73,9 +81,9 @@ impl Verifier {
 
     /// Bytes came back.
     pub(super) fn receive(&mut self, data: &[u8]) -> Check {
-        if let Some(mut diagnosis) = self.diagnosis.take() {
+        if let Some(diagnosis) = self.diagnosis.take() {
             self.received += data.len() as u64;
-            return self.diagnose(&mut diagnosis, data);
+            return self.diagnose(diagnosis, data);
         }
         // What was not sent cannot come back, even if it is what would have been sent.
         let due = &data[..data.len().min(self.in_flight())];
@@ -85,7 +93,7 @@ impl Verifier {
         if right == data.len() {
             return Check::Right;
         }
-        self.diagnose(&mut Diagnosis::new(at, self.sent), &data[right..])
+        self.diagnose(Box::new(Diagnosis::new(at, self.sent)), &data[right..])
     }
 
     /// The stream is over, for the reason `kind` unless a fault is being diagnosed.
@@ -96,9 +104,13 @@ impl Verifier {
         }
     }
 
-    fn diagnose(&mut self, diagnosis: &mut Diagnosis, data: &[u8]) -> Check {
-        let kind = diagnosis.feed(&self.payload, data);
-        self.diagnosis = Some(diagnosis.clone());
-        kind.map_or(Check::Wrong, |kind| Check::Fault(diagnosis.fault(kind)))
+    fn diagnose(&mut self, mut diagnosis: Box<Diagnosis>, data: &[u8]) -> Check {
+        diagnosis.keep(data);
+        let check = match diagnosis.feed(&self.payload, data) {
+            None => Check::Wrong,
+            Some(kind) => Check::Fault(diagnosis.fault(kind)),
+        };
+        self.diagnosis = Some(diagnosis);
+        check
     }
 }

@@ -3,6 +3,7 @@
 use core::time::Duration;
 
 use super::diagnosis::{Fault, FaultKind, PeerEnd};
+use super::evidence::Evidence;
 use super::payload::Payload;
 use super::verifier::{Check, Verifier};
 use roundtrip_core::{Action, Failure, Input, Teardown, Time, Wait};
@@ -36,12 +37,22 @@ pub struct ClientOutcome {
     pub shut: Option<Duration>,
     /// How long before the verdict the configured pause began; none if it was over, or still to come.
     pub pause: Option<Duration>,
+    /// What came instead of what was due, if a byte was wrong.
+    pub evidence: Evidence,
 }
 
 impl ClientOutcome {
     /// An outcome with this verdict, of a session that sent and received nothing.
     pub const fn new(verdict: Verdict) -> Self {
-        Self { verdict, sent: 0, received: 0, idle: Duration::ZERO, shut: None, pause: None }
+        Self {
+            verdict,
+            sent: 0,
+            received: 0,
+            idle: Duration::ZERO,
+            shut: None,
+            pause: None,
+            evidence: Evidence::NONE,
+        }
     }
 }
 
@@ -231,6 +242,7 @@ impl<P: SendPolicy> VerifyingClient<P> {
             idle: ended.since(self.moved),
             shut: self.shut.map(|shut| ended.since(shut)),
             pause: self.pace.paused_since().filter(|_| self.shut.is_none()).map(|began| ended.since(began)),
+            evidence: self.verifier.evidence(),
         }
     }
 

@@ -2,7 +2,7 @@ use super::*;
 use crate::load::plan::{Length, Plan};
 use crate::load::record::Record;
 use crate::load::report::Report;
-use crate::verdict::{Checked, Judged, Through};
+use crate::verdict::{Checked, Judged, Sent, Through};
 use roundtrip_core::Time;
 use roundtrip_echo::{ClientOutcome, Fault, FaultKind, RoundTrip, Verdict};
 
@@ -22,11 +22,13 @@ fn report(width: Duration, trips: &[(Duration, Duration)], verdict: Verdict, aga
     let took = trips.iter().map(|(back, _)| *back).max().unwrap_or_default();
     let checked = Checked {
         total: None,
+        sent: Sent::Seeded(1),
         took,
         timeout: 30 * SECOND,
         half_close: true,
         stall: None,
         connections: 1,
+        unconnected: None,
         round: None,
         through: Through::Nothing,
         again: again.to_owned(),

@@ -26,6 +26,14 @@ pub(crate) enum Fault {
     Swap { at: usize, bytes: usize },
     /// Flips a bit.
     Flip { at: usize },
+    /// Sends these before the byte there.
+    Insert { at: usize, bytes: &'static [u8] },
+    /// Sends these instead of so many bytes from there on.
+    Replace { at: usize, bytes: usize, by: &'static [u8] },
+    /// Sends these and ends: another service than an echo.
+    Answer(&'static [u8]),
+    /// Changes bytes as a terminal or a serial line does.
+    Translate(Translation),
     /// Waits so long before it sends what is there.
     Delay { at: usize, time: Duration },
     /// Waits so long before each time that it sends.
@@ -52,6 +60,31 @@ pub(crate) enum Fault {
     SlowReaderCut(Duration),
     /// Sends wrong bytes only, one at a time with this pause after each.
     DripWrong { pause: Duration },
+}
+
+/// What a terminal, a telnet server or a serial line makes of bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Translation {
+    /// LF becomes CR LF.
+    NewLines,
+    /// 0xff is doubled (RFC 854).
+    Telnet,
+    /// XON and XOFF are removed.
+    FlowControl,
+    /// The eighth bit is removed.
+    SevenBits,
+}
+
+impl Translation {
+    fn of(self, byte: u8) -> Vec<u8> {
+        match (self, byte) {
+            (Self::NewLines, b'\n') => vec![b'\r', b'\n'],
+            (Self::Telnet, 0xff) => vec![0xff, 0xff],
+            (Self::FlowControl, 0x11 | 0x13) => vec![],
+            (Self::SevenBits, byte) => vec![byte & 0x7f],
+            (_, byte) => vec![byte],
+        }
+    }
 }
 
 /// What it listens on.
@@ -102,6 +135,11 @@ impl Fault {
                 }
                 flipped
             }
+            Self::Insert { at, .. } | Self::Replace { at, .. } if got.len() < at => got.to_vec(),
+            Self::Insert { at, bytes } => [upto(at), bytes, from(at)].concat(),
+            Self::Replace { at, bytes, by } => [upto(at), by, from(at + bytes)].concat(),
+            Self::Answer(bytes) => bytes.to_vec(),
+            Self::Translate(translation) => got.iter().flat_map(|byte| translation.of(*byte)).collect(),
             Self::EarlyFin { at }
             | Self::Reset { at, .. }
             | Self::Stall { at }
@@ -248,6 +286,7 @@ fn misbehave(connection: Connection, fault: Fault, shared: &Shared) -> io::Resul
         let is_due = match fault {
             Fault::Reset { read, .. } => got.len() >= read,
             Fault::EarlyFin { at } => sent >= at,
+            Fault::Answer(_) => sent > 0,
             _ => false,
         };
         if is_due {
@@ -296,7 +335,7 @@ fn misbehave(connection: Connection, fault: Fault, shared: &Shared) -> io::Resul
         }
     }
     match fault {
-        Fault::EarlyFin { .. } => {
+        Fault::EarlyFin { .. } | Fault::Answer(_) => {
             connection.shutdown()?;
             io::copy(&mut &connection, &mut io::sink())?;
         }

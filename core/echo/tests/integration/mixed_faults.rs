@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use roundtrip_core::{Driven, Step, Time};
-use roundtrip_echo::{ClientConfig, EchoClient, Fault, FaultKind, Payload, Verdict};
+use roundtrip_echo::{ClientConfig, ClientOutcome, EchoClient, Fault, FaultKind, Payload, Verdict};
 
 const LEN: usize = 200;
 
@@ -15,6 +15,10 @@ fn sent() -> Vec<u8> {
 
 /// What the client says when these blocks come back, and then the end.
 fn verdict(blocks: &[&[u8]]) -> Verdict {
+    outcome(blocks).verdict
+}
+
+fn outcome(blocks: &[&[u8]]) -> ClientOutcome {
     let config = ClientConfig::default().window(LEN);
     let now = Time::ZERO;
     let mut client = Driven::new(EchoClient::new(Arc::new(config), Payload::seeded(9, LEN as u64), now));
@@ -25,7 +29,7 @@ fn verdict(blocks: &[&[u8]]) -> Verdict {
             Step::ShutdownWrite | Step::Event(_) => {}
             Step::Wait(_) if unread.is_empty() => client.eof(now),
             Step::Wait(_) => unread = client.data(now, unread),
-            Step::Close { outcome, .. } => return outcome.verdict,
+            Step::Close { outcome, .. } => return outcome,
         }
     }
     panic!("no verdict");
@@ -60,24 +64,70 @@ fn a_block_from_farther_back_in_place_of_another_is_corrupted() {
 }
 
 #[test]
-fn a_short_block_from_elsewhere_is_corrupted() {
+fn a_short_block_from_elsewhere_is_inserted_or_corrupts() {
     let s = sent();
-    assert_eq!(verdict(&[&s[..100], &s[20..30], &s[100..]]), faulty(100, FaultKind::Corrupted), "put in");
+    let inserted = FaultKind::Inserted { bytes: 10 };
+    assert_eq!(verdict(&[&s[..100], &s[20..30], &s[100..]]), faulty(100, inserted), "put in");
     assert_eq!(verdict(&[&s[..100], &s[20..30], &s[110..]]), faulty(100, FaultKind::Corrupted), "in place");
 }
 
+/// At the front, in the middle, and before fewer bytes than tell where they belong.
 #[test]
-fn foreign_bytes_put_in_are_corrupted_and_after_everything_trailing() {
+fn foreign_bytes_put_in_are_inserted_and_after_everything_trailing() {
     let s = sent();
-    for bytes in [1, 15, 16, 100, 255] {
+    for bytes in [1, 15, 16, 100, 240] {
         let foreign = vec![0; bytes];
-        assert_eq!(verdict(&[&s[..100], &foreign, &s[100..]]), faulty(100, FaultKind::Corrupted));
+        for at in [0, 100, LEN - 15, LEN - 1] {
+            let inserted = FaultKind::Inserted { bytes: bytes as u64 };
+            // Of bytes that happen to be right, none is wrong.
+            assert!(s[at] != 0);
+            assert_eq!(verdict(&[&s[..at], &foreign, &s[at..]]), faulty(at, inserted), "{bytes} at {at}");
+        }
         assert_eq!(
             verdict(&[&s, &foreign, &s[100..]]),
             faulty(LEN, FaultKind::Trailing),
             "and then a repeat"
         );
     }
+}
+
+/// The first of them are right by chance.
+#[test]
+fn foreign_bytes_that_begin_with_what_was_due_are_inserted() {
+    let s = sent();
+    for right in 1..4 {
+        let foreign = [&s[100..100 + right], &[0; 6]].concat();
+        let inserted = FaultKind::Inserted { bytes: foreign.len() as u64 };
+        assert_eq!(verdict(&[&s[..100], &foreign, &s[100..]]), faulty(100 + right, inserted), "{right}");
+    }
+}
+
+/// Too many to be followed.
+#[test]
+fn a_flood_of_foreign_bytes_is_corrupted() {
+    let s = sent();
+    assert_eq!(verdict(&[&s[..100], &[0; 300], &s[100..]]), faulty(100, FaultKind::Corrupted));
+}
+
+#[test]
+fn a_block_replaced_by_another_number_of_foreign_bytes_is_corrupted() {
+    let s = sent();
+    for (missing, foreign) in [(40, 39), (40, 3), (100, 1), (3, 40), (40, 41)] {
+        let replaced = [&s[..50], &vec![0; foreign], &s[50 + missing..]];
+        assert_eq!(verdict(&replaced), faulty(50, FaultKind::Corrupted), "{missing} by {foreign}");
+    }
+}
+
+#[test]
+fn the_first_wrong_bytes_are_kept() {
+    let s = sent();
+    let evidence = |blocks: &[&[u8]]| outcome(blocks).evidence;
+    assert_eq!(evidence(&[&s]).bytes(), b"");
+    assert_eq!(evidence(&[&s[..100]]).bytes(), b"");
+    assert_eq!(evidence(&[&s[..100], b"no"]).bytes(), b"no");
+    let came = [b"HTTP/1.1 400 Bad Request", &[0; 100][..]].concat();
+    assert_eq!(evidence(&[&came]).bytes(), &came[..64]);
+    assert_eq!(format!("{:?}", evidence(&[b"\r\n"])), r#""\r\n""#);
 }
 
 #[test]

@@ -194,6 +194,7 @@ pub(super) fn check_client<C: Machine<Outcome = ClientOutcome>>(end: &End<C>) ->
         FaultKind::Truncated { .. } | FaultKind::TimedOut => Ok(()),
         kind @ (FaultKind::Lost { .. }
         | FaultKind::Duplicated { .. }
+        | FaultKind::Inserted { .. }
         | FaultKind::Reordered
         | FaultKind::Corrupted
         | FaultKind::Trailing) => Err(Violation::new(
