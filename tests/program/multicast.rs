@@ -4,7 +4,6 @@
 use std::io::Write;
 use std::process::Command;
 
-use crate::common::schema;
 #[cfg(target_os = "linux")]
 use crate::common::schema::document;
 use crate::common::{Finished, Running, roundtrip, run, run_with};
@@ -159,7 +158,7 @@ fn each_listener_reports_exactly_the_gap() {
     // Where it listens is told in any case.
     assert!(finished.stderr.starts_with("listening udp 239.1.2.3:7007\n"));
     finished.stderr.clear();
-    let document = document(schema::listen(), &finished);
+    let document = document(crate::common::schema::listen(), &finished);
     let sender = &document["senders"][0];
     assert_eq!(sender["gaps"], json!([[3, 4], [7, 7], [9, 10]]), "{document:#}");
     assert_eq!(

@@ -7,7 +7,6 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::common::schema;
 use crate::common::{Finished, Server, noise, poll, round_trip, roundtrip, run, run_with, with_every_driver};
 #[cfg(unix)]
 use crate::common::{Signal, connect, ping};
@@ -190,7 +189,7 @@ fn a_record_without_room_makes_it_incomplete() {
     assert_eq!(finished.code, Some(3), "{finished:?}");
     assert!(finished.stdout.starts_with("ok  1,000 bytes back in order"), "{finished:?}");
     assert!(finished.stderr.starts_with("error: cannot write /dev/full: No space left"), "{finished:?}");
-    let document = schema::document(schema::check(), &run_quietly(&check));
+    let document = crate::common::schema::document(crate::common::schema::check(), &run_quietly(&check));
     assert_eq!((&document["result"], &document["exit"]), (&"incomplete".into(), &3.into()));
     assert_eq!(document["checks"][0]["result"], "ok");
     let server = Server::start(&["--record", "/dev/full"]);

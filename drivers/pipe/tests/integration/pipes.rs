@@ -17,7 +17,7 @@ use roundtrip_echo::{
 };
 use roundtrip_pipe::{
     Accepted, Application, BindOptions, Clock, ConnectOptions, ConnectionReport, Control, Driver, Endpoint,
-    Listener, Peer, SendError, ServerHandle, ServerStats, Stage, Stream, SystemClock, bind, connect, drive,
+    Listener, SendError, ServerHandle, ServerStats, Stage, Stream, SystemClock, bind, connect, drive,
 };
 
 /// A name of a test's own, of bytes and of messages.

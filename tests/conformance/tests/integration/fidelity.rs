@@ -9,7 +9,7 @@ use std::thread;
 use crate::backends::pipes::Pipes;
 use crate::backends::simulated::Simulated;
 use crate::backends::{Shipped, resets_are_told, shipped};
-use roundtrip_conformance::sockets::{OnSockets, Packets, Sockets, Tcp, check_commands};
+use roundtrip_conformance::sockets::{OnSockets, Sockets, Tcp, check_commands};
 use roundtrip_conformance::{Script, Server, check, scripts};
 use roundtrip_net::Backend;
 use roundtrip_sim::choose::{Family, Faults};
@@ -121,6 +121,7 @@ fn every_script_comes_to_its_end_on_the_driver_of_completions() {
 #[test]
 fn packets_do_not_show() {
     use roundtrip_conformance::Step;
+    use roundtrip_conformance::sockets::Packets;
     let ran = AtomicUsize::new(0);
     on_every_script(64, |script| {
         let steps = || script.clients().iter().flat_map(roundtrip_conformance::Client::steps);
