@@ -184,12 +184,14 @@ fn an_older_record_is_written_over() {
 #[cfg(unix)]
 #[test]
 fn a_record_without_room_makes_it_incomplete() {
+    use crate::common::schema;
+
     let check = ["check", "--bytes", "1kB", "--record", "/dev/full"];
     let finished = run(&mut roundtrip(check));
     assert_eq!(finished.code, Some(3), "{finished:?}");
     assert!(finished.stdout.starts_with("ok  1,000 bytes back in order"), "{finished:?}");
     assert!(finished.stderr.starts_with("error: cannot write /dev/full: No space left"), "{finished:?}");
-    let document = crate::common::schema::document(crate::common::schema::check(), &run_quietly(&check));
+    let document = schema::document(schema::check(), &run_quietly(&check));
     assert_eq!((&document["result"], &document["exit"]), (&"incomplete".into(), &3.into()));
     assert_eq!(document["checks"][0]["result"], "ok");
     let server = Server::start(&["--record", "/dev/full"]);
