@@ -24,7 +24,13 @@ pub(crate) fn reach(
         Some(text) => {
             let endpoint = cli::endpoint(text)?;
             driver.takes(&endpoint)?;
-            work(text, endpoint)
+            // A port that was left out is said.
+            let mut port = String::new();
+            if let Endpoint::Tcp { port: number, .. } | Endpoint::Udp { port: number, .. } = &endpoint {
+                port = number.to_string();
+            }
+            let name = if text.contains(&port) { text.to_owned() } else { endpoint.to_string() };
+            work(&name, endpoint)
         }
         None => serve_during(driver, family, |endpoint| work(&endpoint.to_string(), endpoint)),
     }

@@ -2,7 +2,7 @@
 //!
 //! | signal | `serve` | other verbs |
 //! | --- | --- | --- |
-//! | SIGINT, SIGTERM, SIGQUIT; on Windows Ctrl-C, Ctrl-Break, closing the console | drain; a second one stops at once | the same |
+//! | SIGINT, SIGTERM, SIGQUIT; on Windows Ctrl-C, Ctrl-Break, closing the console | drain; a second one stops at once, if it is another or comes 100 ms later | the same |
 //! | SIGHUP, with a controlling terminal | the same: the terminal was closed | the same |
 //! | SIGHUP, without one | a message: there is nothing to reload | the same as SIGINT |
 //! | SIGUSR1 | print the counters | nothing |

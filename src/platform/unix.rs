@@ -6,8 +6,9 @@ use std::os::fd::AsFd;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 use std::thread;
+use std::time::Duration;
 
-use roundtrip_std::{BindOptions, Listener, NetError, Stream};
+use roundtrip_std::{BindOptions, Clock, Listener, NetError, Stream, SystemClock};
 use sd_notify::NotifyState;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1};
 use signal_hook::iterator::Signals;
@@ -25,6 +26,9 @@ pub(crate) const NO_MORE: &str = "check the limits that `ulimit -a` shows";
 /// What to do about a port that may not be bound.
 pub(crate) const PORT_DENIED: &str = "ports below 1024 are reserved: choose one from 1024 on";
 
+/// The same signal within this time is one request: timeout(1) signals the process, and then its group.
+const ONE_REQUEST: Duration = Duration::from_millis(100);
+
 /// Calls `on_signal` for each signal that arrives, on a thread of its own.
 pub(crate) fn watch_signals(mut on_signal: impl FnMut(Signal) + Send + 'static) -> io::Result<()> {
     // What this process was told to ignore stays ignored.
@@ -33,7 +37,15 @@ pub(crate) fn watch_signals(mut on_signal: impl FnMut(Signal) + Send + 'static) 
     // Once the terminal is closed, it cannot be opened any more.
     let hang_up = if File::open("/dev/tty").is_ok() { Signal::Stop } else { Signal::Reload };
     thread::Builder::new().name("signals".into()).spawn(move || {
+        let clock = SystemClock::new();
+        let mut last = None;
         for signal in signals.forever() {
+            let now = clock.now();
+            let is_repeated = last.is_some_and(|(other, at)| other == signal && now.since(at) < ONE_REQUEST);
+            last = Some((signal, now));
+            if is_repeated && signal != SIGUSR1 {
+                continue;
+            }
             on_signal(match signal {
                 SIGHUP => hang_up,
                 SIGUSR1 => Signal::Report,

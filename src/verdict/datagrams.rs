@@ -174,6 +174,11 @@ impl Findings {
         self.back + self.late + self.duplicated + self.corrupted + self.strays == 0
     }
 
+    /// Sent, and neither back nor given up when it ended.
+    fn in_flight(&self) -> u64 {
+        self.sent.saturating_sub(self.back + self.lost + self.late + self.corrupted)
+    }
+
     /// `sent 8,334   back 8,322   lost 12 …`
     pub(crate) fn line(&self) -> String {
         let counts = [
@@ -265,8 +270,14 @@ impl Judged {
         if let Some((round, of)) = checked.round {
             let _ = write!(text, ", round {} of {}", grouped(round), grouped(of));
         }
-        let Some(found) = &self.found else { return text };
+        if self.exit == Exit::Ok {
+            return text;
+        }
         let _ = write!(text, "\n  {}", self.findings.line());
+        let in_flight = self.findings.in_flight();
+        if in_flight > 0 {
+            let _ = write!(text, "   in flight {}", grouped(in_flight));
+        }
         if let Some(first) = self.findings.first_lost {
             let run = grouped(self.findings.longest_loss);
             let _ = write!(text, "\n  first lost: number {first}, counted from 0; at most {run} in a row");
@@ -274,6 +285,7 @@ impl Judged {
         if let Some(first) = self.findings.first_corrupted {
             let _ = write!(text, "\n  first corrupted: number {first}, counted from 0");
         }
+        let Some(found) = &self.found else { return text };
         if let Some(likely) = &found.likely {
             let _ = write!(text, "\n  likely: {likely}");
         }

@@ -254,6 +254,15 @@ fn endpoints_that_are_none() {
             (&[verb, "tcp:"], USAGE, "the host is missing", "HOST:PORT"),
             (&[verb, "[::1"], USAGE, "`[::1`", "[ADDRESS]:PORT"),
             (&[verb, "::1:zz:80"], USAGE, "`::1:zz:80`", "[ADDRESS]:PORT"),
+            (&[verb, "::1:7106"], USAGE, "is an address, or an address with a port", "[::1]:7106"),
+            (&[verb, "fe80::1%v0:7"], USAGE, "`fe80::1%v0:7`", "[fe80::1%v0]:7"),
+            (
+                &[verb, "[fe80::1]:7"],
+                USAGE,
+                "link-local address without its interface",
+                "[fe80::1%eth0]:PORT",
+            ),
+            (&[verb, "unix:./a,b.sock"], USAGE, "`b.sock` is no option here", "%2C"),
             (&[verb, "a b:7"], USAGE, "`a b` is no host", "HOST:PORT"),
             (&[verb, "a\nb\x1b[2J:7"], USAGE, "a\\nb\\u{1b}[2J", "HOST:PORT"),
         ]);

@@ -544,3 +544,30 @@ fn what_means_nothing_over_datagrams_is_refused() {
         );
     }
 }
+
+/// As timeout(1) interrupts it: the process, and then its group, of which it is a member.
+#[cfg(unix)]
+#[test]
+fn what_was_counted_before_an_interrupt_is_told() {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    static CAME: AtomicUsize = AtomicUsize::new(0);
+    // Every third is lost, and from the thirtieth on all are.
+    let endpoint = adversary(|socket, from, number, data, _| {
+        CAME.fetch_add(1, Ordering::Relaxed);
+        if number < 30 && number % 3 != 0 {
+            send(socket, from, data);
+        }
+    });
+    let options = ["--bytes", "12MB", "--window", "36kB", "--wait", "1h", "--timeout", "1h"];
+    let running = Running::start(roundtrip(["check", &endpoint]).args(options));
+    // Twenty came back, and thirty more than those are on their way.
+    poll("it has sent what it may", || (CAME.load(Ordering::Relaxed) >= 50).then_some(()));
+    running.signal(Signal::INT);
+    running.signal(Signal::INT);
+    let checked = running.wait();
+    assert_eq!((checked.code, &*checked.stderr), (Some(3), ""), "{checked:?}");
+    let lines: Vec<_> = checked.stdout.lines().collect();
+    assert_eq!(lines[0], "INCOMPLETE  stopped after 20 datagrams came back");
+    assert!(lines[1].starts_with("  sent 50   back 20   lost 0 "), "{checked:?}");
+    assert!(lines[1].ends_with("   in flight 30"), "{checked:?}");
+}

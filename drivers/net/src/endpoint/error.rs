@@ -2,10 +2,11 @@
 
 use std::error::Error;
 use std::fmt;
+use std::net::Ipv6Addr;
 
 use roundtrip_core::text::escaped;
 
-use super::parse::SCHEMES;
+use super::parse::{SCHEMES, address_of};
 
 /// Why a text is no endpoint.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,6 +20,10 @@ pub enum EndpointError {
     Port(String),
     /// An IPv6 address with a port needs brackets.
     Brackets(String),
+    /// An IPv6 address whose last group may be a port needs brackets.
+    Ambiguous(String),
+    /// A link-local address needs the interface that it is for (RFC 4007 section 11).
+    Zone(String),
     /// No socket's file can be called that.
     Path(String),
     /// What was given of this scheme takes no address.
@@ -42,7 +47,17 @@ impl EndpointError {
             }
             Self::Host(_) => "write HOST:PORT, as in localhost:27015".to_owned(),
             Self::Port(_) => "a port is a number from 0 to 65535".to_owned(),
-            Self::Brackets(_) => "write an IPv6 address with a port as [ADDRESS]:PORT".to_owned(),
+            Self::Brackets(text) => match text.rsplit_once(':') {
+                Some((address, port)) if address_of(address).parse::<Ipv6Addr>().is_ok() => {
+                    format!("write an IPv6 address with a port in brackets: [{address}]:{port}")
+                }
+                _ => "write an IPv6 address with a port as [ADDRESS]:PORT".to_owned(),
+            },
+            Self::Ambiguous(text) => {
+                let (address, port) = text.rsplit_once(':').unwrap_or((text, ""));
+                format!("write [{address}]:{port} with a port, or [{text}] for the address")
+            }
+            Self::Zone(host) => format!("name the interface, as in [{host}%eth0]:PORT"),
             Self::Path(_) => {
                 "write unix:PATH, or unix:@NAME on Linux; a comma in a path or a name is %2C, a percent sign %25"
                     .to_owned()
@@ -50,7 +65,7 @@ impl EndpointError {
             Self::Address(_) => "write stdio: or systemd: and nothing behind it".to_owned(),
             Self::Option(_) => {
                 "options are v6only=no for tcp, type=seqpacket and mode=0660 for unix:PATH, if=ADDRESS, broadcast and \
-                 max=424 for udp, type=message for pipe"
+                 max=424 for udp, type=message for pipe; a comma in a path is %2C"
                     .to_owned()
             }
             Self::Value(option) => {
@@ -91,6 +106,12 @@ impl fmt::Display for EndpointError {
             Self::Port(port) if port.is_empty() => f.write_str("the port after the colon is missing"),
             Self::Port(port) => write!(f, "`{}` is no port", escaped(port)),
             Self::Brackets(text) => write!(f, "`{}` has too many colons", escaped(text)),
+            Self::Ambiguous(text) => {
+                write!(f, "`{}` is an address, or an address with a port", escaped(text))
+            }
+            Self::Zone(host) => {
+                write!(f, "`{}` is a link-local address without its interface", escaped(host))
+            }
             Self::Path(path) if path.is_empty() => f.write_str("the path is missing"),
             Self::Path(path) => write!(f, "`{}` is no path or name of a socket", escaped(path)),
             Self::Address(address) => {
@@ -108,6 +129,18 @@ impl Error for EndpointError {}
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_address_is_written_as_it_should_be() {
+        let advice = |text: &str| text.parse::<crate::Endpoint>().unwrap_err().advice();
+        assert_eq!(advice("::1:7106"), "write [::1]:7106 with a port, or [::1:7106] for the address");
+        assert_eq!(
+            advice("fe80::1%v0:7107"),
+            "write an IPv6 address with a port in brackets: [fe80::1%v0]:7107"
+        );
+        assert_eq!(advice("[fe80::1]:7107"), "name the interface, as in [fe80::1%eth0]:PORT");
+        assert!(advice("unix:./a,b.sock").ends_with("a comma in a path is %2C"));
+    }
 
     #[test]
     fn a_slip_is_guessed() {

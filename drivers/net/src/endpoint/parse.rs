@@ -73,6 +73,14 @@ fn scheme_of(text: &str) -> Result<(&str, &str), EndpointError> {
     if rest.starts_with("//") {
         return Err(EndpointError::Scheme(word.to_owned()));
     }
+    // `address%zone:port`, without the brackets.
+    if let Some((host, _port)) = text.rsplit_once(':')
+        && !text.starts_with('[')
+        && host.contains('%')
+        && address_of(host).parse::<Ipv6Addr>().is_ok()
+    {
+        return Err(EndpointError::Brackets(text.to_owned()));
+    }
     // `word:host:port`: two colons and no IPv6 address.
     if rest.contains(':') && !text.starts_with('[') && text.parse::<Ipv6Addr>().is_err() {
         let is_word = word.starts_with(|c: char| c.is_ascii_alphabetic());
@@ -144,6 +152,9 @@ fn parse_port(text: &str) -> Result<(&str, u16), EndpointError> {
             None => return Err(EndpointError::Port(port.to_owned())),
         }
     } else if text.parse::<Ipv6Addr>().is_ok() {
+        if is_ambiguous(text) {
+            return Err(EndpointError::Ambiguous(text.to_owned()));
+        }
         (text, None)
     } else {
         match text.rsplit_once(':') {
@@ -152,6 +163,11 @@ fn parse_port(text: &str) -> Result<(&str, u16), EndpointError> {
             None => (text, None),
         }
     };
+    if address_of(host).parse().is_ok_and(|address: Ipv6Addr| address.is_unicast_link_local())
+        && !host.contains('%')
+    {
+        return Err(EndpointError::Zone(host.to_owned()));
+    }
     let port = match port {
         None => DEFAULT_PORT,
         Some(digits) if !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit()) => {
@@ -162,8 +178,15 @@ fn parse_port(text: &str) -> Result<(&str, u16), EndpointError> {
     Ok((host, port))
 }
 
+/// Whether what follows the last colon of an IPv6 address could be a port, too: `::1:7007`.
+fn is_ambiguous(address: &str) -> bool {
+    address.rsplit_once(':').is_some_and(|(host, port)| {
+        host.parse::<Ipv6Addr>().is_ok() && port.bytes().all(|byte| byte.is_ascii_digit())
+    })
+}
+
 /// An IPv6 address without its zone (RFC 6874): `fe80::1%eth0`.
-fn address_of(host: &str) -> &str {
+pub(super) fn address_of(host: &str) -> &str {
     host.split_once('%').map_or(host, |(address, _)| address)
 }
 
@@ -281,7 +304,7 @@ mod tests {
 
     #[test]
     fn what_is_wrong_is_named() {
-        use EndpointError::{Address, Brackets, Host, Option, Path, Port, Scheme, Value};
+        use EndpointError::{Address, Ambiguous, Brackets, Host, Option, Path, Port, Scheme, Value, Zone};
         for (text, error) in [
             ("localhost:", Port(String::new())),
             ("localhost:http", Port("http".into())),
@@ -290,6 +313,12 @@ mod tests {
             ("localhost:-1", Port("-1".into())),
             ("[::1]80", Port("80".into())),
             ("[::1", Brackets("[::1".into())),
+            ("::1:7106", Ambiguous("::1:7106".into())),
+            ("2001:db8::1:7", Ambiguous("2001:db8::1:7".into())),
+            ("fe80::1%v0:7107", Brackets("fe80::1%v0:7107".into())),
+            ("tcp:fe80::1%v0:7107", Brackets("fe80::1%v0:7107".into())),
+            ("[fe80::1]:7107", Zone("fe80::1".into())),
+            ("fe80::1", Zone("fe80::1".into())),
             ("::1:zz:80", Brackets("::1:zz:80".into())),
             ("tcp:::1:zz", Brackets("::1:zz".into())),
             ("[localhost]:80", Host("localhost".into())),

@@ -115,7 +115,7 @@ impl Listener {
                 )
             }
             address => address.as_socket().map(|address| Endpoint::Tcp {
-                host: address.ip().to_string(),
+                host: super::host_of(address),
                 port: address.port(),
                 dual_stack: address.is_ipv6() && self.socket.only_v6().is_ok_and(|only| !only),
             }),

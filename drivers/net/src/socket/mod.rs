@@ -50,6 +50,16 @@ impl Family {
     }
 }
 
+/// The address without its port, with its scope if it has one.
+fn host_of(address: SocketAddr) -> String {
+    match address {
+        SocketAddr::V6(address) if address.scope_id() != 0 => {
+            format!("{}%{}", address.ip(), address.scope_id())
+        }
+        SocketAddr::V4(_) | SocketAddr::V6(_) => address.ip().to_string(),
+    }
+}
+
 /// How to listen.
 ///
 /// Each field has a method of the same name that sets it.

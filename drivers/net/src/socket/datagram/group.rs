@@ -108,16 +108,6 @@ pub(super) const fn everybody(address: SocketAddr) -> SocketAddr {
     SocketAddr::new(any, address.port())
 }
 
-/// The address without its port, with its scope if it has one.
-pub(super) fn host(address: SocketAddr) -> String {
-    match address {
-        SocketAddr::V6(address) if address.scope_id() != 0 => {
-            format!("{}%{}", address.ip(), address.scope_id())
-        }
-        SocketAddr::V4(_) | SocketAddr::V6(_) => address.ip().to_string(),
-    }
-}
-
 #[cfg(all(test, any(target_os = "linux", target_os = "android")))]
 mod tests {
     use super::*;

@@ -190,7 +190,7 @@ fn connect_unix(
 fn with_address(endpoint: &Endpoint, address: SocketAddr) -> Endpoint {
     let mut endpoint = with_port(endpoint, address.port());
     if let Endpoint::Udp { host, .. } = &mut endpoint {
-        *host = group::host(address);
+        *host = crate::socket::host_of(address);
     }
     endpoint
 }
