@@ -11,7 +11,7 @@ use roundtrip_echo::{ClientOutcome, Fault, FaultKind, Payload, PeerEnd, Verdict}
 
 use self::evidence::Evidence;
 use crate::problem::Exit;
-use crate::units::{bytes, duration, elapsed, grouped};
+use crate::units::{bytes, duration, elapsed, grouped, many};
 
 /// A shorter silence was nobody's time-out: the shortest that relays have without being told to is half a second.
 const SHORTEST_TIMEOUT: Duration = Duration::from_millis(400);
@@ -125,12 +125,12 @@ impl Judged {
             Verdict::Faulty(fault) => Some((connection, outcome, fault)),
             Verdict::Verified | Verdict::Stopped | Verdict::Aborted => None,
         });
+        let verified = outcomes.iter().filter(|(_, outcome)| outcome.verdict == Verdict::Verified).count();
         let worst = faults.clone().min_by_key(|(_, _, fault)| fault.kind == FaultKind::TimedOut);
         let found = worst.map(|(connection, outcome, fault)| {
-            let words = Words::of(checked, connection, &outcome, fault);
+            let words = Words::of(checked, verified, (connection, &outcome, fault));
             Found { connection, outcome, fault, words }
         });
-        let verified = outcomes.iter().filter(|(_, outcome)| outcome.verdict == Verdict::Verified).count();
         let exit = match &found {
             None if checked.unconnected.is_some() => Exit::Failed,
             Some(Found { fault: Fault { kind: FaultKind::TimedOut, .. }, .. }) => Exit::Incomplete,
@@ -222,7 +222,11 @@ fn ok(checked: &Checked) -> String {
 }
 
 impl Words {
-    fn of(checked: &Checked, connection: usize, outcome: &ClientOutcome, fault: Fault) -> Self {
+    fn of(
+        checked: &Checked,
+        verified: usize,
+        (connection, outcome, fault): (usize, &ClientOutcome, Fault),
+    ) -> Self {
         let Fault { at, kind } = fault;
         let came = match checked.total {
             Some(total) => format!("{} of {} came back", grouped(at), bytes(total)),
@@ -278,7 +282,7 @@ impl Words {
             bytes: None,
             is_other_service: false,
             crossed: None,
-            likely: likely(checked, outcome, fault),
+            likely: limited(checked, verified, outcome, fault).or_else(|| likely(checked, outcome, fault)),
         };
         // Of a load, what was sent is what was due.
         let total = checked.total.unwrap_or(outcome.sent);
@@ -371,11 +375,28 @@ fn is_complete(checked: &Checked, outcome: &ClientOutcome, at: u64) -> bool {
     }
 }
 
+/// A connection that got nothing, although those before it, or beside it, were well.
+fn limited(checked: &Checked, verified: usize, outcome: &ClientOutcome, fault: Fault) -> Option<String> {
+    let got_nothing = fault.at == 0
+        && outcome.received == 0
+        && matches!(fault.kind, FaultKind::TimedOut | FaultKind::Truncated { .. });
+    let well = match checked.round {
+        _ if !got_nothing => return None,
+        _ if verified > 0 => {
+            format!("{} of {} connections", grouped(verified as u64), grouped(checked.connections as u64))
+        }
+        Some((round @ 2.., _)) => format!("{} before", many(round - 1, "round")),
+        _ => return None,
+    };
+    Some(format!("{well} were ok, and this connection got nothing: a limit, or a leak, of connections"))
+}
+
 fn likely(checked: &Checked, outcome: &ClientOutcome, Fault { at, kind }: Fault) -> Option<String> {
     if let (Through::Tls(found), FaultKind::Truncated { by: PeerEnd::Truncated, .. }) =
         (&checked.through, kind)
     {
-        return found.clone();
+        let hint = outcome.shut.map(|_| format!("; {HALF_CLOSE_OFF}"));
+        return found.as_ref().map(|found| format!("{found}{}", hint.unwrap_or_default()));
     }
     let complete = is_complete(checked, outcome, at);
     let likely = match kind {

@@ -320,6 +320,7 @@ with_every_driver! {
     a_real_fault_is_told_before_a_time_out
     wrong_bytes_that_keep_coming_do_not_delay_the_verdict
     rounds_end_with_the_first_that_fails
+    what_the_run_has_shown_is_part_of_the_cause
     each_size_is_a_check_of_its_own
     an_interrupted_check_is_incomplete
     an_interrupted_check_of_many_connections_is_incomplete
@@ -637,6 +638,20 @@ fn rounds_end_with_the_first_that_fails(driver: &str) {
     let rounds: Vec<_> = document["checks"].as_array().unwrap().iter().collect();
     assert_eq!(rounds.iter().map(|check| &check["round"]).collect::<Vec<_>>(), [1, 2], "{document:#}");
     assert_eq!((&rounds[0]["result"], &rounds[1]["result"]), (&"ok".into(), &"failed".into()));
+}
+
+/// Of a gateway that has no connection left.
+fn what_the_run_has_shown_is_part_of_the_cause(driver: &str) {
+    let silent = Fault::Stall { at: 0 };
+    let adversary = Adversary::start(Transport::Tcp, &[Fault::None, Fault::None, silent]);
+    let checked = check(driver, &adversary, &["--repeat", "5", "--timeout", "1s"]);
+    assert_eq!(checked.code, Some(3), "{checked:?}");
+    let likely = "\n  likely: 2 rounds before were ok, and this connection got nothing: a limit, or a leak, of connections\n";
+    assert!(checked.stdout.contains(likely), "{checked:?}");
+    let adversary = Adversary::start(Transport::Tcp, &[Fault::None, Fault::None, Fault::None, silent]);
+    let checked = check(driver, &adversary, &["-c", "4", "--timeout", "1s"]);
+    let likely = "\n  likely: 3 of 4 connections were ok, and this connection got nothing: a limit, or a leak, of connections\n";
+    assert!(checked.stdout.contains(likely), "{checked:?}");
 }
 
 fn each_size_is_a_check_of_its_own(driver: &str) {
