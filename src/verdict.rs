@@ -470,21 +470,26 @@ fn about(duration: Duration) -> String {
 mod tests {
     use super::*;
 
-    /// A check of four connections, of which `count` could not be made, and the others are well.
-    fn lines(count: usize, is_refused: bool) -> String {
-        let checked = Checked {
+    fn checked(connections: usize, unconnected: Option<Unconnected>, through: Through) -> Checked {
+        Checked {
             total: Some(10),
             sent: Sent::Seeded(1),
             took: Duration::ZERO,
             timeout: Duration::from_secs(1),
             half_close: true,
             stall: None,
-            connections: 4,
-            unconnected: Some(Unconnected { count, is_refused, why: "timed out".to_owned() }),
+            connections,
+            unconnected,
             round: None,
-            through: Through::Nothing,
+            through,
             again: "roundtrip check".to_owned(),
-        };
+        }
+    }
+
+    /// A check of four connections, of which `count` could not be made, and the others are well.
+    fn lines(count: usize, is_refused: bool) -> String {
+        let unconnected = Unconnected { count, is_refused, why: "timed out".to_owned() };
+        let checked = checked(4, Some(unconnected), Through::Nothing);
         let outcomes: Vec<_> =
             (0..4 - count).map(|index| (index, ClientOutcome::new(Verdict::Verified))).collect();
         let judged = Judged::of(&checked, &outcomes);
@@ -503,6 +508,20 @@ mod tests {
             lines(2, false),
             "FAIL  2 of 4 connections not made: timed out\n  of the 2 others, 2 ok\n  likely: something on the path drops \
              connections beyond 2\n  again: roundtrip check"
+        );
+    }
+
+    #[test]
+    fn a_cut_of_tls_after_our_half_close_has_the_hint_that_a_plain_end_has() {
+        let checked = checked(1, None, Through::Tls(Some("TLS: the stream was cut".to_owned())));
+        let kind = FaultKind::Truncated { by: PeerEnd::Truncated, after: None };
+        let mut outcome = ClientOutcome::new(Verdict::Faulty(Fault { at: 5, kind }));
+        let likely = |outcome| Judged::of(&checked, &[(0, outcome)]).found.unwrap().words.likely.unwrap();
+        assert_eq!(likely(outcome), "TLS: the stream was cut");
+        outcome.shut = Some(Duration::from_millis(1));
+        assert_eq!(
+            likely(outcome),
+            "TLS: the stream was cut; --half-close off shows whether it is only that"
         );
     }
 }
