@@ -105,6 +105,12 @@ impl Report<'_> {
             lag_words(&mut text, &self.record);
         }
         latency_line(&mut text, &self.record);
+        if waits_for_acknowledgements(&self.record) {
+            text.push_str(
+                "\n  note: most messages took 40 ms, as where Nagle's algorithm waits for a delayed acknowledgement: set TCP_NODELAY \
+                 on the server and on each proxy",
+            );
+        }
         let _ = write!(
             text,
             "\n  {} messages/s, {} there, {} back",
@@ -177,6 +183,13 @@ pub(super) fn quantile_of(record: &Record, quantile: f64) -> Duration {
     Duration::from_nanos(record.latency.value_at_quantile(quantile))
 }
 
+/// Whether most messages took as long as a delayed acknowledgement: 40 ms on Linux (`TCP_DELACK_MIN`), and some more. Nagle's
+/// algorithm holds back what is sent meanwhile (RFC 9293 section 3.7.4).
+fn waits_for_acknowledgements(record: &Record) -> bool {
+    let delayed = record.latency.count_between(39_000_000, 49_000_000);
+    !record.latency.is_empty() && delayed > record.latency.len() / 2
+}
+
 fn connections(number: usize) -> String {
     many(number as u64, "connection")
 }
@@ -189,4 +202,25 @@ fn connections(number: usize) -> String {
 )]
 pub(super) fn pace(number: f64) -> String {
     if number < 100.0 { format!("{number:.2}") } else { grouped(number.round() as u64) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use roundtrip_core::Time;
+    use roundtrip_echo::RoundTrip;
+
+    #[test]
+    fn most_messages_must_have_waited_for_an_acknowledgement() {
+        let waits = |millis: &[u64]| {
+            let mut record = Record::new(Time::ZERO, Duration::from_secs(1)).unwrap();
+            for millis in millis {
+                let back = Time::ZERO.after(Duration::from_millis(*millis));
+                record.add(RoundTrip { due: Time::ZERO, sent: Time::ZERO, back });
+            }
+            waits_for_acknowledgements(&record)
+        };
+        assert!(waits(&[40, 44, 48]) && waits(&[1, 41, 42]));
+        assert!(!waits(&[]) && !waits(&[1, 2, 44]) && !waits(&[38, 60, 80]));
+    }
 }
