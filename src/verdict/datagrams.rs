@@ -77,6 +77,12 @@ pub(crate) struct Findings {
     /// The number of the first that was given up, on the first socket on which one was.
     pub(crate) first_lost: Option<u64>,
     pub(crate) first_corrupted: Option<u64>,
+    /// Of those corrupted: their end was missing.
+    pub(crate) cut: u64,
+    /// The fewest bytes that came of one.
+    pub(crate) shortest_cut: Option<u64>,
+    /// Of those corrupted: others followed in the same datagram.
+    pub(crate) merged: u64,
     /// Came back, and were dropped here because they were not read in time; where the system tells.
     pub(crate) overflowed: u64,
 }
@@ -164,6 +170,9 @@ impl Findings {
             sum.longest_loss = sum.longest_loss.max(counts.longest_loss);
             sum.first_lost = sum.first_lost.or(counts.first_lost);
             sum.first_corrupted = sum.first_corrupted.or(counts.first_corrupted);
+            sum.cut += counts.cut;
+            sum.shortest_cut = [sum.shortest_cut, counts.shortest_cut].into_iter().flatten().min();
+            sum.merged += counts.merged;
             sum.overflowed += overflowed;
         }
         sum
@@ -307,6 +316,16 @@ fn what(kind: Kind, checked: &Checked, findings: &Findings, words: &str) -> Stri
         }
         Kind::Gone => format!("peer gone: {words}, after {back} came back"),
         Kind::Failed => format!("cannot go on: {words}, after {back} came back"),
+        Kind::Corrupted if findings.cut == findings.corrupted => {
+            let (came, of) = (grouped(findings.shortest_cut.unwrap_or(0)), bytes(checked.size));
+            format!("cut: {} came back with the first {came} of {of}", many(findings.cut, "datagram"))
+        }
+        Kind::Corrupted if findings.merged == findings.corrupted => {
+            format!(
+                "merged: {} came back with another behind it in one datagram",
+                many(findings.merged, "datagram")
+            )
+        }
         Kind::Corrupted => {
             format!(
                 "corrupted: {} came with other bytes than were sent",
@@ -344,6 +363,13 @@ fn likely(kind: Kind, checked: &Checked, findings: &Findings) -> Option<String> 
         }
         Kind::Gone => "the server ended",
         Kind::Failed => return None,
+        Kind::Corrupted if findings.cut == findings.corrupted => {
+            let came = bytes(findings.shortest_cut.unwrap_or(0));
+            return Some(format!("a buffer of {came} in the server, or in a program on the path"));
+        }
+        Kind::Corrupted if findings.merged == findings.corrupted => {
+            "a program on the path reads datagrams as a stream, and keeps no boundaries"
+        }
         Kind::Corrupted => "a program on the path changes the bytes, or nobody uses UDP's checksum (RFC 768)",
         Kind::Strays => "the peer is no echo server, or sends more than an echo",
         Kind::TimedOut if findings.is_silent() && is_cut => {

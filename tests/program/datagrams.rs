@@ -243,6 +243,27 @@ fn reordering_is_counted() {
     assert_found(&hundred(&endpoint, PATIENT), "reordered", &[("reordered", 10)]);
 }
 
+/// By a buffer that is too small, and by a relay that reads a stream.
+#[test]
+fn datagrams_that_are_cut_or_merged_are_named() {
+    let endpoint = adversary(|socket, from, _, data, _| send(socket, from, &data[..60]));
+    let check = hundred(&endpoint, PATIENT);
+    assert_found(&check, "corrupted", &[("back", 0), ("corrupted", 100), ("cut", 100), ("shortest_cut", 60)]);
+    assert_eq!(check["fault"]["summary"], "cut: 100 datagrams came back with the first 60 of 100 bytes");
+    let endpoint = adversary(|socket, from, number, data, held| {
+        if number % 2 == 0 {
+            held.push(data.to_vec());
+        } else {
+            send(socket, from, &[&held.pop().unwrap(), data].concat());
+        }
+    });
+    // What was merged is waited for in vain.
+    let check = hundred(&endpoint, &["--wait", "300ms"]);
+    assert_found(&check, "corrupted", &[("back", 0), ("lost", 50), ("corrupted", 50), ("merged", 50)]);
+    let summary = "merged: 50 datagrams came back with another behind it in one datagram";
+    assert_eq!(check["fault"]["summary"], summary);
+}
+
 #[test]
 fn damage_is_counted() {
     let endpoint = adversary(|socket, from, number, data, _| {
@@ -257,7 +278,7 @@ fn damage_is_counted() {
         send(socket, from, &data);
     });
     let check = hundred(&endpoint, PATIENT);
-    assert_found(&check, "corrupted", &[("back", 96), ("corrupted", 4)]);
+    assert_found(&check, "corrupted", &[("back", 96), ("corrupted", 4), ("cut", 1), ("merged", 1)]);
     assert_eq!(check["findings"]["first_corrupted"], 7);
 }
 

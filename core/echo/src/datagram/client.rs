@@ -2,6 +2,7 @@
 
 use alloc::collections::VecDeque;
 use alloc::sync::Arc;
+use core::cmp::Ordering;
 use core::time::Duration;
 
 use bytes::BytesMut;
@@ -77,6 +78,12 @@ pub struct DatagramCounts {
     pub reordered: u64,
     /// Came with other bytes than were sent, or with more or less of them.
     pub corrupted: u64,
+    /// Of those corrupted: came with their first bytes only, every one of them right.
+    pub cut: u64,
+    /// The fewest bytes that one of these came with.
+    pub shortest_cut: Option<u64>,
+    /// Of those corrupted: came whole, and with other bytes behind them.
+    pub merged: u64,
     /// Came, and are none that was sent, or are 65,536 datagrams late.
     pub strays: u64,
     /// The most that were lost one after the other.
@@ -145,8 +152,19 @@ pub struct DatagramOutcome {
 /// Which datagram something is.
 enum Found {
     Right(u64),
-    Wrong(u64),
+    Wrong(u64, Damage),
     None,
+}
+
+/// What is wrong with a datagram.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Damage {
+    /// Its end is missing.
+    Cut,
+    /// Something follows it.
+    Merged,
+    /// Its bytes are others.
+    Changed,
 }
 
 impl<A: Clone> DatagramClient<A> {
@@ -203,17 +221,22 @@ impl<A: Clone> DatagramClient<A> {
         let Some(start) = located.filter(|start| start / size < self.flights.sent()) else {
             return Found::None;
         };
-        let is_right = start.is_multiple_of(size)
-            && data.len() as u64 == size
-            && self.payload.matching(start, data) == data.len();
-        if is_right { Found::Right(start / size) } else { Found::Wrong(start / size) }
+        let number = start / size;
+        let right = if start.is_multiple_of(size) { self.payload.matching(start, data) } else { 0 };
+        let is_whole = right >= self.config.size;
+        match data.len().cmp(&self.config.size) {
+            Ordering::Equal if is_whole => Found::Right(number),
+            Ordering::Less if right == data.len() => Found::Wrong(number, Damage::Cut),
+            Ordering::Greater if is_whole => Found::Wrong(number, Damage::Merged),
+            Ordering::Less | Ordering::Equal | Ordering::Greater => Found::Wrong(number, Damage::Changed),
+        }
     }
 
     fn receive(&mut self, now: Time, data: &[u8]) {
         self.latest = now;
-        let (number, is_right) = match self.find(data) {
-            Found::Right(number) => (number, true),
-            Found::Wrong(number) => (number, false),
+        let (number, damage) = match self.find(data) {
+            Found::Right(number) => (number, None),
+            Found::Wrong(number, damage) => (number, Some(damage)),
             Found::None => {
                 self.counts.strays += 1;
                 return;
@@ -229,9 +252,15 @@ impl<A: Clone> DatagramClient<A> {
         self.heard = self.heard.max(number + 1);
         // One that was given up and comes all the same is not lost.
         self.counts.lost -= u64::from(seen == Seen::GivenUp);
-        if !is_right {
+        if let Some(damage) = damage {
             self.counts.corrupted += 1;
             self.counts.first_corrupted.get_or_insert(number);
+            self.counts.merged += u64::from(damage == Damage::Merged);
+            if damage == Damage::Cut {
+                self.counts.cut += 1;
+                let len = data.len() as u64;
+                self.counts.shortest_cut = Some(self.counts.shortest_cut.map_or(len, |least| least.min(len)));
+            }
             return;
         }
         match seen {

@@ -384,11 +384,20 @@ fn what_never_stops_coming_does_not_hold_the_verdict() {
 #[test]
 fn whatever_is_wrong_with_a_datagram_is_found() {
     type Damage = fn(&mut Vec<u8>);
-    let damages: [(&str, Damage, bool); 6] = [
+    let damages: [(&str, Damage, bool); 8] = [
         ("the first byte", |data| data[0] ^= 1, true),
         ("the last byte", |data| data[SIZE - 1] ^= 1, true),
         ("cut", |data| data.truncate(SIZE - 1), true),
         ("longer", |data| data.push(0), true),
+        (
+            "cut and changed",
+            |data| {
+                data.truncate(SIZE - 1);
+                data[SIZE - 2] ^= 1;
+            },
+            true,
+        ),
+        ("two as one", |data| data.extend_from_within(..), true),
         ("all of it", |data| data.iter_mut().for_each(|byte| *byte ^= 1), false),
         ("gone", Vec::clear, false),
     ];
@@ -401,6 +410,9 @@ fn whatever_is_wrong_with_a_datagram_is_found() {
         let counts = client.machine().counts();
         assert_eq!((counts.corrupted, counts.strays), (u64::from(is_told), u64::from(!is_told)), "{what}");
         assert_eq!(counts.first_corrupted, is_told.then_some(1), "{what}");
+        assert_eq!(counts.cut, u64::from(what == "cut"), "{what}");
+        assert_eq!(counts.shortest_cut, (what == "cut").then_some(SIZE as u64 - 1), "{what}");
+        assert_eq!(counts.merged, u64::from(matches!(what, "longer" | "two as one")), "{what}");
     }
 }
 
