@@ -302,7 +302,8 @@ impl<M: Machine> Connection<M> {
     }
 
     /// Hands one piece of mail to the session, which then must be advanced; whether there was any. The mailbox is
-    /// looked into if some is [expected](Self::expect_mail), or was left in it.
+    /// looked into if some is [expected](Self::expect_mail), or was left in it: call it before each sleep, also after a step that
+    /// gave credit for commands, because no bell rings for what is there already.
     pub fn deliver(&mut self, mailbox: &Mailbox<M::Command>) -> bool {
         if !self.mail {
             return false;

@@ -38,7 +38,8 @@ pub(crate) fn serve<A: Application<Accepted>>(
         poller.registry().register(&mut SourceFd(&fd), mio(LISTENER), Interest::READABLE)?;
     }
     let ring = Arc::new(Ring::new(Arc::clone(poller.wake())));
-    ring.belongs_to(LISTENER);
+    // What was asked before is looked for when the acceptor begins.
+    let _ = ring.belongs_to(LISTENER);
     let server = ServerApp::new(app, clock, ring, limits, handle);
     thread::scope(|scope| {
         let mut queues = HandoffQueues::new();

@@ -19,7 +19,7 @@ pub struct Acceptor<'a, A: Application<Accepted>, T> {
     queues: HandoffQueues<Accepted, CommandOf<A, Accepted>>,
 }
 
-/// What the acceptor waits for.
+/// What the acceptor waits for. Where only the sessions must have their turn, it is over at once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AcceptWait {
     /// Whether a connection in a backlog ends the wait.
@@ -38,8 +38,16 @@ impl<'a, A: Application<Accepted>, T: Clock> Acceptor<'a, A, T> {
         Self { server, listeners, queues }
     }
 
+    /// The listeners that are open, for a poller that is told anew what to watch.
+    pub fn listeners(&self) -> &[Listener] {
+        &self.listeners
+    }
+
     /// Accepts what the policy admits, until it waits or the sessions must have their turn. None once the server is
     /// drained. `close` is called with each listener before it is closed.
+    ///
+    /// Call it at first, and again when a listener is ready if the wait was open, when the server's bell was rung, which it hears
+    /// itself, and when the wait [is over](Self::is_over). Once more does no harm.
     pub fn obey(&mut self, mut close: impl FnMut(&Listener)) -> Option<AcceptWait> {
         self.server.bell().hear();
         for _ in 0..ACCEPTS {

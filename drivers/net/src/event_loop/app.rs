@@ -16,8 +16,8 @@ use crate::{
     OutcomeOf, Panic, Peer, ServerHandle, ServerStats, catch, drop_driven,
 };
 
-/// Drops a session, and reports to [`ServerApp`] or [`ClientApp`] what came of it, or its panic. A machine and an outcome may
-/// panic even in this.
+/// Drops a session, and reports to [`ServerApp`] or [`ClientApp`] what came of it, or its panic. `session` is all of a connection
+/// but its key: machine, stream, mailbox. A machine and an outcome may panic even in this.
 pub fn finish<K, A: Application<K>, S>(
     app: &A,
     key: &K,
@@ -90,7 +90,8 @@ pub struct ServerApp<P: Deref<Target: Application<Accepted>>, T, B = Ring> {
 type GateOf<P> = AdmissionGate<CommandOf<<P as Deref>::Target, Accepted>>;
 
 impl<P: Deref<Target: Application<Accepted>>, T: Clock, B: Bell + 'static> ServerApp<P, T, B> {
-    /// This application; what is asked through `handle` from here on rings `bell`.
+    /// This application; what is asked through `handle` from here on rings `bell`, which wakes the acceptor: in an event loop, a
+    /// [`Ring`](super::Ring) that belongs to [`LISTENER`](super::LISTENER).
     pub fn new(app: P, clock: T, bell: Arc<B>, limits: Limits, handle: &ServerHandle) -> Self {
         handle.ring_with(bell.clone());
         Self { app, clock, bell, gate: Mutex::new(AdmissionGate::new(limits, handle)) }

@@ -72,7 +72,8 @@ impl<K, C> HandoffQueue<K, C> {
         self.wake.ring(HANDOFF);
     }
 
-    /// Takes what was left; whether more may come.
+    /// Takes the connections that were handed over, behind those in `pending`. False once no more come: [`HandoffQueues`] was
+    /// dropped.
     pub fn take(&self, pending: &mut Vec<PendingConnection<K, C>>) -> bool {
         let mut left = self.left();
         pending.append(&mut left.pending);

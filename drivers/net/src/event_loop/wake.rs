@@ -7,11 +7,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use super::Token;
 use crate::Bell;
 
-/// The wake-up itself, which says nothing; like the next two, no slot has such a token.
+/// For pollers that need a key for the wake-up itself: never among what [`Wake::hear`] gives. No slot has this token, nor the next
+/// two.
 pub const WAKE: Token = Token(usize::MAX);
-/// The listeners, and the policy behind them.
+/// The listeners, and the bell of a [`ServerApp`](super::ServerApp): call [`Acceptor::obey`](super::Acceptor::obey).
 pub const LISTENER: Token = Token(usize::MAX - 1);
-/// Connections that were handed over by another thread.
+/// Connections were handed over, or no more come: call [`HandoffQueue::take`](super::HandoffQueue::take).
 pub const HANDOFF: Token = Token(usize::MAX - 2);
 /// A bell that was rung before anybody was to hear it.
 const NOBODY: usize = usize::MAX - 3;
@@ -23,7 +24,7 @@ const ASLEEP: u8 = 1;
 /// Something was rung that the thread has not heard of.
 const RUNG: u8 = 2;
 
-/// Ends the sleep of a thread, or the next one it falls into.
+/// Ends the sleep of a thread, or the next one it falls into: what a poller calls `notify` or `wake`.
 pub trait Rouse: fmt::Debug + Send + Sync {
     /// Ends it.
     fn rouse(&self);
@@ -99,14 +100,16 @@ impl Ring {
         Self { wake, rung: AtomicBool::new(false), token: AtomicUsize::new(NOBODY) }
     }
 
-    /// The bell of `token`, from here on. Whether it was rung already.
+    /// The bell of `token`, from here on. True if it was rung before: then look into the mailbox now, for that ring is not told
+    /// again.
+    #[must_use = "a ring from before is not told again"]
     pub fn belongs_to(&self, token: Token) -> bool {
         let _rung = self.wake.lock();
         self.token.store(token.0, Ordering::Relaxed);
         self.hear()
     }
 
-    /// It can be rung again. Whoever hears looks for mail *afterwards*.
+    /// It can be rung again. True if it was rung since it was last heard. Look for mail *afterwards*.
     pub fn hear(&self) -> bool {
         self.rung.swap(false, Ordering::AcqRel)
     }

@@ -72,6 +72,8 @@ enum When {
 struct Case {
     name: &'static str,
     when: When,
+    /// Commands have credit from a read on only.
+    late_credit: bool,
     requests: &'static [Told],
     expected: &'static [Told],
 }
@@ -80,30 +82,42 @@ const CASES: &[Case] = &[
     Case {
         name: "commands before the session begins",
         when: When::Opening,
+        late_credit: false,
         requests: &[Told::Command(1), Told::Command(2)],
         expected: &[Told::Command(1), Told::Command(2)],
     },
     Case {
         name: "a stop behind commands before the session begins",
         when: When::Opening,
+        late_credit: false,
         requests: &[Told::Command(1), Told::Command(2), Told::Stop],
         expected: &[Told::Stop, Told::Command(1), Told::Command(2)],
     },
     Case {
         name: "a stop behind a command",
         when: When::Running,
+        late_credit: false,
         requests: &[Told::Command(1), Told::Stop],
         expected: &[Told::Stop, Told::Command(1)],
     },
     Case {
         name: "an abort behind a command and a stop",
         when: When::Running,
+        late_credit: false,
         requests: &[Told::Command(1), Told::Stop, Told::Abort],
         expected: &[Told::Abort],
     },
     Case {
+        name: "a command that has credit after a read only",
+        when: When::Opening,
+        late_credit: true,
+        requests: &[Told::Command(1)],
+        expected: &[Told::Command(1)],
+    },
+    Case {
         name: "a full mailbox",
         when: When::Running,
+        late_credit: false,
         requests: &[Told::Command(7); MAILBOX],
         expected: &[Told::Command(7); MAILBOX],
     },
@@ -114,6 +128,7 @@ struct Recorder {
     expected: usize,
     told: Vec<Told>,
     deadline: Time,
+    has_credit: bool,
     /// The peer's byte came, and the event that answers it is due.
     is_due: bool,
 }
@@ -126,7 +141,7 @@ impl Machine for Recorder {
     fn handle(&mut self, now: Time, input: Input<u8>) {
         self.deadline = now.after(LOST);
         match input {
-            Input::Data(_) => self.is_due = true,
+            Input::Data(_) => (self.is_due, self.has_credit) = (true, true),
             Input::Command(command) => self.told.push(Told::Command(command)),
             Input::Stop => self.told.push(Told::Stop),
             Input::Abort => self.told.push(Told::Abort),
@@ -143,7 +158,7 @@ impl Machine for Recorder {
             let outcome = std::mem::take(&mut self.told);
             return Action::Close { how: Teardown::Graceful, outcome };
         }
-        Action::Wait(Wait { read: 1, commands: 1, deadline: Some(self.deadline) })
+        Action::Wait(Wait { read: 1, commands: usize::from(self.has_credit), deadline: Some(self.deadline) })
     }
 }
 
@@ -172,7 +187,8 @@ impl Application<usize> for Requests<'_> {
             self.make(control);
         }
         let expected = self.case.expected.len();
-        Recorder { expected, told: Vec::new(), deadline: now.after(LOST), is_due: false }
+        let has_credit = !self.case.late_credit;
+        Recorder { expected, told: Vec::new(), deadline: now.after(LOST), has_credit, is_due: false }
     }
 
     fn event(&self, _index: &usize, control: &Control<u8>, (): ()) {
