@@ -4,6 +4,7 @@ mod defaults;
 
 use std::ffi::OsString;
 use std::hash::{BuildHasher, Hasher};
+use std::net::Ipv6Addr;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -358,9 +359,17 @@ impl ClientArgs {
 
 /// An endpoint as it was written on the command line.
 pub(crate) fn endpoint(text: &str) -> Result<Endpoint, Problem> {
-    text.parse().map_err(|error: roundtrip_std::EndpointError| {
+    let endpoint = text.parse().map_err(|error: roundtrip_std::EndpointError| {
         Problem::usage(format!("bad endpoint `{}`: {error}", escaped(text)), error.advice())
-    })
+    })?;
+    // RFC 4007 section 11: without a zone, the system does not know on which link it is.
+    if let Endpoint::Tcp { host, .. } | Endpoint::Udp { host, .. } = &endpoint
+        && host.parse().is_ok_and(|address: Ipv6Addr| address.is_unicast_link_local())
+    {
+        let cause = format!("bad endpoint `{}`: a link-local address without its interface", escaped(text));
+        return Err(Problem::usage(cause, format!("name the interface, as in [{host}%eth0]:PORT")));
+    }
+    Ok(endpoint)
 }
 
 /// Whether to half-close: as is asked for, and else wherever it can be done. A server of our own has it.

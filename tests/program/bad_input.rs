@@ -259,7 +259,7 @@ fn endpoints_that_are_none() {
             (
                 &[verb, "[fe80::1]:7"],
                 USAGE,
-                "link-local address without its interface",
+                "a link-local address without its interface",
                 "[fe80::1%eth0]:PORT",
             ),
             (&[verb, "unix:./a,b.sock"], USAGE, "`b.sock` is no option here", "%2C"),

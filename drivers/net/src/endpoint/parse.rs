@@ -163,11 +163,6 @@ fn parse_port(text: &str) -> Result<(&str, u16), EndpointError> {
             None => (text, None),
         }
     };
-    if address_of(host).parse().is_ok_and(|address: Ipv6Addr| address.is_unicast_link_local())
-        && !host.contains('%')
-    {
-        return Err(EndpointError::Zone(host.to_owned()));
-    }
     let port = match port {
         None => DEFAULT_PORT,
         Some(digits) if !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit()) => {
@@ -304,7 +299,7 @@ mod tests {
 
     #[test]
     fn what_is_wrong_is_named() {
-        use EndpointError::{Address, Ambiguous, Brackets, Host, Option, Path, Port, Scheme, Value, Zone};
+        use EndpointError::{Address, Ambiguous, Brackets, Host, Option, Path, Port, Scheme, Value};
         for (text, error) in [
             ("localhost:", Port(String::new())),
             ("localhost:http", Port("http".into())),
@@ -317,8 +312,6 @@ mod tests {
             ("2001:db8::1:7", Ambiguous("2001:db8::1:7".into())),
             ("fe80::1%v0:7107", Brackets("fe80::1%v0:7107".into())),
             ("tcp:fe80::1%v0:7107", Brackets("fe80::1%v0:7107".into())),
-            ("[fe80::1]:7107", Zone("fe80::1".into())),
-            ("fe80::1", Zone("fe80::1".into())),
             ("::1:zz:80", Brackets("::1:zz:80".into())),
             ("tcp:::1:zz", Brackets("::1:zz".into())),
             ("[localhost]:80", Host("localhost".into())),
