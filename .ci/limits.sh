@@ -1,6 +1,6 @@
 # Upper bounds that the gate enforces; sourced by `.ci/run`. Raise one only with the reason in the commit.
 
-# Seconds of a whole run from an empty target folder, on two cores. The goal is 900: 930 were measured, and a shared machine
+# Seconds of a whole run from an empty target folder, on two cores. The goal is 900: 922 were measured, and a shared machine
 # needs some room.
 limit_gate_seconds=1200
 # Files that git tracks.

@@ -114,6 +114,13 @@ fn next_place(page: &str) -> Option<(usize, &'static str, &'static str, Kind)> {
 /// HTML as text in one line.
 fn plain(html: &str) -> String {
     let mut text = String::new();
+    // What a page shows in place of what it folds.
+    let mut html = html.to_owned();
+    while let Some(from) = html.find("<summary")
+        && let Some(length) = html[from..].find("</summary>")
+    {
+        html.replace_range(from..from + length, "");
+    }
     // The rest of the tag that the piece begins in, and the text behind it.
     for piece in format!(">{html}").split('<') {
         text.push_str(piece.split_once('>').map_or("", |(_tag, text)| text));
