@@ -107,9 +107,7 @@ pub(crate) struct Words {
     pub(crate) what: String,
     pub(crate) detail: String,
     /// What came at the first wrong offset, and what was due there.
-    pub(crate) evidence: Option<(Vec<u8>, Vec<u8>)>,
-    /// The same in words.
-    pub(crate) bytes: Option<String>,
+    pub(crate) evidence: Option<Evidence>,
     /// Another service than an echo server answered.
     pub(crate) is_other_service: bool,
     /// The connection whose bytes came, from 0.
@@ -165,10 +163,10 @@ impl Judged {
     }
 
     fn fail(&self, found: &Found, checked: &Checked) -> String {
-        let Words { what, detail, bytes, likely, .. } = &found.words;
+        let Words { what, detail, evidence, likely, .. } = &found.words;
         let mut text = format!("FAIL  {what}\n  {detail}");
-        if let Some(bytes) = bytes {
-            let _ = write!(text, "\n  {bytes}");
+        if let Some(evidence) = evidence {
+            let _ = write!(text, "\n  {}", evidence.words());
         }
         if let Some(likely) = likely {
             let _ = write!(text, "\n  likely: {likely}");
@@ -279,7 +277,6 @@ impl Words {
             what,
             detail,
             evidence: None,
-            bytes: None,
             is_other_service: false,
             crossed: None,
             likely: limited(checked, verified, outcome, fault).or_else(|| likely(checked, outcome, fault)),
@@ -289,6 +286,7 @@ impl Words {
         let payload = checked.sent.payload(connection, total);
         if let Some(evidence) = Evidence::of(fault, outcome.evidence.bytes(), &payload) {
             words.explain(&evidence, kind);
+            words.evidence = Some(evidence);
             words.find_crossed(checked, connection, outcome);
         }
         words
@@ -300,7 +298,7 @@ impl Words {
         let total = checked.total.unwrap_or(u64::MAX);
         let is_from = |other: &usize| checked.sent.payload(*other, total).find(came).is_some();
         self.crossed = (0..checked.connections).filter(|other| *other != connection).find(is_from);
-        if let (Some(other), Sent::Seeded(_)) = (self.crossed, &checked.sent) {
+        if let Some(other) = self.crossed {
             let (other, connection) = (grouped(other as u64 + 1), grouped(connection as u64 + 1));
             self.what = format!("cross-talk: bytes of connection {other} came on connection {connection}");
             self.likely =
@@ -309,9 +307,7 @@ impl Words {
     }
 
     /// What the wrong bytes tell.
-    fn explain(&mut self, evidence: &Evidence<'_>, kind: FaultKind) {
-        self.bytes = Some(evidence.words());
-        self.evidence = Some((evidence.came.to_vec(), evidence.due.clone()));
+    fn explain(&mut self, evidence: &Evidence, kind: FaultKind) {
         if let Some((service, line)) = evidence.service(kind) {
             self.is_other_service = true;
             self.what = format!("not an echo server: the peer sent {line}");

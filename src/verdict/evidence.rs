@@ -11,17 +11,17 @@ const SHOWN: usize = 8;
 const ENOUGH: usize = 8;
 
 /// What came at the first wrong offset, and what was due there.
-pub(crate) struct Evidence<'a> {
-    pub(crate) came: &'a [u8],
+pub(crate) struct Evidence {
+    pub(crate) came: Vec<u8>,
     pub(crate) due: Vec<u8>,
     /// The byte before them, which is right; none at offset 0.
     before: Option<u8>,
     at: u64,
 }
 
-impl<'a> Evidence<'a> {
+impl Evidence {
     /// Of a fault of this payload, if a byte was wrong.
-    pub(crate) fn of(fault: Fault, came: &'a [u8], payload: &Payload) -> Option<Self> {
+    pub(crate) fn of(fault: Fault, came: &[u8], payload: &Payload) -> Option<Self> {
         if came.is_empty() {
             return None;
         }
@@ -29,13 +29,13 @@ impl<'a> Evidence<'a> {
         let mut due = vec![0; came.len().min(left)];
         payload.fill(fault.at.min(payload.len()), &mut due);
         let before = fault.at.checked_sub(1).and_then(|offset| payload.byte(offset));
-        Some(Self { came, due, before, at: fault.at })
+        Some(Self { came: came.to_vec(), due, before, at: fault.at })
     }
 
     /// `came 0d 0a "\r\n", due 0a 5c "\n\\"`
     pub(crate) fn words(&self) -> String {
         let due = if self.due.is_empty() { "nothing more".to_owned() } else { shown(&self.due) };
-        format!("came {}, due {due}", shown(self.came))
+        format!("came {}, due {due}", shown(&self.came))
     }
 
     /// The service that answered instead of an echo server, and its answer.
@@ -44,8 +44,8 @@ impl<'a> Evidence<'a> {
         if self.at > 0 || !matches!(kind, FaultKind::Corrupted | FaultKind::Trailing) {
             return None;
         }
-        let service = service(self.came)?;
-        Some((service, first_line(self.came)))
+        let service = service(&self.came)?;
+        Some((service, first_line(&self.came)))
     }
 
     /// What changes bytes in this way.
@@ -89,7 +89,7 @@ impl<'a> Evidence<'a> {
 
     /// Whose the inserted bytes are.
     fn inserted(&self) -> Option<&'static str> {
-        match self.came {
+        match self.came.as_slice() {
             [0xff, 0xfb..=0xfe, ..] => Some("telnet negotiation: a telnet server is on the path"),
             came if came.starts_with(b"PROXY ") || came.starts_with(PROXY_V2) => {
                 Some("a proxy sends the header of the PROXY protocol, and the server does not expect it")
