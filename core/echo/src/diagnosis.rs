@@ -2,7 +2,8 @@
 //!
 //! The bytes of a seeded payload tell where they belong ([`Payload::locate`]), so a stream that departs from
 //! it can be followed: it jumped ahead (lost, unless it comes back for the rest: reordered), it jumped back
-//! (duplicated), it went on after foreign bytes (inserted), or it went on at the same place (corrupted, unless the bytes between were only shuffled).
+//! (duplicated), it went on after foreign bytes (inserted), or it went on at the same place (corrupted, unless
+//! the bytes between were only shuffled).
 //! What is too short to be located is judged by how many bytes there are, and whether they are the right ones.
 
 use alloc::vec::Vec;
@@ -115,11 +116,11 @@ enum Course {
     Ahead(u64),
     /// So many bytes behind, at once: they come again, unless as many are missing later.
     Again(u64),
-    /// So many bytes behind, after as many foreign ones: these were inserted, unless as many are missing later.
+    /// This number of bytes behind, after as many foreign ones: these were inserted, unless as many are missing later.
     Inserted(u64),
     /// So many bytes behind, after others that were put in: early, if they are missing later.
     Behind(u64),
-    /// Other bytes came in the place of so many, which were more or fewer.
+    /// Other bytes came in the place of this number of bytes; they were more or fewer.
     Replaced(u64),
 }
 

@@ -1,6 +1,6 @@
 //! The server: one thread accepts, behind the core's admission policy, and each connection has a thread of its own.
 //!
-//! The thread for a connection is made before it is candidate: where none can be made, nobody is let in who could not be
+//! The thread for a connection is made before it is candidate: where none can be made, no client is let in that could not be
 //! served.
 
 use std::io;

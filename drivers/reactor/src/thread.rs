@@ -120,7 +120,7 @@ impl<'a, K: Send + 'a, A: Application<K, Machine: 'a>, T: Clock> Thread<'a, K, A
     }
 
     /// Looks for what is new, and sleeps for that if nobody has anything to do, until `deadline` at the latest; then gives
-    /// each connection that has something to do its turn. Whether somebody is at the [`LISTENER`].
+    /// each connection that has something to do its turn. Whether a client waits at the [`LISTENER`].
     pub(crate) fn turn(&mut self, deadline: Option<Time>) -> io::Result<bool> {
         if self.queue.is_empty() {
             let deadline = [deadline, self.timers.next()].into_iter().flatten().min();

@@ -28,7 +28,7 @@ pub(crate) enum Fault {
     Flip { at: usize },
     /// Sends these before the byte there.
     Insert { at: usize, bytes: &'static [u8] },
-    /// Sends these instead of so many bytes from there on.
+    /// Sends `by` instead of the next `bytes` bytes, from there on.
     Replace { at: usize, bytes: usize, by: &'static [u8] },
     /// Sends these and ends: another service than an echo.
     Answer(&'static [u8]),

@@ -260,8 +260,8 @@ impl Stage {
 }
 
 impl Seen {
-    fn go(&self, whom: impl IntoIterator<Item = usize>) {
-        for control in whom.into_iter().filter_map(|number| self.controls.get(&number)) {
+    fn go(&self, clients: impl IntoIterator<Item = usize>) {
+        for control in clients.into_iter().filter_map(|number| self.controls.get(&number)) {
             // One that is gone needs no command, and no mailbox is full of these.
             let _ = control.try_send(Go);
         }
