@@ -414,6 +414,8 @@ macro_rules! with_every_driver {
         with_every_driver!(on_std "std" $($(#[$only])* $test)*);
         with_every_driver!(on_smol "smol" $($(#[$only])* $test)*);
         #[cfg(unix)]
+        with_every_driver!(on_tokio "tokio" $($(#[$only])* $test)*);
+        #[cfg(unix)]
         with_every_driver!(on_reactor "reactor" $($(#[$only])* $test)*);
         #[cfg(target_os = "linux")]
         with_every_driver!(on_uring "uring" $($(#[$only])* $test)*);
