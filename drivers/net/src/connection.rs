@@ -400,6 +400,7 @@ impl<M: Machine> Connection<M> {
         outcome: M::Outcome,
     ) -> ConnectionReport<M::Outcome> {
         let unread = if self.finished { 0 } else { transport.unread() };
+        let tcp = transport.tcp_info();
         let destroyed = transport.close(how);
         ConnectionReport {
             outcome,
@@ -408,6 +409,7 @@ impl<M: Machine> Connection<M> {
             unread_at_cut: self.unread_at_cut,
             destroyed,
             undelivered: self.undelivered,
+            tcp,
             failure: self.failure.take(),
         }
     }

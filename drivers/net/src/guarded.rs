@@ -9,7 +9,7 @@ use std::os::windows::io::{AsSocket, BorrowedSocket};
 
 use roundtrip_core::Teardown;
 
-use crate::{Stream, Transport};
+use crate::{Stream, TcpInfo, Transport};
 
 /// A stream that is reset if it is dropped before its machine has closed: neither a panic nor giving up must look like
 /// an orderly end.
@@ -64,6 +64,10 @@ impl Transport for &Guarded {
 
     fn unread(&self) -> u64 {
         self.stream.unread()
+    }
+
+    fn tcp_info(&self) -> Option<TcpInfo> {
+        self.stream.tcp_info()
     }
 
     fn close(&mut self, how: Teardown) -> u64 {

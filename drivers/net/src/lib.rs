@@ -59,7 +59,7 @@ pub use hub::SharedHub;
 pub use mailbox::{Bell, Control, MAILBOX, Mail, Mailbox, SendError};
 pub use panic::{Panic, catch, drop_driven};
 pub use peer::{Peer, Source};
-pub use report::{Call, CallFailed, ConnectionReport, ServerStats};
+pub use report::{Call, CallFailed, ConnectionReport, ServerStats, TcpInfo};
 #[cfg(unix)]
 pub use socket::passed_listeners;
 pub use socket::{

@@ -3,6 +3,7 @@
 use std::error::Error;
 use std::fmt;
 use std::io;
+use std::time::Duration;
 
 use roundtrip_core::admission::AdmissionStats;
 
@@ -24,6 +25,9 @@ pub struct ConnectionReport<O> {
     pub destroyed: u64,
     /// Events that were dropped after an abort, because their channel was full.
     pub undelivered: u64,
+    /// What the system's TCP knew of the connection right before it was closed; none without TCP, and on other systems than
+    /// Linux.
+    pub tcp: Option<TcpInfo>,
     /// What the operating system said, if the transport failed.
     pub failure: Option<CallFailed>,
 }
@@ -38,13 +42,14 @@ impl<O> ConnectionReport<O> {
             unread_at_cut: None,
             destroyed: 0,
             undelivered: 0,
+            tcp: None,
             failure: None,
         }
     }
 
     /// The same end with another outcome.
     pub fn map<T>(self, map: impl FnOnce(O) -> T) -> ConnectionReport<T> {
-        let Self { outcome, written, unread, unread_at_cut, destroyed, undelivered, failure } = self;
+        let Self { outcome, written, unread, unread_at_cut, destroyed, undelivered, tcp, failure } = self;
         ConnectionReport {
             outcome: map(outcome),
             written,
@@ -52,6 +57,7 @@ impl<O> ConnectionReport<O> {
             unread_at_cut,
             destroyed,
             undelivered,
+            tcp,
             failure,
         }
     }
@@ -66,6 +72,27 @@ impl<O> ConnectionReport<O> {
             Some(at_cut) => (after.min(at_cut), after.saturating_sub(at_cut)),
         }
     }
+}
+
+/// What the system's TCP knows of a connection: `TCP_INFO` of tcp(7).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct TcpInfo {
+    /// Bytes that were written and never sent: the receive window of the peer or the congestion window is full, or this host
+    /// drops what is sent.
+    pub unsent: u64,
+    /// Segments that were sent and are not acknowledged.
+    pub segments_unacknowledged: u32,
+    /// Retransmission timeouts in a row without an acknowledgement in between (RFC 6298 section 5).
+    pub timeouts: u32,
+    /// Segments that were sent again, in all.
+    pub retransmissions: u32,
+    /// Bytes that the peer's TCP would take (its receive window); none if the system does not tell.
+    pub window: Option<u32>,
+    /// Maximum bytes of a segment that is sent (MSS, RFC 9293 section 3.7.1).
+    pub segment: u32,
+    /// Smoothed round-trip time (RFC 6298 section 2).
+    pub round_trip: Duration,
 }
 
 /// A call to the operating system failed, and with it the transport.

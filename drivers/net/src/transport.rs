@@ -4,6 +4,8 @@ use std::io;
 
 use roundtrip_core::Teardown;
 
+use crate::TcpInfo;
+
 /// What the bytes of a connection go over: a socket, a TLS stream, a pipe in memory.
 ///
 /// No call waits. One that cannot go on now fails with [`WouldBlock`](io::ErrorKind::WouldBlock), and is made again later;
@@ -45,6 +47,11 @@ pub trait Transport {
     /// Bytes that could be read right now; 0 if it cannot tell.
     fn unread(&self) -> u64 {
         0
+    }
+
+    /// What the system's TCP knows of the connection; none if there is no TCP, or it cannot tell.
+    fn tcp_info(&self) -> Option<TcpInfo> {
+        None
     }
 
     /// Has it torn down as told when it is dropped, which follows. Bytes that were written and not acknowledged, and that a

@@ -55,8 +55,8 @@ pub use roundtrip_net::{
     Accepted, Application, Backend, BindOptions, Call, CallFailed, Clock, CommandOf, ConnectOptions,
     ConnectionReport, Control, DatagramAddress, DatagramSocket, DatagramsEnded, Endpoint, EndpointError,
     EventOf, EventReceiver, EventSender, EventSink, Family, Listener, NetError, OutcomeOf, Panic, Peer,
-    SendError, ServerHandle, ServerStats, SharedHub, Source, Stage, Stream, SystemClock, bind, bind_datagram,
-    connect_datagram, event_channel,
+    SendError, ServerHandle, ServerStats, SharedHub, Source, Stage, Stream, SystemClock, TcpInfo, bind,
+    bind_datagram, connect_datagram, event_channel,
 };
 pub use roundtrip_task::Spawn;
 pub use server::{Global, Smol, serve};

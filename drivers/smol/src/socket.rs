@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use async_io::Async;
 use roundtrip_core::Teardown;
-use roundtrip_net::{Guarded, Listener, Peer, Stream, Transport};
+use roundtrip_net::{Guarded, Listener, Peer, Stream, TcpInfo, Transport};
 use roundtrip_task::{AsyncListener, AsyncTransport, Timer};
 
 /// A timer of `async-io`.
@@ -101,6 +101,10 @@ impl AsyncTransport for SmolSocket {
 
     fn unread(&self) -> u64 {
         self.transport().unread()
+    }
+
+    fn tcp_info(&self) -> Option<TcpInfo> {
+        self.transport().tcp_info()
     }
 
     fn close(&mut self, how: Teardown) -> u64 {

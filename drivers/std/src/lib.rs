@@ -100,7 +100,7 @@ pub use roundtrip_net::{
     Accepted, Application, Backend, BindOptions, Call, CallFailed, Clock, CommandOf, ConnectOptions,
     ConnectionReport, Control, DatagramAddress, DatagramSocket, DatagramsEnded, Endpoint, EndpointError,
     EventOf, EventReceiver, EventSender, EventSink, Family, Keepalive, Listener, NetError, OutcomeOf, Panic,
-    Peer, Received, SendError, ServerHandle, ServerStats, Source, Stage, Stream, SystemClock, bind,
+    Peer, Received, SendError, ServerHandle, ServerStats, Source, Stage, Stream, SystemClock, TcpInfo, bind,
     bind_datagram, classify, connect, connect_datagram, event_channel,
 };
 

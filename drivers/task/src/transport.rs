@@ -4,7 +4,7 @@ use std::io;
 use std::task::{Context, Poll};
 
 use roundtrip_core::Teardown;
-use roundtrip_net::{Peer, Transport, classify};
+use roundtrip_net::{Peer, TcpInfo, Transport, classify};
 
 use crate::Timer;
 
@@ -50,6 +50,11 @@ pub trait AsyncTransport: Unpin {
     /// As [`Transport::unread`].
     fn unread(&self) -> u64 {
         0
+    }
+
+    /// As [`Transport::tcp_info`].
+    fn tcp_info(&self) -> Option<TcpInfo> {
+        None
     }
 
     /// As [`Transport::close`].
@@ -136,6 +141,10 @@ impl<T: AsyncTransport> Transport for Polled<'_, '_, T> {
 
     fn unread(&self) -> u64 {
         self.transport.unread()
+    }
+
+    fn tcp_info(&self) -> Option<TcpInfo> {
+        self.transport.tcp_info()
     }
 
     fn close(&mut self, how: Teardown) -> u64 {

@@ -63,7 +63,7 @@ pub use roundtrip_net::{
     Accepted, Application, Backend, BindOptions, Call, CallFailed, Clock, CommandOf, ConnectOptions,
     ConnectionReport, Control, Endpoint, EndpointError, EventOf, EventReceiver, EventSender, EventSink,
     Family, Listener, NetError, OutcomeOf, Panic, Peer, SendError, ServerHandle, ServerStats, SharedHub,
-    Source, Stage, Stream, SystemClock, bind, event_channel,
+    Source, Stage, Stream, SystemClock, TcpInfo, bind, event_channel,
 };
 #[cfg(all(unix, feature = "blocking"))]
 pub use server::Tokio;

@@ -4,7 +4,7 @@ use std::io;
 use std::task::{Context, Poll, ready};
 
 use roundtrip_core::Teardown;
-use roundtrip_net::{Guarded, Listener, Peer, Stream, Transport};
+use roundtrip_net::{Guarded, Listener, Peer, Stream, TcpInfo, Transport};
 use roundtrip_task::{AsyncListener, AsyncTransport};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
@@ -119,6 +119,10 @@ impl AsyncTransport for TokioSocket {
 
     fn unread(&self) -> u64 {
         self.transport().unread()
+    }
+
+    fn tcp_info(&self) -> Option<TcpInfo> {
+        self.transport().tcp_info()
     }
 
     fn close(&mut self, how: Teardown) -> u64 {

@@ -74,5 +74,5 @@ pub use roundtrip_net::{
     Accepted, Application, Backend, BindOptions, Call, CallFailed, Clock, CommandOf, ConnectOptions,
     ConnectionReport, Control, Endpoint, EndpointError, EventOf, EventReceiver, EventSender, EventSink,
     Family, Listener, NetError, OutcomeOf, Panic, Peer, SendError, ServerHandle, ServerStats, Source, Stage,
-    Stream, SystemClock, bind, connect, event_channel, passed_listeners,
+    Stream, SystemClock, TcpInfo, bind, connect, event_channel, passed_listeners,
 };

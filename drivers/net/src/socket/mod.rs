@@ -5,9 +5,13 @@ mod keepalive;
 mod listener;
 #[cfg(any(target_os = "linux", target_os = "android"))]
 mod packets;
+#[cfg(target_os = "linux")]
+mod raw_option;
 #[cfg(unix)]
 mod socket_file;
 mod stream;
+#[cfg(target_os = "linux")]
+mod tcp_info;
 #[cfg(unix)]
 mod unix;
 #[cfg(windows)]

@@ -15,7 +15,7 @@ use socket2::Socket;
 use super::packets::Packets;
 #[cfg(unix)]
 use crate::BindOptions;
-use crate::{Peer, classify};
+use crate::{Peer, TcpInfo, classify};
 
 /// A connected stream socket: non-blocking, and over TCP without Nagle's delay (RFC 896), which holds back the second
 /// piece of an echoed message until the peer's delayed acknowledgement.
@@ -251,6 +251,16 @@ impl Stream {
             return outq::bytes(&self.socket).unwrap_or(0).saturating_sub(fin);
         }
         0
+    }
+
+    /// What the system's TCP knows of the connection; none of a socket that is not TCP, and of one of a system that does not
+    /// tell.
+    pub fn tcp_info(&self) -> Option<TcpInfo> {
+        #[cfg(target_os = "linux")]
+        if self.is_tcp() {
+            return TcpInfo::of(self.socket.as_fd());
+        }
+        None
     }
 }
 

@@ -255,7 +255,9 @@ fn with_port(endpoint: &Endpoint, bound: u16) -> Endpoint {
 /// `SO_MEMINFO`, which has no safe wrapper: socket(7).
 #[cfg(target_os = "linux")]
 mod meminfo {
-    use std::os::fd::{AsRawFd, BorrowedFd};
+    use std::os::fd::BorrowedFd;
+
+    use crate::socket::raw_option;
 
     /// What it tells, in this order: `SK_MEMINFO_VARS` of `linux/sock_diag.h`.
     const FIELDS: usize = 9;
@@ -266,21 +268,11 @@ mod meminfo {
     /// `SK_MEMINFO_DROPS`.
     pub(super) const DROPS: usize = 8;
 
-    #[allow(unsafe_code, reason = "the one option that neither socket2 nor rustix reads")]
     pub(super) fn of(socket: BorrowedFd<'_>) -> Option<[u32; FIELDS]> {
-        let mut info = [0_u32; FIELDS];
-        let Ok(mut len) = libc::socklen_t::try_from(size_of_val(&info)) else { return None };
-        // SAFETY: the call writes no more than `len` bytes, and so many there are in `info`, where every value is valid.
-        let failed = unsafe {
-            libc::getsockopt(
-                socket.as_raw_fd(),
-                libc::SOL_SOCKET,
-                libc::SO_MEMINFO,
-                (&raw mut info).cast(),
-                &raw mut len,
-            )
-        };
-        (failed == 0).then_some(info)
+        // SAFETY: every bit pattern is a number.
+        #[allow(unsafe_code, reason = "see above")]
+        let (info, _) = unsafe { raw_option::get(socket, libc::SOL_SOCKET, libc::SO_MEMINFO)? };
+        Some(info)
     }
 }
 
