@@ -20,7 +20,7 @@ use crate::problem::{Exit, Problem, plain};
 use crate::record::{self, CLIENT, Recording};
 use crate::tls::{self, TlsCaller, TlsClients};
 use crate::transport::{self, Stream};
-use crate::verdict::{Checked, Judged, Sent, Through, Unconnected};
+use crate::verdict::{Checked, Ended, Judged, Sent, Through, Unconnected};
 use crate::{json, loopback, out, units};
 pub(crate) use args::CheckArgs;
 
@@ -111,11 +111,12 @@ impl Run<'_> {
         watch: &(impl Fn(ConnectionId, Time) -> O + Sync),
     ) -> Result<Exit, Problem> {
         let sizes = if self.args.sizes.is_empty() { &[self.args.bytes][..] } else { &self.args.sizes };
-        let mut exit = Exit::Ok;
+        let (mut exit, mut passed) = (Exit::Ok, None);
         'rounds: for round in 1..=self.args.repeat {
             for &total in sizes {
-                let (checked, judged) = self.check(total, round, watch)?;
+                let (checked, judged) = self.check(total, round, passed, watch)?;
                 exit = judged.exit;
+                passed = passed.max(Some(total));
                 if self.args.json {
                     checks.push(document::Check::of(&checked, &judged, round, self.seed));
                 } else {
@@ -133,6 +134,7 @@ impl Run<'_> {
         &self,
         total: u64,
         round: u64,
+        passed: Option<u64>,
         watch: &(impl Fn(ConnectionId, Time) -> O + Sync),
     ) -> Result<(Checked, Judged), Problem> {
         let args = self.args;
@@ -157,8 +159,9 @@ impl Run<'_> {
         driven.map_err(|error| Problem::system("cannot run so many connections", &error))?;
         self.stop.forget();
         let outcomes = sessions.outcomes.into_inner().unwrap_or_else(PoisonError::into_inner);
-        let of =
-            |index: usize| outcomes.iter().find(|(other, _)| *other == index).map(|(_, outcome)| outcome);
+        let of = |index: usize| {
+            outcomes.iter().find(|ended| ended.connection == index).map(|ended| &ended.outcome)
+        };
         let refused = layers.iter().filter(|(index, ended)| ended.is_refusal(of(*index)));
         // One of many that was refused is a fault like another.
         if let Some((_, ended)) = refused.clone().next().filter(|_| refused.count() == layers.len()) {
@@ -178,6 +181,7 @@ impl Run<'_> {
             connections: self.connections,
             unconnected,
             round: (args.repeat > 1).then_some((round, args.repeat)),
+            passed,
             through,
             again: self.again(total),
         };
@@ -271,7 +275,7 @@ struct Sessions<'a, W> {
     stop: &'a Stop,
     /// Makes the observer of each.
     watch: &'a W,
-    outcomes: Mutex<Vec<(usize, ClientOutcome)>>,
+    outcomes: Mutex<Vec<Ended>>,
 }
 
 impl<W, O> Application<usize> for Sessions<'_, W>
@@ -295,7 +299,7 @@ where
 
     fn ended(&self, &index: &usize, ended: ConnectionReport<ClientOutcome>) {
         let mut outcomes = self.outcomes.lock().unwrap_or_else(PoisonError::into_inner);
-        outcomes.push((index, ended.outcome));
+        outcomes.push(Ended::of(index, &ended));
     }
 }
 

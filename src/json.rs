@@ -8,8 +8,8 @@ use serde::Serialize;
 
 use crate::out;
 use crate::problem::{Exit, Problem};
-use crate::verdict::Found;
 use crate::verdict::evidence::hex;
+use crate::verdict::{Ended, Found};
 
 /// What went wrong before there was a result: `docs/schema/error.json`.
 #[derive(Serialize)]
@@ -93,7 +93,7 @@ pub(crate) struct Fault {
 
 impl Fault {
     pub(crate) fn of(found: &Found, seed: u64) -> Self {
-        let Found { connection, outcome, fault, words } = found;
+        let Found { ended: Ended { connection, outcome, .. }, fault, words } = found;
         let (kind, bytes, end) = match fault.kind {
             FaultKind::Lost { bytes } => ("lost", Some(bytes), None),
             FaultKind::Duplicated { bytes } => ("duplicated", Some(bytes), None),

@@ -8,7 +8,7 @@ use roundtrip_std::{Call, Clock, SystemClock};
 use crate::cli::{self, SendArgs};
 use crate::problem::{Exit, Problem};
 use crate::transcript::{self, BUFFER, ClientLines, Talked, TutorialClient};
-use crate::verdict::{Checked, Judged, Sent, Through};
+use crate::verdict::{Checked, Ended, Judged, Sent, Through};
 use crate::{client, out};
 
 pub(crate) fn run(args: &SendArgs) -> Result<Exit, Problem> {
@@ -61,10 +61,11 @@ pub(crate) fn run(args: &SendArgs) -> Result<Exit, Problem> {
         connections: 1,
         unconnected: None,
         round: None,
+        passed: None,
         through: Through::Nothing,
         again: format!("roundtrip check {name}"),
     };
-    let judged = Judged::of(&checked, &[(0, ended.outcome)]);
+    let judged = Judged::of(&checked, &[Ended::of(0, &ended)]);
     if judged.exit != Exit::Ok {
         out::complain(judged.lines(&checked));
     }

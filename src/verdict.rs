@@ -1,22 +1,21 @@
 //! A verdict in words.
 
+mod cause;
 pub(crate) mod datagrams;
 pub(crate) mod evidence;
+pub(crate) mod tcp;
 
 use std::fmt::Write;
 use std::time::Duration;
 
 use bytes::Bytes;
 use roundtrip_echo::{ClientOutcome, Fault, FaultKind, Payload, PeerEnd, Verdict};
+use roundtrip_std::ConnectionReport;
 
 use self::evidence::Evidence;
+use self::tcp::Tcp;
 use crate::problem::Exit;
-use crate::units::{bytes, duration, elapsed, grouped, many};
-
-/// A shorter silence was nobody's time-out: the shortest that relays have without being told to is half a second.
-const SHORTEST_TIMEOUT: Duration = Duration::from_millis(400);
-
-const HALF_CLOSE_OFF: &str = "--half-close off shows whether it is only that";
+use crate::units::{bytes, duration, elapsed, grouped};
 
 /// What was checked.
 pub(crate) struct Checked {
@@ -38,10 +37,28 @@ pub(crate) struct Checked {
     pub(crate) unconnected: Option<Unconnected>,
     /// Which of how many rounds it was, if there are several.
     pub(crate) round: Option<(u64, u64)>,
+    /// The largest number of bytes for which an earlier check of this run was ok.
+    pub(crate) passed: Option<u64>,
     /// What the bytes went through.
     pub(crate) through: Through,
     /// The command that does the same again.
     pub(crate) again: String,
+}
+
+/// A connection that is over.
+#[derive(Clone, Copy)]
+pub(crate) struct Ended {
+    /// Its number, from 0.
+    pub(crate) connection: usize,
+    pub(crate) outcome: ClientOutcome,
+    /// What the system's TCP knew of it.
+    pub(crate) tcp: Option<Tcp>,
+}
+
+impl Ended {
+    pub(crate) fn of(connection: usize, report: &ConnectionReport<ClientOutcome>) -> Self {
+        Self { connection, outcome: report.outcome, tcp: Tcp::of(report) }
+    }
 }
 
 /// Connections that could not be made, although others could.
@@ -95,9 +112,7 @@ pub(crate) struct Judged {
 
 /// A fault, and where it was.
 pub(crate) struct Found {
-    /// The connection's number, from 0.
-    pub(crate) connection: usize,
-    pub(crate) outcome: ClientOutcome,
+    pub(crate) ended: Ended,
     pub(crate) fault: Fault,
     pub(crate) words: Words,
 }
@@ -118,16 +133,16 @@ pub(crate) struct Words {
 
 impl Judged {
     /// From the outcomes of the connections, in the order in which they ended.
-    pub(crate) fn of(checked: &Checked, outcomes: &[(usize, ClientOutcome)]) -> Self {
-        let faults = outcomes.iter().filter_map(|&(connection, outcome)| match outcome.verdict {
-            Verdict::Faulty(fault) => Some((connection, outcome, fault)),
+    pub(crate) fn of(checked: &Checked, ended: &[Ended]) -> Self {
+        let faults = ended.iter().filter_map(|&ended| match ended.outcome.verdict {
+            Verdict::Faulty(fault) => Some((ended, fault)),
             Verdict::Verified | Verdict::Stopped | Verdict::Aborted => None,
         });
-        let verified = outcomes.iter().filter(|(_, outcome)| outcome.verdict == Verdict::Verified).count();
-        let worst = faults.clone().min_by_key(|(_, _, fault)| fault.kind == FaultKind::TimedOut);
-        let found = worst.map(|(connection, outcome, fault)| {
-            let words = Words::of(checked, verified, (connection, &outcome, fault));
-            Found { connection, outcome, fault, words }
+        let verified = ended.iter().filter(|ended| ended.outcome.verdict == Verdict::Verified).count();
+        let worst = faults.clone().min_by_key(|(_, fault)| fault.kind == FaultKind::TimedOut);
+        let found = worst.map(|(ended, fault)| {
+            let words = Words::of(checked, verified, &ended, fault);
+            Found { ended, fault, words }
         });
         let exit = match &found {
             None if checked.unconnected.is_some() => Exit::Failed,
@@ -140,8 +155,8 @@ impl Judged {
             let kind = fault.kind;
             !matches!(kind, FaultKind::Truncated { .. } | FaultKind::TimedOut | FaultKind::Trailing)
         };
-        let wrong = faults.clone().filter(|(_, _, fault)| is_wrong(fault)).count();
-        let received = outcomes.iter().map(|(_, outcome)| outcome.received).sum();
+        let wrong = faults.clone().filter(|(_, fault)| is_wrong(fault)).count();
+        let received = ended.iter().map(|ended| ended.outcome.received).sum();
         Self { exit, verified, failed: faults.count(), wrong, received, found }
     }
 
@@ -172,7 +187,7 @@ impl Judged {
             let _ = write!(text, "\n  likely: {likely}");
         }
         if checked.connections > 1 {
-            let number = grouped(found.connection as u64 + 1);
+            let number = grouped(found.ended.connection as u64 + 1);
             let of = grouped(checked.connections as u64);
             let more = grouped(self.failed as u64 - 1);
             let verified = grouped(self.verified as u64);
@@ -220,11 +235,8 @@ fn ok(checked: &Checked) -> String {
 }
 
 impl Words {
-    fn of(
-        checked: &Checked,
-        verified: usize,
-        (connection, outcome, fault): (usize, &ClientOutcome, Fault),
-    ) -> Self {
+    fn of(checked: &Checked, verified: usize, ended: &Ended, fault: Fault) -> Self {
+        let Ended { connection, outcome, tcp } = ended;
         let Fault { at, kind } = fault;
         let came = match checked.total {
             Some(total) => format!("{} of {} came back", grouped(at), bytes(total)),
@@ -270,7 +282,8 @@ impl Words {
             FaultKind::TimedOut => {
                 let limit = duration(checked.timeout);
                 let what = format!("timed out: {came}, then nothing moved for {limit}");
-                (what, format!("{missing}; {}", awaited(outcome)))
+                let acknowledged = tcp.and_then(|tcp| tcp.words()).map(|words| format!("; {words}"));
+                (what, format!("{missing}; {}{}", awaited(outcome), acknowledged.unwrap_or_default()))
             }
         };
         let mut words = Self {
@@ -279,15 +292,15 @@ impl Words {
             evidence: None,
             is_other_service: false,
             crossed: None,
-            likely: limited(checked, verified, outcome, fault).or_else(|| likely(checked, outcome, fault)),
+            likely: cause::likely(checked, verified, ended, fault),
         };
         // Of a load, what was sent is what was due.
         let total = checked.total.unwrap_or(outcome.sent);
-        let payload = checked.sent.payload(connection, total);
+        let payload = checked.sent.payload(*connection, total);
         if let Some(evidence) = Evidence::of(fault, outcome.evidence.bytes(), &payload) {
             words.explain(&evidence, kind);
             words.evidence = Some(evidence);
-            words.find_crossed(checked, connection, outcome);
+            words.find_crossed(checked, *connection, outcome);
         }
         words
     }
@@ -371,97 +384,6 @@ fn is_complete(checked: &Checked, outcome: &ClientOutcome, at: u64) -> bool {
     }
 }
 
-/// A connection that got nothing, although those before it, or beside it, were well.
-fn limited(checked: &Checked, verified: usize, outcome: &ClientOutcome, fault: Fault) -> Option<String> {
-    let got_nothing = fault.at == 0
-        && outcome.received == 0
-        && matches!(fault.kind, FaultKind::TimedOut | FaultKind::Truncated { .. });
-    let well = match checked.round {
-        _ if !got_nothing => return None,
-        _ if verified > 0 => {
-            format!("{} of {} connections", grouped(verified as u64), grouped(checked.connections as u64))
-        }
-        Some((round @ 2.., _)) => format!("{} before", many(round - 1, "round")),
-        _ => return None,
-    };
-    Some(format!("{well} were ok, and this connection got nothing: a limit, or a leak, of connections"))
-}
-
-fn likely(checked: &Checked, outcome: &ClientOutcome, Fault { at, kind }: Fault) -> Option<String> {
-    if let (Through::Tls(found), FaultKind::Truncated { by: PeerEnd::Truncated, .. }) =
-        (&checked.through, kind)
-    {
-        let hint = outcome.shut.map(|_| format!("; {HALF_CLOSE_OFF}"));
-        return found.as_ref().map(|found| format!("{found}{}", hint.unwrap_or_default()));
-    }
-    let complete = is_complete(checked, outcome, at);
-    let likely = match kind {
-        FaultKind::Corrupted | FaultKind::Trailing if at == 0 => "the peer is no echo server",
-        FaultKind::Corrupted => "a program on the path changes the bytes, or memory is bad",
-        FaultKind::Inserted { .. } => {
-            "a program on the path adds bytes of its own, or bytes of an earlier session came late"
-        }
-        FaultKind::Trailing => "the server adds bytes of its own",
-        FaultKind::Lost { .. } | FaultKind::Duplicated { .. } | FaultKind::Reordered => {
-            "a program on the path mishandles its buffers: TCP itself delivers in order or not at all"
-        }
-        FaultKind::Truncated { .. } if outcome.pause.is_some_and(|pause| pause >= SHORTEST_TIMEOUT) => {
-            let limit = outcome.pause.unwrap_or_default();
-            return Some(format!("an idle time-out of about {} on the path", about(limit)));
-        }
-        // Nothing was read in the stall: that nothing came back says nothing.
-        FaultKind::Truncated { by: PeerEnd::Fin | PeerEnd::Reset, .. } if checked.stall.is_some() => {
-            "if all is well without --stall: the path does not bear a client that is slow to read"
-        }
-        FaultKind::Truncated { by: PeerEnd::Fin, after: None } if at == 0 => {
-            "the peer is no echo server, or refuses this client"
-        }
-        FaultKind::Truncated { by: PeerEnd::Reset, after: None } if at == 0 => {
-            "the server refuses this client, or crashed, or a proxy has no server to turn to"
-        }
-        FaultKind::Truncated { by: PeerEnd::Fin, after: Some(after) } => {
-            // It was cut, or it was waited for.
-            let how = if after.min(outcome.idle) < SHORTEST_TIMEOUT {
-                "something on the path drops data after a half-close".to_owned()
-            } else {
-                format!("something on the path gives up about {} after a half-close", about(after))
-            };
-            return Some(format!("{how}; {HALF_CLOSE_OFF}"));
-        }
-        FaultKind::Truncated { by: PeerEnd::Reset, after: Some(_) } if complete => {
-            "the server, or a proxy, ends with a reset where it should close"
-        }
-        FaultKind::Truncated { by: PeerEnd::Reset, after: Some(_) } => {
-            "something on the path throws away at a half-close what it has already taken, or the server crashed"
-        }
-        FaultKind::Truncated { by: PeerEnd::Fin, after: None } => "the server, or a proxy, gave up half-way",
-        FaultKind::Truncated { by: PeerEnd::Reset, .. } => {
-            "the server closed with data unread, crashed, or something on the path cut the connection"
-        }
-        FaultKind::Truncated { .. } => return None,
-        FaultKind::TimedOut if at == 0 && outcome.shut.is_none() => {
-            "the peer is no echo server, or waits for more"
-        }
-        FaultKind::TimedOut if complete => {
-            return Some(format!("something on the path does not pass on a half-close; {HALF_CLOSE_OFF}"));
-        }
-        FaultKind::TimedOut if checked.stall.is_some() => {
-            "the server, or a proxy, is stuck after a client was slow to read"
-        }
-        FaultKind::TimedOut if at == 0 => "the peer is no echo server, or stuck",
-        FaultKind::TimedOut => "the server, or a proxy, is stuck",
-    };
-    Some(likely.to_owned())
-}
-
-/// `500 ms`, `60 s`: as a configuration would say it, for what is measured is always a little off.
-fn about(duration: Duration) -> String {
-    match duration.as_millis() {
-        millis @ ..900 => format!("{} ms", millis / 10 * 10),
-        millis => format!("{} s", (millis + 100) / 1000),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -477,9 +399,14 @@ mod tests {
             connections,
             unconnected,
             round: None,
+            passed: None,
             through,
             again: "roundtrip check".to_owned(),
         }
+    }
+
+    fn ended(connection: usize, outcome: ClientOutcome) -> Ended {
+        Ended { connection, outcome, tcp: None }
     }
 
     /// A check of four connections, of which `count` could not be made, and the others are well.
@@ -487,7 +414,7 @@ mod tests {
         let unconnected = Unconnected { count, is_refused, why: "timed out".to_owned() };
         let checked = checked(4, Some(unconnected), Through::Nothing);
         let outcomes: Vec<_> =
-            (0..4 - count).map(|index| (index, ClientOutcome::new(Verdict::Verified))).collect();
+            (0..4 - count).map(|index| ended(index, ClientOutcome::new(Verdict::Verified))).collect();
         let judged = Judged::of(&checked, &outcomes);
         assert_eq!(judged.exit, Exit::Failed);
         judged.lines(&checked)
@@ -512,7 +439,8 @@ mod tests {
         let checked = checked(1, None, Through::Tls(Some("TLS: the stream was cut".to_owned())));
         let kind = FaultKind::Truncated { by: PeerEnd::Truncated, after: None };
         let mut outcome = ClientOutcome::new(Verdict::Faulty(Fault { at: 5, kind }));
-        let likely = |outcome| Judged::of(&checked, &[(0, outcome)]).found.unwrap().words.likely.unwrap();
+        let likely =
+            |outcome| Judged::of(&checked, &[ended(0, outcome)]).found.unwrap().words.likely.unwrap();
         assert_eq!(likely(outcome), "TLS: the stream was cut");
         outcome.shut = Some(Duration::from_millis(1));
         assert_eq!(

@@ -135,7 +135,7 @@ impl Load<'_> {
         impaired: bool,
     ) -> Result<Exit, Problem> {
         let record = sessions.record();
-        let outcomes = sessions.outcomes();
+        let ended = sessions.ended();
         let checked = Checked {
             total: None,
             sent: Sent::Seeded(self.seed),
@@ -147,6 +147,7 @@ impl Load<'_> {
             connections: self.plan.connections - driver::in_memory(unconnected).min(self.plan.connections),
             unconnected: None,
             round: None,
+            passed: None,
             through: Through::Nothing,
             again: self.again(),
         };
@@ -156,11 +157,11 @@ impl Load<'_> {
             plan: self.plan,
             size,
             scheduled: sessions.scheduled(),
-            sent: outcomes.iter().map(|(_, outcome)| outcome.sent / size).sum(),
+            sent: ended.iter().map(|ended| ended.outcome.sent / size).sum(),
             in_flight: self.config.in_flight,
-            judged: Judged::of(&checked, &outcomes),
-            sent_bytes: outcomes.iter().map(|(_, outcome)| outcome.sent).sum(),
-            received_bytes: outcomes.iter().map(|(_, outcome)| outcome.received).sum(),
+            judged: Judged::of(&checked, &ended),
+            sent_bytes: ended.iter().map(|ended| ended.outcome.sent).sum(),
+            received_bytes: ended.iter().map(|ended| ended.outcome.received).sum(),
             unconnected,
             unconnected_why: why.as_deref(),
             took,

@@ -14,6 +14,7 @@ use super::record::{Record, Records};
 use super::watch::Watched;
 use crate::client::Stop;
 use crate::problem::Problem;
+use crate::verdict::Ended;
 
 /// The sessions of a load.
 pub(super) struct Sessions<'a> {
@@ -30,7 +31,7 @@ pub(super) struct Sessions<'a> {
     /// The schedules of the connections that run.
     running: Mutex<BTreeMap<usize, Schedule>>,
     records: Records,
-    outcomes: Mutex<Vec<(usize, ClientOutcome)>>,
+    ended: Mutex<Vec<Ended>>,
 }
 
 impl<'a> Sessions<'a> {
@@ -44,9 +45,9 @@ impl<'a> Sessions<'a> {
     ) -> Result<Self, Problem> {
         let records = Records::new(threads, start, &plan)?;
         let config = Arc::new(config);
-        let (overdue, outcomes) = (AtomicBool::new(false), Mutex::default());
+        let (overdue, ended) = (AtomicBool::new(false), Mutex::default());
         let (scheduled, running) = (AtomicU64::new(0), Mutex::default());
-        Ok(Self { plan, config, seed, start, stop, overdue, clock, scheduled, running, records, outcomes })
+        Ok(Self { plan, config, seed, start, stop, overdue, clock, scheduled, running, records, ended })
     }
 
     /// Messages that were to be sent, where that is known.
@@ -69,9 +70,9 @@ impl<'a> Sessions<'a> {
         }
     }
 
-    /// What came of the sessions that are over, in the order in which they ended.
-    pub(super) fn outcomes(&self) -> Vec<(usize, ClientOutcome)> {
-        lock(&self.outcomes).clone()
+    /// The sessions that are over, in the order in which they ended.
+    pub(super) fn ended(&self) -> Vec<Ended> {
+        lock(&self.ended).clone()
     }
 }
 
@@ -114,7 +115,7 @@ impl Application<usize> for Sessions<'_> {
         if let Some(schedule) = schedule {
             self.give_up(index, &schedule, &ended.outcome);
         }
-        lock(&self.outcomes).push((index, ended.outcome));
+        lock(&self.ended).push(Ended::of(index, &ended));
     }
 }
 

@@ -17,6 +17,8 @@ mod json;
 #[cfg(unix)]
 mod load;
 mod multicast;
+#[cfg(target_os = "linux")]
+mod paths;
 #[cfg(unix)]
 mod peers;
 #[cfg(windows)]

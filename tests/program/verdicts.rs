@@ -273,17 +273,17 @@ fn resets() -> Vec<Row> {
 fn silences() -> Vec<Row> {
     let stall = |at, words: &str, awaited: &str| Row::timed_out(Fault::Stall { at }, at, words, awaited);
     vec![
-        stall(0, "0", "awaited, before our FIN: 65,536 bytes on their way")
-            .likely("the peer is no echo server, or waits for more"),
-        stall(10_000, "10,000", "awaited, before our FIN: 55,536 bytes on their way")
+        stall(0, "0", "awaited, before our FIN: 65,536 bytes on their way*")
+            .likely("the peer *no echo server*waits for more*"),
+        stall(10_000, "10,000", "awaited, before our FIN: 55,536 bytes on their way*")
             .likely("the server, or a proxy, is stuck"),
-        stall(150_000, "150,000", "awaited, * after our FIN: 50,000 bytes on their way, and the peer's end")
+        stall(150_000, "150,000", "awaited, * after our FIN: 50,000 bytes on their way, and the peer's end*")
             .with(&["--window", "1MiB", "--timeout", "1s"]),
         Row::timed_out(
             Fault::NoHalfClosePassed,
             TOTAL,
             "200,000",
-            "awaited, * after our FIN: nothing but the peer's end",
+            "awaited, * after our FIN: nothing but the peer's end*",
         )
         .likely("something on the path does not pass on a half-close; --half-close off *"),
     ]

@@ -2,7 +2,7 @@ use super::*;
 use crate::load::plan::{Length, Plan};
 use crate::load::record::Record;
 use crate::load::report::Report;
-use crate::verdict::{Checked, Judged, Sent, Through};
+use crate::verdict::{Checked, Ended, Judged, Sent, Through};
 use roundtrip_core::Time;
 use roundtrip_echo::{ClientOutcome, Fault, FaultKind, RoundTrip, Verdict};
 
@@ -30,6 +30,7 @@ fn report(width: Duration, trips: &[(Duration, Duration)], verdict: Verdict, aga
         connections: 1,
         unconnected: None,
         round: None,
+        passed: None,
         through: Through::Nothing,
         again: again.to_owned(),
     };
@@ -45,7 +46,7 @@ fn report(width: Duration, trips: &[(Duration, Duration)], verdict: Verdict, aga
         },
         size: 64,
         in_flight: 1,
-        judged: Judged::of(&checked, &[(0, outcome)]),
+        judged: Judged::of(&checked, &[Ended { connection: 0, outcome, tcp: None }]),
         sent_bytes: sent,
         received_bytes: sent,
         unconnected: 0,

@@ -37,25 +37,31 @@ impl Namespace {
     /// A wire to another namespace: 192.0.2.1 and `2001:db8::1` at this end of it, 192.0.2.2 and `2001:db8::2` at the other,
     /// with 192.0.2.255 for both. Comes back when it carries.
     pub(crate) fn wire_to(&self, other: &Self) {
-        let ip = |namespace: &Self, args: &str| {
-            let output = namespace.command("ip").args(args.split(' ')).output().unwrap();
-            assert!(output.status.success(), "ip {args}: {}", String::from_utf8_lossy(&output.stderr));
-            String::from_utf8(output.stdout).unwrap()
-        };
-        ip(self, &format!("link add wire type veth peer name wire netns {}", other.holder.id()));
+        self.ip(&format!("link add wire type veth peer name wire netns {}", other.id()));
         for (namespace, host) in [(self, 1), (other, 2)] {
-            ip(namespace, &format!("address add 192.0.2.{host}/24 broadcast + dev wire"));
+            namespace.ip(&format!("address add 192.0.2.{host}/24 broadcast + dev wire"));
             // Where there is no IPv6, the tests of it say so.
             let v6 = format!("-6 address add 2001:db8::{host}/64 dev wire nodad");
             let _ = namespace.command("ip").args(v6.split(' ')).stderr(Stdio::null()).status();
-            ip(namespace, "link set wire up");
-            ip(namespace, "route add 239.0.0.0/8 dev wire");
+            namespace.ip("link set wire up");
+            namespace.ip("route add 239.0.0.0/8 dev wire");
         }
         for namespace in [self, other] {
-            poll("the wire carries", || {
-                ip(namespace, "-o link show wire").contains("state UP").then_some(())
-            });
+            poll("the wire carries", || namespace.ip("-o link show wire").contains("state UP").then_some(()));
         }
+    }
+
+    /// Configures the network inside with ip(8); what it prints.
+    #[track_caller]
+    pub(crate) fn ip(&self, args: &str) -> String {
+        let output = self.command("ip").args(args.split(' ')).output().unwrap();
+        assert!(output.status.success(), "ip {args}: {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    }
+
+    /// The process that holds it, which ip(8) takes for its name.
+    pub(crate) fn id(&self) -> u32 {
+        self.holder.id()
     }
 
     /// A command that runs inside.

@@ -1,0 +1,118 @@
+//! The cause of a fault that a person should look for first.
+
+use std::time::Duration;
+
+use roundtrip_echo::{ClientOutcome, Fault, FaultKind, PeerEnd};
+
+use super::{Checked, Ended, Through, is_complete};
+use crate::units::{grouped, many};
+
+/// A shorter silence was no time-out: the shortest that relays have by default is half a second.
+const SHORTEST_TIMEOUT: Duration = Duration::from_millis(400);
+
+const HALF_CLOSE_OFF: &str = "--half-close off shows whether it is only that";
+
+/// The cause that the evidence speaks for. `verified` is the number of connections of this check that are well.
+pub(super) fn likely(checked: &Checked, verified: usize, ended: &Ended, fault: Fault) -> Option<String> {
+    let outcome = &ended.outcome;
+    let tcp = ended.tcp.filter(|_| fault.kind == FaultKind::TimedOut);
+    tcp.and_then(|tcp| tcp.lost_on_path(checked.passed))
+        .or_else(|| limited(checked, verified, outcome, fault))
+        .or_else(|| {
+            let is_silent = outcome.received == 0 && outcome.sent > 0 && checked.stall.is_none();
+            tcp.filter(|_| is_silent).and_then(|tcp| tcp.unanswered(outcome.shut.is_some()))
+        })
+        .or_else(|| of_kind(checked, outcome, fault))
+}
+
+/// A connection that got nothing, although those before it, or beside it, were well.
+fn limited(checked: &Checked, verified: usize, outcome: &ClientOutcome, fault: Fault) -> Option<String> {
+    let got_nothing = fault.at == 0
+        && outcome.received == 0
+        && matches!(fault.kind, FaultKind::TimedOut | FaultKind::Truncated { .. });
+    let well = match checked.round {
+        _ if !got_nothing => return None,
+        _ if verified > 0 => {
+            format!("{} of {} connections", grouped(verified as u64), grouped(checked.connections as u64))
+        }
+        Some((round @ 2.., _)) => format!("{} before", many(round - 1, "round")),
+        _ => return None,
+    };
+    Some(format!("{well} were ok, and this connection got nothing: a limit, or a leak, of connections"))
+}
+
+/// From the kind of the fault and its moment.
+fn of_kind(checked: &Checked, outcome: &ClientOutcome, Fault { at, kind }: Fault) -> Option<String> {
+    if let (Through::Tls(found), FaultKind::Truncated { by: PeerEnd::Truncated, .. }) =
+        (&checked.through, kind)
+    {
+        let hint = outcome.shut.map(|_| format!("; {HALF_CLOSE_OFF}"));
+        return found.as_ref().map(|found| format!("{found}{}", hint.unwrap_or_default()));
+    }
+    let complete = is_complete(checked, outcome, at);
+    let likely = match kind {
+        FaultKind::Corrupted | FaultKind::Trailing if at == 0 => "the peer is no echo server",
+        FaultKind::Corrupted => "a program on the path changes the bytes, or memory is bad",
+        FaultKind::Inserted { .. } => {
+            "a program on the path adds bytes of its own, or bytes of an earlier session came late"
+        }
+        FaultKind::Trailing => "the server adds bytes of its own",
+        FaultKind::Lost { .. } | FaultKind::Duplicated { .. } | FaultKind::Reordered => {
+            "a program on the path mishandles its buffers: TCP itself delivers in order or not at all"
+        }
+        FaultKind::Truncated { .. } if outcome.pause.is_some_and(|pause| pause >= SHORTEST_TIMEOUT) => {
+            let limit = outcome.pause.unwrap_or_default();
+            return Some(format!("an idle time-out of about {} on the path", about(limit)));
+        }
+        // Nothing was read in the stall: that nothing came back says nothing.
+        FaultKind::Truncated { by: PeerEnd::Fin | PeerEnd::Reset, .. } if checked.stall.is_some() => {
+            "if all is well without --stall: the path does not bear a client that is slow to read"
+        }
+        FaultKind::Truncated { by: PeerEnd::Fin, after: None } if at == 0 => {
+            "the peer is no echo server, or refuses this client"
+        }
+        FaultKind::Truncated { by: PeerEnd::Reset, after: None } if at == 0 => {
+            "the server refuses this client, or crashed, or a proxy has no server to turn to"
+        }
+        FaultKind::Truncated { by: PeerEnd::Fin, after: Some(after) } => {
+            // It was cut, or it was waited for.
+            let how = if after.min(outcome.idle) < SHORTEST_TIMEOUT {
+                "something on the path drops data after a half-close".to_owned()
+            } else {
+                format!("something on the path gives up about {} after a half-close", about(after))
+            };
+            return Some(format!("{how}; {HALF_CLOSE_OFF}"));
+        }
+        FaultKind::Truncated { by: PeerEnd::Reset, after: Some(_) } if complete => {
+            "the server, or a proxy, ends with a reset where it should close"
+        }
+        FaultKind::Truncated { by: PeerEnd::Reset, after: Some(_) } => {
+            "something on the path throws away at a half-close what it has already taken, or the server crashed"
+        }
+        FaultKind::Truncated { by: PeerEnd::Fin, after: None } => "the server, or a proxy, gave up half-way",
+        FaultKind::Truncated { by: PeerEnd::Reset, .. } => {
+            "the server closed with data unread, crashed, or something on the path cut the connection"
+        }
+        FaultKind::Truncated { .. } => return None,
+        FaultKind::TimedOut if at == 0 && outcome.shut.is_none() => {
+            "the peer is no echo server, or waits for more"
+        }
+        FaultKind::TimedOut if complete => {
+            return Some(format!("something on the path does not pass on a half-close; {HALF_CLOSE_OFF}"));
+        }
+        FaultKind::TimedOut if checked.stall.is_some() => {
+            "the server, or a proxy, is stuck after a client was slow to read"
+        }
+        FaultKind::TimedOut if at == 0 => "the peer is no echo server, or stuck",
+        FaultKind::TimedOut => "the server, or a proxy, is stuck",
+    };
+    Some(likely.to_owned())
+}
+
+/// `500 ms`, `60 s`: as a configuration would say it, for what is measured is always a little off.
+fn about(duration: Duration) -> String {
+    match duration.as_millis() {
+        millis @ ..900 => format!("{} ms", millis / 10 * 10),
+        millis => format!("{} s", (millis + 100) / 1000),
+    }
+}
