@@ -7,7 +7,7 @@ use std::process::ExitCode;
 
 use roundtrip_core::text::escaped;
 use roundtrip_echo::ConfigError;
-use roundtrip_std::{NetError, Stage};
+use roundtrip_std::{FailedAttempt, NetError, Stage};
 
 use crate::platform::{ENDPOINTS, NO_MORE, PORT_DENIED};
 
@@ -126,7 +126,12 @@ impl Problem {
             }
             _ => ("use", NO_MORE),
         };
-        let cause = format!("cannot {verb} {endpoint}: {}", plain(&error.source));
+        let mut cause = format!("cannot {verb} {endpoint}: {}", plain(&error.source));
+        if error.attempts.len() > 1 {
+            let attempt = |attempt: &FailedAttempt| format!("{}: {}", attempt.address, plain(&attempt.error));
+            let attempts = error.attempts.iter().map(attempt).collect::<Vec<_>>();
+            cause = format!("cannot {verb} {endpoint} ({})", attempts.join("; "));
+        }
         Self::new(Exit::Unreachable, cause, advice)
     }
 

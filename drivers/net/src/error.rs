@@ -3,6 +3,8 @@
 use std::error::Error;
 use std::fmt;
 use std::io;
+use std::net::SocketAddr;
+use std::time::Duration;
 
 /// The step at which a socket could not be had.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,16 +26,36 @@ pub enum Stage {
 
 /// A socket could not be had.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct NetError {
     /// The step that failed.
     pub stage: Stage,
-    /// What the system said.
+    /// What the system said; of several addresses, of the last.
     pub source: io::Error,
+    /// The addresses that were connected to in vain, in order.
+    pub attempts: Vec<FailedAttempt>,
+}
+
+/// An address that was connected to in vain.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct FailedAttempt {
+    /// The address.
+    pub address: SocketAddr,
+    /// What the system said.
+    pub error: io::Error,
+    /// How long it took to fail.
+    pub took: Duration,
 }
 
 impl NetError {
+    /// An error at this step.
+    pub const fn new(stage: Stage, source: io::Error) -> Self {
+        Self { stage, source, attempts: Vec::new() }
+    }
+
     pub(crate) fn at(stage: Stage) -> impl Fn(io::Error) -> Self {
-        move |source| Self { stage, source }
+        move |source| Self::new(stage, source)
     }
 }
 

@@ -51,7 +51,7 @@ pub use clock::{Clock, SystemClock, until};
 pub use connection::{Connection, MAX_ACTIONS};
 pub use datagrams::{Datagrams, DatagramsEnded};
 pub use endpoint::{DEFAULT_PORT, Endpoint, EndpointError};
-pub use error::{NetError, Stage};
+pub use error::{FailedAttempt, NetError, Stage};
 pub use events::{Callback, EventReceiver, EventSender, EventSink, event_channel};
 pub use gate::{AdmissionGate, ServerHandle};
 pub use guarded::Guarded;

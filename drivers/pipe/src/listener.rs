@@ -35,7 +35,7 @@ struct Waiting {
 /// [`NetError`] of the bind: `AddrInUse` if somebody has a pipe of that name; `Unsupported` for what is no pipe, and anywhere
 /// but on Windows.
 pub fn bind(endpoint: &Endpoint, options: &BindOptions) -> Result<Listener, NetError> {
-    let failed = |source| NetError { stage: Stage::Bind, source };
+    let failed = |source| NetError::new(Stage::Bind, source);
     let Endpoint::Pipe { name, message, .. } = endpoint else {
         return Err(failed(unsupported(endpoint)));
     };

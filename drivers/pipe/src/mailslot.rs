@@ -31,7 +31,7 @@ pub struct Poster {
 }
 
 fn failed(stage: Stage) -> impl Fn(io::Error) -> NetError {
-    move |source| NetError { stage, source }
+    move |source| NetError::new(stage, source)
 }
 
 fn unsupported(endpoint: &Endpoint) -> io::Error {

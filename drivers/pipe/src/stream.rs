@@ -47,13 +47,13 @@ impl Stream {
 /// if it carries messages and the endpoint says bytes, or the other way round; `Unsupported` for what is no pipe, and
 /// anywhere but on Windows.
 pub fn connect(endpoint: &Endpoint, options: &ConnectOptions) -> Result<Stream, NetError> {
-    let failed = |source| NetError { stage: Stage::Connect, source };
+    let failed = |source| NetError::new(Stage::Connect, source);
     let Endpoint::Pipe { name, message, .. } = endpoint else {
         return Err(failed(unsupported(endpoint)));
     };
     let handle = open(name, options.timeout).map_err(failed)?;
     as_asked(&handle, *message).map_err(failed)?;
-    Stream::new(Arc::new(handle), *message).map_err(|source| NetError { stage: Stage::Socket, source })
+    Stream::new(Arc::new(handle), *message).map_err(|source| NetError::new(Stage::Socket, source))
 }
 
 pub(crate) fn unsupported(endpoint: &Endpoint) -> io::Error {

@@ -54,9 +54,9 @@ pub use roundtrip_net::passed_listeners;
 pub use roundtrip_net::{
     Accepted, Application, Backend, BindOptions, Call, CallFailed, Clock, CommandOf, ConnectOptions,
     ConnectionReport, Control, DatagramAddress, DatagramSocket, DatagramsEnded, Endpoint, EndpointError,
-    EventOf, EventReceiver, EventSender, EventSink, Family, Listener, NetError, OutcomeOf, Panic, Peer,
-    SendError, ServerHandle, ServerStats, SharedHub, Source, Stage, Stream, SystemClock, TcpInfo, bind,
-    bind_datagram, connect_datagram, event_channel,
+    EventOf, EventReceiver, EventSender, EventSink, FailedAttempt, Family, Listener, NetError, OutcomeOf,
+    Panic, Peer, SendError, ServerHandle, ServerStats, SharedHub, Source, Stage, Stream, SystemClock,
+    TcpInfo, bind, bind_datagram, connect_datagram, event_channel,
 };
 pub use roundtrip_task::Spawn;
 pub use server::{Global, Smol, serve};

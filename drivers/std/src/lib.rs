@@ -99,9 +99,9 @@ pub use roundtrip_net::passed_listeners;
 pub use roundtrip_net::{
     Accepted, Application, Backend, BindOptions, Call, CallFailed, Clock, CommandOf, ConnectOptions,
     ConnectionReport, Control, DatagramAddress, DatagramSocket, DatagramsEnded, Endpoint, EndpointError,
-    EventOf, EventReceiver, EventSender, EventSink, Family, Keepalive, Listener, NetError, OutcomeOf, Panic,
-    Peer, Received, SendError, ServerHandle, ServerStats, Source, Stage, Stream, SystemClock, TcpInfo, bind,
-    bind_datagram, classify, connect, connect_datagram, event_channel,
+    EventOf, EventReceiver, EventSender, EventSink, FailedAttempt, Family, Keepalive, Listener, NetError,
+    OutcomeOf, Panic, Peer, Received, SendError, ServerHandle, ServerStats, Source, Stage, Stream,
+    SystemClock, TcpInfo, bind, bind_datagram, classify, connect, connect_datagram, event_channel,
 };
 
 /// The README's examples are compiled and run as this crate's tests, because it has all they need.

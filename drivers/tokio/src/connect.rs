@@ -14,5 +14,5 @@ use roundtrip_net::{ConnectOptions, Endpoint, NetError, Stage, Stream};
 pub async fn connect(endpoint: Endpoint, options: ConnectOptions) -> Result<Stream, NetError> {
     let connecting = tokio::task::spawn_blocking(move || roundtrip_net::connect(&endpoint, &options));
     // The runtime is shutting down, or connecting panicked.
-    connecting.await.unwrap_or_else(|error| Err(NetError { stage: Stage::Connect, source: error.into() }))
+    connecting.await.unwrap_or_else(|error| Err(NetError::new(Stage::Connect, error.into())))
 }

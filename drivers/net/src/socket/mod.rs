@@ -21,9 +21,10 @@ use std::io;
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::time::Duration;
 
+use roundtrip_core::Time;
 use socket2::{Domain, Protocol, Socket, Type};
 
-use crate::{Endpoint, NetError, Stage};
+use crate::{Clock, Endpoint, FailedAttempt, NetError, Stage, SystemClock};
 
 pub use datagram::{DatagramAddress, DatagramSocket, Received, bind_datagram, connect_datagram};
 pub use keepalive::Keepalive;
@@ -173,7 +174,7 @@ pub fn bind(endpoint: &Endpoint, options: &BindOptions) -> Result<Listener, NetE
 pub fn connect(endpoint: &Endpoint, options: &ConnectOptions) -> Result<Stream, NetError> {
     match endpoint {
         Endpoint::Tcp { host, port, .. } => {
-            first_of(resolve(host, *port, options.family)?, Stage::Connect, |address| {
+            let connected = try_in_turn(resolve(host, *port, options.family)?, Stage::Connect, |address| {
                 let socket =
                     tcp_socket(&address, options.socket_buffer).map_err(NetError::at(Stage::Socket))?;
                 set_keepalive(&socket, options.keepalive).map_err(NetError::at(Stage::Socket))?;
@@ -183,7 +184,8 @@ pub fn connect(endpoint: &Endpoint, options: &ConnectOptions) -> Result<Stream, 
                 };
                 connected.map_err(NetError::at(Stage::Connect))?;
                 Stream::of_tcp(socket).map_err(NetError::at(Stage::Socket))
-            })
+            });
+            connected.map(|(stream, failed)| stream.after(failed))
         }
         #[cfg(unix)]
         Endpoint::Unix { path, seqpacket, .. } if has(*seqpacket) => {
@@ -235,21 +237,43 @@ fn resolve(host: &str, port: u16, family: Family) -> Result<Vec<SocketAddr>, Net
 fn first_of<T>(
     addresses: Vec<SocketAddr>,
     stage: Stage,
-    mut attempt: impl FnMut(SocketAddr) -> Result<T, NetError>,
+    attempt: impl FnMut(SocketAddr) -> Result<T, NetError>,
 ) -> Result<T, NetError> {
-    let mut last = NetError {
-        stage: Stage::Resolve,
-        source: io::Error::new(io::ErrorKind::AddrNotAvailable, "no address of the family asked for"),
-    };
+    try_in_turn(addresses, stage, attempt).map(|(got, _failed)| got)
+}
+
+/// What the first address gives that gives something, and those before it.
+fn try_in_turn<T>(
+    addresses: Vec<SocketAddr>,
+    stage: Stage,
+    mut attempt: impl FnMut(SocketAddr) -> Result<T, NetError>,
+) -> Result<(T, Vec<FailedAttempt>), NetError> {
+    let no_address = io::Error::new(io::ErrorKind::AddrNotAvailable, "no address of the family asked for");
+    let mut failed = Vec::new();
+    let mut of_step = None;
     for address in addresses {
+        let clock = SystemClock::new();
         match attempt(address) {
-            Ok(got) => return Ok(got),
-            // What the step itself said of one address says more than that another family has no sockets.
-            Err(error) if error.stage == stage || last.stage != stage => last = error,
-            Err(_) => {}
+            Ok(got) => return Ok((got, failed)),
+            Err(NetError { stage: failed_at, source: error, .. }) => {
+                // What the step itself said of one address says more than that another family has no sockets.
+                if failed_at == stage || of_step.is_none_or(|(_, at)| at != stage) {
+                    of_step = Some((failed.len(), failed_at));
+                }
+                failed.push(FailedAttempt { address, error, took: clock.now().since(Time::ZERO) });
+            }
         }
     }
-    Err(last)
+    let Some((told, stage)) = of_step else { return Err(NetError::new(Stage::Resolve, no_address)) };
+    let source = again(&failed[told].error);
+    Err(NetError { stage, source, attempts: failed })
+}
+
+/// The same error once more.
+fn again(error: &io::Error) -> io::Error {
+    error
+        .raw_os_error()
+        .map_or_else(|| io::Error::new(error.kind(), error.to_string()), io::Error::from_raw_os_error)
 }
 
 fn tcp_socket(address: &SocketAddr, buffer: Option<usize>) -> io::Result<Socket> {

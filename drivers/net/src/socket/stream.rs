@@ -15,7 +15,7 @@ use socket2::Socket;
 use super::packets::Packets;
 #[cfg(unix)]
 use crate::BindOptions;
-use crate::{Peer, TcpInfo, classify};
+use crate::{FailedAttempt, Peer, TcpInfo, classify};
 
 /// A connected stream socket: non-blocking, and over TCP without Nagle's delay (RFC 896), which holds back the second
 /// piece of an echoed message until the peer's delayed acknowledgement.
@@ -25,6 +25,8 @@ pub struct Stream {
     kind: Kind,
     /// Our FIN follows what was written.
     half_closed: AtomicBool,
+    /// Addresses that were connected to in vain.
+    failed_attempts: Box<[FailedAttempt]>,
 }
 
 /// What it is made of.
@@ -43,8 +45,18 @@ impl Stream {
     /// Linux has always done so (a test holds it to that); elsewhere each is set for itself.
     pub(super) const INHERITS: bool = cfg!(target_os = "linux");
 
-    const fn new(socket: Socket, kind: Kind) -> Self {
-        Self { socket, kind, half_closed: AtomicBool::new(false) }
+    fn new(socket: Socket, kind: Kind) -> Self {
+        Self { socket, kind, half_closed: AtomicBool::new(false), failed_attempts: Box::default() }
+    }
+
+    /// The same, connected after these addresses had failed.
+    pub(super) fn after(self, failed: Vec<FailedAttempt>) -> Self {
+        Self { failed_attempts: failed.into(), ..self }
+    }
+
+    /// The addresses that were connected to in vain before this one, in order.
+    pub const fn failed_attempts(&self) -> &[FailedAttempt] {
+        &self.failed_attempts
     }
 
     /// A connection from a listener that has the [options](Self::set_tcp_options), where they are inherited.
