@@ -3,14 +3,16 @@
 mod args;
 mod datagrams;
 mod document;
+mod probe;
 
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use roundtrip_core::hub::ConnectionId;
 use roundtrip_core::{Machine, Observe, Tap, Time};
-use roundtrip_echo::{ClientConfig, ClientOutcome, EchoClient, Payload};
-use roundtrip_std::{Application, Clock, ConnectionReport, Control, Endpoint, SystemClock};
+use roundtrip_echo::{ClientConfig, ClientOutcome, EchoClient, Payload, Verdict};
+use roundtrip_std::{Application, Clock, ConnectionReport, Control, Endpoint, FailedAttempt, SystemClock};
 
 use crate::cli;
 use crate::client::{self, Signals, Stop};
@@ -20,12 +22,18 @@ use crate::problem::{Exit, Problem, plain};
 use crate::record::{self, CLIENT, Recording};
 use crate::tls::{self, TlsCaller, TlsClients};
 use crate::transport::{self, Stream};
-use crate::verdict::{Checked, Ended, Judged, Sent, Through, Unconnected};
+use crate::verdict::{Checked, Ended, Judged, Sent, Tail, Through, Unconnected, Unreached};
 use crate::{json, loopback, out, units};
 pub(crate) use args::CheckArgs;
 
 /// The largest window: what a stalled client sends and has not read is still on its way.
 const MAX_WINDOW: u64 = 1 << 30;
+/// Waits for the last bytes before a half-close, one after the other while bytes seem to be withheld.
+const TAIL_WAITS: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(4)];
+/// Bytes that are sent to find what withholds the last of them, at most: a prime number, which is no number of whole blocks.
+const TAIL_BYTES: u64 = 99_991;
+/// A connection that was cut after a longer time is not tried again.
+const LONGEST_REPEATED: Duration = Duration::from_secs(10);
 /// The largest single write of a stalled client, whose window is as large as its payload.
 const STALLED_WRITE: usize = 1 << 20;
 
@@ -139,16 +147,60 @@ impl Run<'_> {
     ) -> Result<(Checked, Judged), Problem> {
         let args = self.args;
         let clock = SystemClock::new();
-        let sessions = Sessions {
-            config: Arc::new(config(args, total, self.half_close)?),
-            seed: self.seed,
-            total,
-            stop: &self.stop,
-            watch,
-            outcomes: Mutex::default(),
-        };
         // All are there before the first one sends.
         let (streams, unconnected) = self.connect()?;
+        let socket = streams.first().and_then(Stream::socket);
+        let addresses =
+            socket.and_then(|socket| Some((socket.peer().ok()?.address()?, socket.local_address().ok()?)));
+        let unreached = socket.map(unreached).unwrap_or_default();
+        let mut driven = self.drive(config(args, total, self.half_close)?, total, 0, streams, watch)?;
+        let ((mut tail, mut tail_unconnected), mut repeated) = ((None, None), None);
+        if unconnected.is_none() && !self.stop.is_stopped() {
+            (tail, tail_unconnected) = self.tail(total, round, &mut driven)?;
+            repeated = self.repeated(total, &driven.ended)?;
+        }
+        let checked = Checked {
+            total: Some(total),
+            sent: Sent::Seeded(self.seed),
+            took: clock.now().since(Time::ZERO),
+            timeout: args.client.timeout,
+            half_close: self.half_close,
+            stall: args.stall,
+            connections: self.connections,
+            unconnected,
+            unreached,
+            addresses,
+            tail,
+            tail_unconnected,
+            repeated,
+            round: (args.repeat > 1).then_some((round, args.repeat)),
+            passed,
+            through: driven.through,
+            again: self.again(total),
+        };
+        let judged = Judged::of(&checked, &driven.ended);
+        Ok((checked, judged))
+    }
+
+    /// Drives these connections, the first of which has the number `first`, until all are over.
+    fn drive<O: Observe<EchoClient> + Send>(
+        &self,
+        config: ClientConfig,
+        total: u64,
+        first: usize,
+        streams: Vec<Stream>,
+        watch: &(impl Fn(ConnectionId, Time) -> O + Sync),
+    ) -> Result<Driven, Problem> {
+        let sessions = Sessions {
+            config: Arc::new(config),
+            seed: self.seed,
+            total,
+            first,
+            stop: &self.stop,
+            watch,
+            ended: Mutex::default(),
+        };
+        let clock = SystemClock::new();
         let (driven, layers) = match &self.tls {
             None => (self.driver.drive_all(clock, streams, &sessions), Vec::new()),
             Some(caller) => {
@@ -158,9 +210,10 @@ impl Run<'_> {
         };
         driven.map_err(|error| Problem::system("cannot run so many connections", &error))?;
         self.stop.forget();
-        let outcomes = sessions.outcomes.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let ended = sessions.ended.into_inner().unwrap_or_else(PoisonError::into_inner);
         let of = |index: usize| {
-            outcomes.iter().find(|ended| ended.connection == index).map(|ended| &ended.outcome)
+            let ended = ended.iter().find(|ended| ended.connection == first + index);
+            ended.map(|ended| &ended.outcome)
         };
         let refused = layers.iter().filter(|(index, ended)| ended.is_refusal(of(*index)));
         // One of many that was refused is a fault like another.
@@ -171,22 +224,63 @@ impl Run<'_> {
             None => Through::Nothing,
             Some(_) => Through::Tls(layers.iter().find_map(|(_, ended)| ended.words())),
         };
-        let checked = Checked {
-            total: Some(total),
-            sent: Sent::Seeded(self.seed),
-            took: clock.now().since(Time::ZERO),
-            timeout: args.client.timeout,
-            half_close: self.half_close,
-            stall: args.stall,
-            connections: self.connections,
-            unconnected,
-            round: (args.repeat > 1).then_some((round, args.repeat)),
-            passed,
-            through,
-            again: self.again(total),
+        Ok(Driven { ended, through })
+    }
+
+    /// Looks for bytes that the path withholds until a half-close, on a further connection: once if all is well, and if a
+    /// connection timed out before its half-close. Or why it could not be made.
+    fn tail(
+        &self,
+        total: u64,
+        round: u64,
+        before: &mut Driven,
+    ) -> Result<(Option<Tail>, Option<String>), Problem> {
+        let (args, ended) = (self.args, &before.ended);
+        let timeout = args.client.timeout;
+        let is_well = ended.iter().all(|ended| ended.outcome.verdict == Verdict::Verified);
+        let waits = if is_well && self.half_close && round == 1 {
+            TAIL_WAITS.map(|wait| (wait.min(timeout / 2), timeout)).to_vec()
+        } else if ended.iter().any(Ended::is_stuck_before_half_close) && args.stall.is_none() {
+            let wait = TAIL_WAITS[0].min(timeout / 2);
+            vec![(wait, 2 * wait)]
+        } else {
+            return Ok((None, None));
         };
-        let judged = Judged::of(&checked, &outcomes);
-        Ok((checked, judged))
+        let total = total.min(TAIL_BYTES);
+        let mut tail = None;
+        for (wait, timeout) in waits {
+            let stream = match client::connect(&self.endpoint, &args.client) {
+                Ok(stream) => stream,
+                Err(error) => return Ok((None, Some(plain(&error.source)))),
+            };
+            let config = config(args, total, true)?.pause(None).stall(None);
+            let config = config.tail_wait(Some(wait)).timeout(Some(timeout));
+            let driven = self.drive(config, total, self.connections, vec![stream], &|_, _| ())?;
+            let Some(&ended) = driven.ended.first() else { break };
+            if let Through::Tls(Some(_)) = driven.through {
+                before.through = driven.through;
+            }
+            tail = Some(Tail { ended, wait, total });
+            // A path that was slow once is not slow again after four times as long.
+            if ended.withheld().is_none() {
+                break;
+            }
+        }
+        Ok((tail, None))
+    }
+
+    /// After a connection was cut half-way: what came of another one, in the same way.
+    fn repeated(&self, total: u64, ended: &[Ended]) -> Result<Option<Ended>, Problem> {
+        let is_plain = self.args.stall.is_none() && self.args.pause.is_none();
+        let is_cut =
+            ended.iter().any(|ended| ended.is_cut_half_way() && ended.outcome.age <= LONGEST_REPEATED);
+        if !is_plain || !is_cut {
+            return Ok(None);
+        }
+        let Ok(stream) = client::connect(&self.endpoint, &self.args.client) else { return Ok(None) };
+        let config = config(self.args, total, self.half_close)?;
+        let driven = self.drive(config, total, self.connections, vec![stream], &|_, _| ())?;
+        Ok(driven.ended.first().copied())
     }
 
     /// All the connections, and those that could not be made. An error if there is none.
@@ -267,15 +361,34 @@ fn config(args: &CheckArgs, total: u64, half_close: bool) -> Result<ClientConfig
     Ok(config)
 }
 
-/// The connections of one check, and what came of them in the order in which they ended.
+/// The addresses that were connected to in vain before that of this socket.
+fn unreached(socket: &roundtrip_std::Stream) -> Vec<Unreached> {
+    let attempts = socket.failed_attempts().iter();
+    let of = |attempt: &FailedAttempt| Unreached {
+        address: attempt.address,
+        error: plain(&attempt.error),
+        seconds: attempt.took.as_secs_f64(),
+    };
+    attempts.map(of).collect()
+}
+
+/// What came of driving connections.
+struct Driven {
+    ended: Vec<Ended>,
+    through: Through,
+}
+
+/// Connections that are driven at once, and what came of them in the order in which they ended.
 struct Sessions<'a, W> {
     config: Arc<ClientConfig>,
     seed: u64,
     total: u64,
+    /// The number of the first of them.
+    first: usize,
     stop: &'a Stop,
     /// Makes the observer of each.
     watch: &'a W,
-    outcomes: Mutex<Vec<Ended>>,
+    ended: Mutex<Vec<Ended>>,
 }
 
 impl<W, O> Application<usize> for Sessions<'_, W>
@@ -292,21 +405,21 @@ where
         control: &Control<<EchoClient as Machine>::Command>,
     ) -> Self::Machine {
         self.stop.watch(control);
-        let observer = (self.watch)(ConnectionId::new(index as u64), now);
-        let payload = Payload::seeded(self.seed.wrapping_add(index as u64), self.total);
+        let number = (self.first + index) as u64;
+        let observer = (self.watch)(ConnectionId::new(number), now);
+        let payload = Payload::seeded(self.seed.wrapping_add(number), self.total);
         Tap::new(EchoClient::new(Arc::clone(&self.config), payload, now), observer)
     }
 
-    fn ended(&self, &index: &usize, ended: ConnectionReport<ClientOutcome>) {
-        let mut outcomes = self.outcomes.lock().unwrap_or_else(PoisonError::into_inner);
-        outcomes.push(Ended::of(index, &ended));
+    fn ended(&self, &index: &usize, report: ConnectionReport<ClientOutcome>) {
+        let mut ended = self.ended.lock().unwrap_or_else(PoisonError::into_inner);
+        ended.push(Ended::of(self.first + index, &report));
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::time::Duration;
 
     fn configured(options: &str) -> ClientConfig {
         let cli::Verb::Check(args) = cli::parsed(options).unwrap() else { unreachable!() };

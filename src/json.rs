@@ -25,9 +25,20 @@ struct Told<'a> {
     advice: &'a str,
 }
 
+/// The version of all documents. A field that is renamed, removed, or that changes its meaning is a new one; a field more is not.
+const VERSION: u8 = 2;
+
+/// A document with its version.
+#[derive(Serialize)]
+struct Versioned<'a, T> {
+    version: u8,
+    #[serde(flatten)]
+    document: &'a T,
+}
+
 /// The one document: a line on standard output.
 pub(crate) fn deliver(document: &impl Serialize) -> Result<(), Problem> {
-    let line = serde_json::to_string(document)
+    let line = serde_json::to_string(&Versioned { version: VERSION, document })
         .map_err(|error| Problem::system("cannot write the document", &error.into()))?;
     out::deliver(shown(&line))
 }
@@ -73,13 +84,14 @@ pub(crate) const fn result(exit: Exit, has_fault: bool) -> &'static str {
 #[derive(Serialize)]
 pub(crate) struct Fault {
     kind: &'static str,
-    offset: u64,
+    offset_bytes: u64,
     connection: usize,
     seed: u64,
     bytes: Option<u64>,
     end: Option<&'static str>,
     sent_bytes: u64,
     received_bytes: u64,
+    age_seconds: f64,
     idle_seconds: f64,
     after_half_close_seconds: Option<f64>,
     into_pause_seconds: Option<f64>,
@@ -100,6 +112,7 @@ impl Fault {
             FaultKind::Inserted { bytes } => ("inserted", Some(bytes), None),
             FaultKind::Reordered => ("reordered", None, None),
             FaultKind::Corrupted => ("corrupted", None, None),
+            FaultKind::Withheld { bytes } => ("withheld", Some(bytes), None),
             FaultKind::Trailing => ("trailing", Some(outcome.received - fault.at), None),
             FaultKind::Truncated { by, .. } => ("truncated", None, Some(end(by))),
             FaultKind::TimedOut => ("timed_out", None, None),
@@ -107,13 +120,14 @@ impl Fault {
         let (kind, bytes) = if words.is_other_service { ("not_echo", None) } else { (kind, bytes) };
         Self {
             kind,
-            offset: fault.at,
+            offset_bytes: fault.at,
             connection: connection + 1,
             seed: seed.wrapping_add(*connection as u64),
             bytes,
             end,
             sent_bytes: outcome.sent,
             received_bytes: outcome.received,
+            age_seconds: outcome.age.as_secs_f64(),
             idle_seconds: outcome.idle.as_secs_f64(),
             after_half_close_seconds: outcome.shut.map(|shut| shut.as_secs_f64()),
             into_pause_seconds: outcome.pause.map(|pause| pause.as_secs_f64()),

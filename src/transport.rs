@@ -64,6 +64,14 @@ impl Listener {
 }
 
 impl Stream {
+    /// The socket, if it is one.
+    pub(crate) const fn socket(&self) -> Option<&roundtrip_std::Stream> {
+        match self {
+            Self::Socket(stream) => Some(stream),
+            Self::Pipe(_) => None,
+        }
+    }
+
     pub(crate) fn into_socket(self) -> Option<roundtrip_std::Stream> {
         match self {
             Self::Socket(stream) => Some(stream),

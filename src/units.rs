@@ -69,6 +69,13 @@ pub(crate) fn latency(duration: Duration) -> String {
     format!("{} {unit}", three_digits(amount))
 }
 
+/// So many a second; 0 of no time at all.
+#[expect(clippy::cast_precision_loss, reason = "told to a few digits")]
+pub(crate) fn per_second(count: u64, time: Duration) -> f64 {
+    let seconds = time.as_secs_f64();
+    if seconds > 0.0 { count as f64 / seconds } else { 0.0 }
+}
+
 /// `10.2 MB/s`, of so many bytes a second.
 pub(crate) fn rate(bytes: f64) -> String {
     let units = [(1e9, "GB/s"), (1e6, "MB/s"), (1e3, "kB/s")];

@@ -6,16 +6,21 @@ pub(crate) mod evidence;
 pub(crate) mod tcp;
 
 use std::fmt::Write;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use bytes::Bytes;
 use roundtrip_echo::{ClientOutcome, Fault, FaultKind, Payload, PeerEnd, Verdict};
 use roundtrip_std::ConnectionReport;
+use serde::Serialize;
 
 use self::evidence::Evidence;
 use self::tcp::Tcp;
 use crate::problem::Exit;
 use crate::units::{bytes, duration, elapsed, grouped};
+
+/// Seconds from which on a failed connect is told: the delay after which clients try the next address (RFC 8305 section 5).
+const NOTICEABLE: f64 = 0.25;
 
 /// What was checked.
 pub(crate) struct Checked {
@@ -35,6 +40,16 @@ pub(crate) struct Checked {
     pub(crate) connections: usize,
     /// Those of them that could not be made, although others could.
     pub(crate) unconnected: Option<Unconnected>,
+    /// Addresses that were connected to in vain before the one that was checked.
+    pub(crate) unreached: Vec<Unreached>,
+    /// The address that was checked, and ours; none of what has none.
+    pub(crate) addresses: Option<(SocketAddr, SocketAddr)>,
+    /// A further connection, which looked for bytes that are withheld until the half-close.
+    pub(crate) tail: Option<Tail>,
+    /// Why it could not be made.
+    pub(crate) tail_unconnected: Option<String>,
+    /// A connection that was made in the same way after one was cut half-way.
+    pub(crate) repeated: Option<Ended>,
     /// Which of how many rounds it was, if there are several.
     pub(crate) round: Option<(u64, u64)>,
     /// The largest number of bytes for which an earlier check of this run was ok.
@@ -43,6 +58,14 @@ pub(crate) struct Checked {
     pub(crate) through: Through,
     /// The command that does the same again.
     pub(crate) again: String,
+}
+
+impl Checked {
+    /// Bytes that should have come back on this connection; none: what was sent.
+    fn total_of(&self, connection: usize) -> Option<u64> {
+        let tail = self.tail.as_ref().filter(|tail| tail.ended.connection == connection);
+        tail.map_or(self.total, |tail| Some(tail.total))
+    }
 }
 
 /// A connection that is over.
@@ -55,7 +78,40 @@ pub(crate) struct Ended {
     pub(crate) tcp: Option<Tcp>,
 }
 
+/// A connection that half-closes only when all is back, or has been waited for.
+pub(crate) struct Tail {
+    pub(crate) ended: Ended,
+    /// How long the last bytes were waited for.
+    pub(crate) wait: Duration,
+    /// Bytes that were to come back.
+    pub(crate) total: u64,
+}
+
 impl Ended {
+    /// Bytes that came only after the half-close.
+    pub(crate) fn withheld(&self) -> Option<u64> {
+        let Verdict::Faulty(Fault { kind: FaultKind::Withheld { bytes }, .. }) = self.outcome.verdict else {
+            return None;
+        };
+        Some(bytes)
+    }
+
+    /// Whether it timed out before its half-close with bytes in flight that the path carried.
+    pub(crate) fn is_stuck_before_half_close(&self) -> bool {
+        let outcome = &self.outcome;
+        let is_timed_out =
+            matches!(outcome.verdict, Verdict::Faulty(Fault { kind: FaultKind::TimedOut, .. }));
+        let is_lost = self.tcp.is_some_and(|tcp| tcp.lost_on_path(None).is_some());
+        is_timed_out && outcome.shut.is_none() && on_their_way(outcome) > 0 && !is_lost
+    }
+
+    /// Whether the peer ended it in the middle, with bytes back and before our half-close.
+    pub(crate) fn is_cut_half_way(&self) -> bool {
+        let kind = FaultKind::Truncated { by: PeerEnd::Fin, after: None };
+        let reset = FaultKind::Truncated { by: PeerEnd::Reset, after: None };
+        matches!(self.outcome.verdict, Verdict::Faulty(fault) if fault.at > 0 && (fault.kind == kind || fault.kind == reset))
+    }
+
     pub(crate) fn of(connection: usize, report: &ConnectionReport<ClientOutcome>) -> Self {
         Self { connection, outcome: report.outcome, tcp: Tcp::of(report) }
     }
@@ -68,6 +124,16 @@ pub(crate) struct Unconnected {
     pub(crate) is_refused: bool,
     /// What the system said of the first.
     pub(crate) why: String,
+}
+
+/// An address that was connected to in vain.
+#[derive(Clone, Serialize)]
+pub(crate) struct Unreached {
+    pub(crate) address: SocketAddr,
+    /// What the system said.
+    pub(crate) error: String,
+    /// How long it took to fail.
+    pub(crate) seconds: f64,
 }
 
 /// What was sent.
@@ -106,6 +172,10 @@ pub(crate) struct Judged {
     pub(crate) wrong: usize,
     /// Bytes that came back on all connections.
     pub(crate) received: u64,
+    /// How long the oldest connection was there.
+    pub(crate) active: Duration,
+    /// What the system's TCP knew of the connection with the fault, or of the first.
+    pub(crate) tcp: Option<Tcp>,
     /// The fault to tell: the first that is not a mere time-out, or the first.
     pub(crate) found: Option<Found>,
 }
@@ -140,7 +210,14 @@ impl Judged {
         });
         let verified = ended.iter().filter(|ended| ended.outcome.verdict == Verdict::Verified).count();
         let worst = faults.clone().min_by_key(|(_, fault)| fault.kind == FaultKind::TimedOut);
-        let found = worst.map(|(ended, fault)| {
+        // Of a tail, if all else is well.
+        let tail = checked.tail.as_ref().filter(|_| checked.half_close);
+        let of_tail = tail.and_then(|Tail { ended, .. }| match ended.outcome.verdict {
+            Verdict::Faulty(fault) => Some((*ended, fault)),
+            Verdict::Verified | Verdict::Stopped | Verdict::Aborted => None,
+        });
+        let failed = faults.clone().count() + usize::from(worst.is_none() && of_tail.is_some());
+        let found = worst.or(of_tail).map(|(ended, fault)| {
             let words = Words::of(checked, verified, &ended, fault);
             Found { ended, fault, words }
         });
@@ -153,11 +230,19 @@ impl Judged {
         };
         let is_wrong = |fault: &Fault| {
             let kind = fault.kind;
-            !matches!(kind, FaultKind::Truncated { .. } | FaultKind::TimedOut | FaultKind::Trailing)
+            !matches!(
+                kind,
+                FaultKind::Truncated { .. }
+                    | FaultKind::TimedOut
+                    | FaultKind::Trailing
+                    | FaultKind::Withheld { .. }
+            )
         };
         let wrong = faults.clone().filter(|(_, fault)| is_wrong(fault)).count();
         let received = ended.iter().map(|ended| ended.outcome.received).sum();
-        Self { exit, verified, failed: faults.count(), wrong, received, found }
+        let active = ended.iter().map(|ended| ended.outcome.age).max().unwrap_or_default();
+        let tcp = found.as_ref().map(|found| &found.ended).or(ended.first()).and_then(|ended| ended.tcp);
+        Self { exit, verified, failed, wrong, received, active, tcp, found }
     }
 
     /// The lines to print.
@@ -186,9 +271,10 @@ impl Judged {
         if let Some(likely) = likely {
             let _ = write!(text, "\n  likely: {likely}");
         }
-        if checked.connections > 1 {
-            let number = grouped(found.ended.connection as u64 + 1);
-            let of = grouped(checked.connections as u64);
+        let number = found.ended.connection + 1;
+        let made = checked.connections.max(number);
+        if made > 1 {
+            let (number, of) = (grouped(number as u64), grouped(made as u64));
             let more = grouped(self.failed as u64 - 1);
             let verified = grouped(self.verified as u64);
             let _ = write!(text, "\n  connection {number} of {of}; {more} more failed, {verified} ok");
@@ -231,19 +317,37 @@ fn ok(checked: &Checked) -> String {
         Through::Nothing => "",
         Through::Tls(_) => " over TLS",
     };
-    format!("ok  {what} back in order{over}, {end}, {:.3} s", checked.took.as_secs_f64())
+    let mut text = format!("ok  {what} back in order{over}, {end}, {:.3} s", checked.took.as_secs_f64());
+    if let Some((address, _)) = checked.addresses {
+        // What fails at once costs nothing, as where a name has a family that its server has not.
+        let slow = checked.unreached.iter().filter(|unreached| unreached.seconds >= NOTICEABLE);
+        for Unreached { address: other, error, seconds } in slow {
+            let _ = write!(
+                text,
+                "\n  note: {other} failed after {seconds:.3} s ({error}); {address} was checked"
+            );
+        }
+    }
+    if let Some(why) = &checked.tail_unconnected {
+        let _ = write!(
+            text,
+            "\n  note: bytes withheld until the half-close were not looked for, a connection more: {why}"
+        );
+    }
+    text
 }
 
 impl Words {
     fn of(checked: &Checked, verified: usize, ended: &Ended, fault: Fault) -> Self {
         let Ended { connection, outcome, tcp } = ended;
         let Fault { at, kind } = fault;
-        let came = match checked.total {
+        let total = checked.total_of(*connection);
+        let came = match total {
             Some(total) => format!("{} of {} came back", grouped(at), bytes(total)),
             None => format!("{} came back of {} sent", bytes(at), grouped(outcome.sent)),
         };
         let wrong = format!("first wrong offset {at}; every byte before it is right");
-        let missing = if is_complete(checked, outcome, at) {
+        let missing = if is_complete(checked, ended, at) {
             "every byte is right".to_owned()
         } else {
             format!("first missing offset {at}; every byte before it is right")
@@ -279,6 +383,15 @@ impl Words {
                 };
                 (format!("{what}{when}: {came}"), format!("{missing}; {}", end_of(by, outcome)))
             }
+            FaultKind::Withheld { bytes: withheld } => {
+                let wait =
+                    checked.tail.as_ref().map(|tail| format!(", which was {} later", duration(tail.wait)));
+                let wait = wait.unwrap_or_default();
+                (
+                    format!("withheld: the last {} came only after our half-close{wait}", bytes(withheld)),
+                    format!("first withheld offset {at}; every byte is right"),
+                )
+            }
             FaultKind::TimedOut => {
                 let limit = duration(checked.timeout);
                 let what = format!("timed out: {came}, then nothing moved for {limit}");
@@ -295,7 +408,7 @@ impl Words {
             likely: cause::likely(checked, verified, ended, fault),
         };
         // Of a load, what was sent is what was due.
-        let total = checked.total.unwrap_or(outcome.sent);
+        let total = total.unwrap_or(outcome.sent);
         let payload = checked.sent.payload(*connection, total);
         if let Some(evidence) = Evidence::of(fault, outcome.evidence.bytes(), &payload) {
             words.explain(&evidence, kind);
@@ -353,6 +466,7 @@ fn end_of(by: PeerEnd, outcome: &ClientOutcome) -> String {
         0 => {}
         way => drop(write!(text, "; {} on their way", bytes(way))),
     }
+    let _ = write!(text, "; {} after the connection was made", elapsed(outcome.age));
     text
 }
 
@@ -377,10 +491,10 @@ const fn on_their_way(outcome: &ClientOutcome) -> u64 {
 }
 
 /// Whether all that was to come back did.
-fn is_complete(checked: &Checked, outcome: &ClientOutcome, at: u64) -> bool {
-    match checked.total {
+fn is_complete(checked: &Checked, ended: &Ended, at: u64) -> bool {
+    match checked.total_of(ended.connection) {
         Some(total) => at == total,
-        None => at == outcome.sent && outcome.shut.is_some(),
+        None => at == ended.outcome.sent && ended.outcome.shut.is_some(),
     }
 }
 
@@ -398,6 +512,11 @@ mod tests {
             stall: None,
             connections,
             unconnected,
+            unreached: Vec::new(),
+            addresses: None,
+            tail: None,
+            tail_unconnected: None,
+            repeated: None,
             round: None,
             passed: None,
             through,

@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use roundtrip_core::Time;
 use roundtrip_echo::{ConfigError, DatagramClient, DatagramClientConfig, DatagramOutcome, Schedule};
-use roundtrip_std::{DatagramSocket, DatagramsEnded, Endpoint, SystemClock};
+use roundtrip_std::{DatagramAddress, DatagramSocket, DatagramsEnded, Endpoint, SystemClock};
 use serde::Serialize;
 
-use super::CheckArgs;
+use super::{CheckArgs, probe};
 use crate::client::{Signals, Stop};
 use crate::datagrams::{self, Driver};
 use crate::problem::{Exit, Problem, plain};
@@ -110,6 +110,7 @@ impl Run<'_> {
         // All are there before the first one sends.
         let sockets =
             datagrams::connect(self.name, self.endpoint, &args.client, self.connections, &self.stop)?;
+        let peer = sockets.first().and_then(DatagramSocket::peer).and_then(DatagramAddress::internet);
         let ended = datagrams::drive_all(sockets, |index, socket| self.drive(clock, index, socket, count))?;
         self.stop.forget();
         let checked = Checked {
@@ -125,10 +126,15 @@ impl Run<'_> {
         };
         let failure =
             ended.iter().find_map(|ended| ended.failure.as_ref()).map(|failed| plain(&failed.error));
-        let judged = Judged::of(&checked, &ended, failure);
+        let mut judged = Judged::of(&checked, &ended, failure);
         // Nobody was ever there: there was nothing to check.
         if let Some(why) = judged.unreachable() {
             return Err(datagrams::unreachable(self.name, why));
+        }
+        if let Some(peer) = peer.filter(|_| judged.is_silent())
+            && let Some(likely) = probe::likely(peer, self.config.size)
+        {
+            judged.explain(likely);
         }
         Ok((checked, judged))
     }

@@ -1,5 +1,6 @@
 //! What `check --json` prints: `docs/schema/check.json`.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use serde::Serialize;
@@ -7,7 +8,9 @@ use serde::Serialize;
 use super::CheckArgs;
 use crate::json::{self, Fault};
 use crate::problem::Exit;
-use crate::verdict::{Checked, Judged};
+use crate::units;
+use crate::verdict::tcp::Tcp;
+use crate::verdict::{Checked, Judged, Unreached};
 
 /// The whole document.
 #[derive(Serialize)]
@@ -33,12 +36,47 @@ pub(super) struct Check {
     round: u64,
     bytes: u64,
     seconds: f64,
+    address: Option<SocketAddr>,
+    local_address: Option<SocketAddr>,
+    unreached: Vec<Unreached>,
     received_bytes: u64,
+    received_bytes_per_second: f64,
+    tcp: Option<TcpDocument>,
     connections_ok: usize,
     connections_failed: usize,
     connections_not_made: usize,
+    tail_checked: bool,
     fault: Option<Fault>,
     again: String,
+}
+
+/// What the system's TCP knew of the connection with the fault, or of the first, right before it was closed.
+#[derive(Serialize)]
+struct TcpDocument {
+    acknowledged_bytes: u64,
+    unacknowledged_bytes: u64,
+    unsent_bytes: u64,
+    timeouts: u32,
+    retransmissions: u32,
+    window_bytes: Option<u32>,
+    segment_bytes: u32,
+    round_trip_seconds: f64,
+}
+
+impl TcpDocument {
+    fn of(tcp: Tcp) -> Self {
+        let Tcp { info, acknowledged, unacknowledged } = tcp;
+        Self {
+            acknowledged_bytes: acknowledged,
+            unacknowledged_bytes: unacknowledged,
+            unsent_bytes: info.unsent,
+            timeouts: info.timeouts,
+            retransmissions: info.retransmissions,
+            window_bytes: info.window,
+            segment_bytes: info.segment,
+            round_trip_seconds: info.round_trip.as_secs_f64(),
+        }
+    }
 }
 
 impl<'a> Document<'a> {
@@ -78,10 +116,16 @@ impl Check {
             round,
             bytes: checked.total.unwrap_or(0),
             seconds: checked.took.as_secs_f64(),
+            address: checked.addresses.map(|(theirs, _)| theirs),
+            local_address: checked.addresses.map(|(_, ours)| ours),
+            unreached: checked.unreached.clone(),
             received_bytes: judged.received,
+            received_bytes_per_second: units::per_second(judged.received, judged.active),
+            tcp: judged.tcp.map(TcpDocument::of),
             connections_ok: judged.verified,
             connections_failed: judged.failed,
             connections_not_made: checked.unconnected.as_ref().map_or(0, |unconnected| unconnected.count),
+            tail_checked: checked.tail.is_some(),
             fault: judged.found.as_ref().map(|found| Fault::of(found, seed)),
             again: checked.again.clone(),
         }

@@ -360,7 +360,7 @@ struct Document<'a> {
     findings: Findings,
     late_starts: Option<Late>,
     lag: Option<Lag>,
-    latency_seconds: Option<std::collections::BTreeMap<&'static str, f64>>,
+    latency_seconds: Option<std::collections::BTreeMap<String, f64>>,
     datagrams_per_second: f64,
     fault: Option<Fault>,
     course: Course,

@@ -29,7 +29,7 @@ pub(super) struct Document<'a> {
     messages: Messages,
     late_starts: Option<Late>,
     lag: Option<Lag>,
-    latency_seconds: Option<BTreeMap<&'static str, f64>>,
+    latency_seconds: Option<BTreeMap<String, f64>>,
     throughput: Throughput,
     connections_ok: usize,
     connections_failed: usize,
@@ -111,14 +111,17 @@ impl Course {
 }
 
 /// By name; none if nothing was measured.
-pub(super) fn latency_of(record: &Record) -> Option<BTreeMap<&'static str, f64>> {
+pub(super) fn latency_of(record: &Record) -> Option<BTreeMap<String, f64>> {
     let seconds = |nanos: u64| Duration::from_nanos(nanos).as_secs_f64();
     (!record.latency.is_empty()).then(|| {
-        let quantiles = QUANTILES.map(|(name, quantile)| (name, quantile_of(record, quantile).as_secs_f64()));
-        let mut all = BTreeMap::from(quantiles);
-        all.insert("min", seconds(record.latency.min()));
-        all.insert("mean", record.latency.mean() / 1e9);
-        all.insert("max", seconds(record.latency.max()));
+        let mut all = BTreeMap::new();
+        for (name, quantile) in QUANTILES {
+            // With a dot, a name would need quotes in a filter of jq.
+            all.insert(name.replace('.', "_"), quantile_of(record, quantile).as_secs_f64());
+        }
+        all.insert("min".to_owned(), seconds(record.latency.min()));
+        all.insert("mean".to_owned(), record.latency.mean() / 1e9);
+        all.insert("max".to_owned(), seconds(record.latency.max()));
         all
     })
 }

@@ -146,6 +146,11 @@ impl Load<'_> {
             // Those that never began are not well.
             connections: self.plan.connections - driver::in_memory(unconnected).min(self.plan.connections),
             unconnected: None,
+            unreached: Vec::new(),
+            addresses: None,
+            tail: None,
+            tail_unconnected: None,
+            repeated: None,
             round: None,
             passed: None,
             through: Through::Nothing,

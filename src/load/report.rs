@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::plan::Plan;
 use super::record::Record;
 use crate::problem::Exit;
-use crate::units::{bytes, grouped, latency, many, rate};
+use crate::units::{bytes, grouped, latency, many, per_second, rate};
 use crate::verdict::{Checked, Judged};
 
 /// What is told of the latency.
@@ -63,10 +63,8 @@ impl Report<'_> {
     }
 
     /// So many a second.
-    #[expect(clippy::cast_precision_loss, reason = "told to a few digits")]
     pub(super) fn per_second(&self, count: u64) -> f64 {
-        let seconds = self.took.as_secs_f64();
-        if seconds > 0.0 { count as f64 / seconds } else { 0.0 }
+        per_second(count, self.took)
     }
 
     /// How the program ends.

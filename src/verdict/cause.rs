@@ -5,10 +5,15 @@ use std::time::Duration;
 use roundtrip_echo::{ClientOutcome, Fault, FaultKind, PeerEnd};
 
 use super::{Checked, Ended, Through, is_complete};
-use crate::units::{grouped, many};
+use crate::units::{bytes, grouped, many};
 
 /// A shorter silence was no time-out: the shortest that relays have by default is half a second.
 const SHORTEST_TIMEOUT: Duration = Duration::from_millis(400);
+
+/// Of connections that are cut earlier, the ages are alike by chance.
+const SHORTEST_AGE: Duration = Duration::from_millis(100);
+
+const WITHHOLDS: &str = "something on the path passes on whole blocks, and the rest only at a half-close: a client that waits for an answer hangs";
 
 const HALF_CLOSE_OFF: &str = "--half-close off shows whether it is only that";
 
@@ -17,12 +22,14 @@ pub(super) fn likely(checked: &Checked, verified: usize, ended: &Ended, fault: F
     let outcome = &ended.outcome;
     let tcp = ended.tcp.filter(|_| fault.kind == FaultKind::TimedOut);
     tcp.and_then(|tcp| tcp.lost_on_path(checked.passed))
+        .or_else(|| withheld(checked, ended))
+        .or_else(|| cut_at_a_limit(checked, ended))
         .or_else(|| limited(checked, verified, outcome, fault))
         .or_else(|| {
             let is_silent = outcome.received == 0 && outcome.sent > 0 && checked.stall.is_none();
             tcp.filter(|_| is_silent).and_then(|tcp| tcp.unanswered(outcome.shut.is_some()))
         })
-        .or_else(|| of_kind(checked, outcome, fault))
+        .or_else(|| of_kind(checked, ended, fault))
 }
 
 /// A connection that got nothing, although those before it, or beside it, were well.
@@ -41,21 +48,46 @@ fn limited(checked: &Checked, verified: usize, outcome: &ClientOutcome, fault: F
     Some(format!("{well} were ok, and this connection got nothing: a limit, or a leak, of connections"))
 }
 
+/// A connection that hung, where another had its last bytes back as soon as it half-closed.
+fn withheld(checked: &Checked, ended: &Ended) -> Option<String> {
+    let withheld = checked.tail.as_ref()?.ended.withheld().filter(|_| ended.is_stuck_before_half_close())?;
+    Some(format!("{WITHHOLDS}; on another connection, the last {} did so", bytes(withheld)))
+}
+
+/// A connection that was cut where another one was cut, too: after as many bytes, or at the same age.
+fn cut_at_a_limit(checked: &Checked, ended: &Ended) -> Option<String> {
+    let again = checked.repeated.filter(|again| ended.is_cut_half_way() && again.is_cut_half_way())?.outcome;
+    let first = &ended.outcome;
+    if first.received == again.received {
+        let limit = bytes(first.received);
+        return Some(format!("a limit of {limit} on a connection: another one was cut after as many"));
+    }
+    let is_as_old = first.age >= SHORTEST_AGE && first.age.abs_diff(again.age) <= first.age / 10;
+    is_as_old.then(|| {
+        let (age, other) = (about(first.age.min(again.age)), bytes(again.received));
+        format!(
+            "a limit of about {age} on a connection's age: another one was cut at that age, with {other} back"
+        )
+    })
+}
+
 /// From the kind of the fault and its moment.
-fn of_kind(checked: &Checked, outcome: &ClientOutcome, Fault { at, kind }: Fault) -> Option<String> {
+fn of_kind(checked: &Checked, ended: &Ended, Fault { at, kind }: Fault) -> Option<String> {
+    let outcome = &ended.outcome;
     if let (Through::Tls(found), FaultKind::Truncated { by: PeerEnd::Truncated, .. }) =
         (&checked.through, kind)
     {
         let hint = outcome.shut.map(|_| format!("; {HALF_CLOSE_OFF}"));
         return found.as_ref().map(|found| format!("{found}{}", hint.unwrap_or_default()));
     }
-    let complete = is_complete(checked, outcome, at);
+    let complete = is_complete(checked, ended, at);
     let likely = match kind {
         FaultKind::Corrupted | FaultKind::Trailing if at == 0 => "the peer is no echo server",
         FaultKind::Corrupted => "a program on the path changes the bytes, or memory is bad",
         FaultKind::Inserted { .. } => {
             "a program on the path adds bytes of its own, or bytes of an earlier session came late"
         }
+        FaultKind::Withheld { .. } => WITHHOLDS,
         FaultKind::Trailing => "the server adds bytes of its own",
         FaultKind::Lost { .. } | FaultKind::Duplicated { .. } | FaultKind::Reordered => {
             "a program on the path mishandles its buffers: TCP itself delivers in order or not at all"

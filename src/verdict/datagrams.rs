@@ -80,6 +80,7 @@ pub(crate) struct Findings {
     /// Of those corrupted: their end was missing.
     pub(crate) cut: u64,
     /// The fewest bytes that came of one.
+    #[serde(rename = "shortest_cut_bytes")]
     pub(crate) shortest_cut: Option<u64>,
     /// Of those corrupted: others followed in the same datagram.
     pub(crate) merged: u64,
@@ -260,6 +261,18 @@ impl Judged {
     /// What the system said, if nobody was ever there.
     pub(crate) fn unreachable(&self) -> Option<&str> {
         self.unreachable.as_deref()
+    }
+
+    /// Whether some were sent and nothing came.
+    pub(crate) fn is_silent(&self) -> bool {
+        self.findings.is_silent() && self.found.as_ref().is_some_and(|found| found.kind == Kind::TimedOut)
+    }
+
+    /// Sets the cause to one that is known better.
+    pub(crate) fn explain(&mut self, likely: String) {
+        if let Some(found) = &mut self.found {
+            found.likely = Some(likely);
+        }
     }
 
     /// The lines to print.

@@ -248,7 +248,11 @@ fn reordering_is_counted() {
 fn datagrams_that_are_cut_or_merged_are_named() {
     let endpoint = adversary(|socket, from, _, data, _| send(socket, from, &data[..60]));
     let check = hundred(&endpoint, PATIENT);
-    assert_found(&check, "corrupted", &[("back", 0), ("corrupted", 100), ("cut", 100), ("shortest_cut", 60)]);
+    assert_found(
+        &check,
+        "corrupted",
+        &[("back", 0), ("corrupted", 100), ("cut", 100), ("shortest_cut_bytes", 60)],
+    );
     assert_eq!(check["fault"]["summary"], "cut: 100 datagrams came back with the first 60 of 100 bytes");
     let endpoint = adversary(|socket, from, number, data, held| {
         if number % 2 == 0 {
@@ -314,6 +318,52 @@ fn a_peer_that_says_nothing_is_told_from_loss() {
     let check = hundred(&endpoint, &["--wait", "2s", "--window", "10000"]);
     assert_found(&check, "timed_out", &[("back", 0), ("lost", 100)]);
     assert_eq!(check["fault"]["summary"], "timed out: none of 100 datagrams came back");
+}
+
+/// A socket that is bound to all addresses may answer from another one, and a relay from another port.
+#[test]
+fn answers_from_another_address_are_named() {
+    let endpoint = adversary(|_, from, _, data, _| {
+        let other = UdpSocket::bind("127.0.0.2:0").unwrap();
+        send(&other, from, data);
+    });
+    let checked = checked(&endpoint, &["--bytes", "12kB", "--timeout", "1s"]);
+    assert_eq!(checked.code, Some(3), "{checked:?}");
+    let address = endpoint.strip_prefix("udp:").unwrap();
+    let likely = checked.stdout.lines().find(|line| line.starts_with("  likely: ")).unwrap_or_default();
+    assert!(
+        likely.starts_with("  likely: answers come from 127.0.0.2:")
+            && likely.contains(&format!(", not from {address}: ")),
+        "{checked:?}"
+    );
+}
+
+/// It tells by size alone, as a path does that carries no larger packets.
+#[test]
+fn the_longest_datagram_that_passes_is_found() {
+    for (limit, likely) in [
+        (
+            1272,
+            "datagrams of up to 1272 bytes come back: the path drops larger packets (MTU); --write 1272 passes",
+        ),
+        (1472, "datagrams of up to 1472 bytes come back: the path carries no fragments"),
+    ] {
+        let endpoint = match limit {
+            1272 => adversary(|socket, from, _, data, _| {
+                if data.len() <= 1272 {
+                    send(socket, from, data);
+                }
+            }),
+            _ => adversary(|socket, from, _, data, _| {
+                if data.len() <= 1472 {
+                    send(socket, from, data);
+                }
+            }),
+        };
+        let checked = checked(&endpoint, &["--write", "1500", "--bytes", "15kB", "--timeout", "1s"]);
+        assert_eq!(checked.code, Some(3), "{checked:?}");
+        assert!(checked.stdout.contains(&format!("\n  likely: {likely}\n")), "{checked:?}");
+    }
 }
 
 /// The system tells, by what ICMP said.

@@ -87,8 +87,8 @@ fn a_document_with_a_wrong_or_missing_field_is_refused() {
     let finished = run(&mut roundtrip(["check", "--bytes", "1kB", "--json"]));
     let good = schema::document(schema, &finished);
     let fault = json!({
-        "kind": "truncated", "offset": 5, "connection": 1, "seed": 1, "bytes": null, "end": "fin", "sent_bytes": 9,
-        "received_bytes": 5, "idle_seconds": 0.1, "after_half_close_seconds": null, "into_pause_seconds": null,
+        "kind": "truncated", "offset_bytes": 5, "connection": 1, "seed": 1, "bytes": null, "end": "fin", "sent_bytes": 9,
+        "received_bytes": 5, "age_seconds": 0.1, "idle_seconds": 0.1, "after_half_close_seconds": null, "into_pause_seconds": null,
         "crossed_connection": null, "came_hex": null, "due_hex": null,
         "summary": "peer closed early", "detail": "first missing offset 5", "likely": null
     });
@@ -123,7 +123,8 @@ fn a_document_with_a_wrong_or_missing_field_is_refused() {
     ] {
         refuses(schema, &bad, pointer, value);
     }
-    let error = json!({ "result": "error", "exit": 2, "error": { "cause": "a", "advice": "b" } });
+    let error =
+        json!({ "version": 2, "result": "error", "exit": 2, "error": { "cause": "a", "advice": "b" } });
     assert!(schema.is_valid(&error));
     refuses_each_change(schema, &error, "");
     refuses(schema, &error, "/exit", json!(0));

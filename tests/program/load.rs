@@ -92,7 +92,7 @@ fn a_stall_is_seen_by_all_that_was_due(driver: &str) {
     let closed = run(&["--count", "400"]);
     // Of those that were due in the stall, half waited for half of it or longer: a quarter of all.
     assert!(seconds(&open, "p90") >= 0.5, "{open:#}");
-    assert!(seconds(&open, "p99.9") >= 0.9, "{open:#}");
+    assert!(seconds(&open, "p99_9") >= 0.9, "{open:#}");
     assert!(seconds(&closed, "p99") < seconds(&open, "p90"), "{closed:#}");
     let longest = open["course"]["longest_seconds"].as_array().unwrap().iter().filter_map(Value::as_f64);
     assert!(longest.fold(0.0, f64::max) >= 0.99, "the course shows it");
@@ -119,7 +119,7 @@ fn every_fault_is_found_where_it_is(driver: &str) {
             let options = ["-c", "2", "--count", "2000", "--in-flight", "1000", "--driver", driver];
             let document = load(&server.endpoint, &options);
             let found = &document["fault"];
-            let told = (found["kind"].as_str(), found["offset"].as_u64(), document["exit"].as_u64());
+            let told = (found["kind"].as_str(), found["offset_bytes"].as_u64(), document["exit"].as_u64());
             assert_eq!(told, (Some(kind), Some(offset), Some(1)), "{fault:?} on {transport:?}: {document:#}");
             let connections = (&document["connections_ok"], &document["connections_failed"]);
             assert_eq!(connections, (&1.into(), &1.into()), "{document:#}");
@@ -137,7 +137,7 @@ fn connections_that_are_mixed_up_are_found(driver: &str) {
     let document = load(&address, &options);
     let found = &document["fault"];
     assert_eq!(
-        (found["kind"].as_str(), found["offset"].as_u64()),
+        (found["kind"].as_str(), found["offset_bytes"].as_u64()),
         (Some("corrupted"), Some(0)),
         "{document:#}"
     );
@@ -150,7 +150,7 @@ fn a_server_that_goes_silent_is_given_up(driver: &str) {
     let document =
         load(&server.endpoint, &["-c", "1", "--count", "1k", "--timeout", "300ms", "--driver", driver]);
     let found = &document["fault"];
-    let told = (found["kind"].as_str(), found["offset"].as_u64(), document["exit"].as_u64());
+    let told = (found["kind"].as_str(), found["offset_bytes"].as_u64(), document["exit"].as_u64());
     assert_eq!(told, (Some("timed_out"), Some(6400), Some(3)), "{document:#}");
     assert_eq!((count(&document, "/messages/ok"), count(&document, "/messages/unanswered")), (100, 1));
 }

@@ -3,7 +3,7 @@
 use std::net::TcpListener;
 
 use crate::common::namespace::Namespace;
-use crate::common::{Finished, ROUNDTRIP, Running, roundtrip, run, with_every_driver};
+use crate::common::{Finished, ROUNDTRIP, Running, roundtrip, run, schema, skip, with_every_driver};
 
 with_every_driver! {
     a_peer_that_reads_nothing_is_told_from_one_that_does_not_answer
@@ -75,5 +75,47 @@ fn packets_that_are_too_large_for_the_path_are_told_from_a_silent_server(driver:
     assert_says(
         &check(&["--sizes", "400,1200,1400"]),
         &["; the peer's TCP acknowledged 0 of 1,400 bytes, ", "1,200 bytes passed before\n"],
+    );
+}
+
+/// A name with an IPv6 address to which packets go and from which none come.
+#[test]
+fn an_address_that_does_not_answer_is_told_although_another_one_does() {
+    let hosts = "2001:db8::9 both\n127.0.0.1 both\n";
+    let [near, far] = ["dead-near", "dead-far"].map(|name| Namespace::new(name, hosts));
+    let (Some(near), Some(far)) = (near, far) else { return };
+    near.wire_to(&far);
+    if !near.ip("-6 address show dev wire").contains("2001:db8::1") {
+        skip("there is no IPv6");
+        return;
+    }
+    near.ip("-6 neighbor add 2001:db8::9 lladdr 02:00:00:00:00:09 dev wire");
+    let mut server = Running::start(near.command(ROUNDTRIP).args(["serve", "127.0.0.1:7007"]));
+    server.line();
+    let check = |options: &[&str]| {
+        let mut command = near.command(ROUNDTRIP);
+        run(command.args(["check", "both:7007", "--bytes", "1kB", "--connect-timeout", "1s"]).args(options))
+    };
+    let checked = check(&[]);
+    assert_eq!(checked.code, Some(0), "{checked:?}");
+    let note = checked.stdout.lines().nth(1).unwrap_or_default();
+    assert!(
+        note.starts_with("  note: [2001:db8::9]:7007 failed after 1.")
+            && note.ends_with("; 127.0.0.1:7007 was checked"),
+        "{checked:?}"
+    );
+    let document = schema::document(schema::check(), &check(&["--json"]));
+    let check = &document["checks"][0];
+    assert_eq!(
+        (&check["address"], &check["unreached"][0]["address"]),
+        (&"127.0.0.1:7007".into(), &"[2001:db8::9]:7007".into())
+    );
+    // Where none answers, each is named.
+    let mut command = near.command(ROUNDTRIP);
+    let refused = run(command.args(["check", "both:9", "--connect-timeout", "1s"]));
+    assert!(
+        refused.stderr.contains("cannot connect to both:9 ([2001:db8::9]:9: ")
+            && refused.stderr.contains("; 127.0.0.1:9: Connection refused)"),
+        "{refused:?}"
     );
 }

@@ -22,6 +22,8 @@ struct Row {
     likely: &'static str,
     kind: &'static str,
     offset: usize,
+    /// Connections that a check makes, with those that look for the cause.
+    connections: usize,
 }
 
 impl Row {
@@ -29,12 +31,13 @@ impl Row {
     fn wrong(fault: Fault, kind: &'static str, offset: usize, first: &str) -> Self {
         let second = format!("  first wrong offset {offset}; every byte before it is right");
         let (first, likely) = (format!("FAIL  {kind}: {first}"), "*");
-        Self { fault, options: &[], code: 1, first, second, likely, kind, offset }
+        Self { fault, options: &[], code: 1, first, second, likely, kind, offset, connections: 1 }
     }
 
     /// An end at `offset` that is early, or not the right one.
     fn truncated(fault: Fault, offset: usize, first: &str, second: &str) -> Self {
         let first = format!("FAIL  {first} of 200,000 bytes came back");
+        let second = &format!("{second}; * after the connection was made");
         Self {
             fault,
             options: &[],
@@ -44,6 +47,7 @@ impl Row {
             likely: "*",
             kind: "truncated",
             offset,
+            connections: 1,
         }
     }
 
@@ -60,11 +64,16 @@ impl Row {
             likely: "*",
             kind: "timed_out",
             offset,
+            connections: 1,
         }
     }
 
     fn with(self, options: &'static [&'static str]) -> Self {
         Self { options, ..self }
+    }
+
+    fn making(self, connections: usize) -> Self {
+        Self { connections, ..self }
     }
 
     fn likely(self, likely: &'static str) -> Self {
@@ -164,6 +173,7 @@ fn services() -> Vec<Row> {
         likely: service,
         kind: "not_echo",
         offset: 0,
+        connections: 1,
     };
     vec![
         answer(
@@ -223,7 +233,8 @@ fn early_ends() -> Vec<Row> {
             "100,000",
             "FIN, not RST, before our FIN, * after the last byte; * bytes on their way",
         )
-        .likely("the server, or a proxy, gave up half-way"),
+        .making(2)
+        .likely("a limit of 100,000 bytes on a connection: another one was cut after as many"),
         early(0, "0", "FIN, not RST, before our FIN*")
             .likely("the peer is no echo server, or refuses this client"),
     ]
@@ -259,7 +270,9 @@ fn resets() -> Vec<Row> {
     };
     let whole = "connection reset: 200,000";
     vec![
-        reset(10_000, "10,000", "55,536").likely("the server closed with data unread, crashed, *"),
+        reset(10_000, "10,000", "55,536")
+            .making(2)
+            .likely("a limit of 10,000 bytes on a connection: another one was cut after as many"),
         reset(0, "0", "65,536").likely("the server refuses this client, or crashed, *"),
         Row::truncated(Fault::ResetForFin { at: 10_000 }, 10_000, "connection reset: 10,000", "RST, not FIN, * after our FIN*; 190,000 bytes on their way")
             .with(AT_ONCE)
@@ -274,8 +287,10 @@ fn silences() -> Vec<Row> {
     let stall = |at, words: &str, awaited: &str| Row::timed_out(Fault::Stall { at }, at, words, awaited);
     vec![
         stall(0, "0", "awaited, before our FIN: 65,536 bytes on their way*")
+            .making(2)
             .likely("the peer *no echo server*waits for more*"),
         stall(10_000, "10,000", "awaited, before our FIN: 55,536 bytes on their way*")
+            .making(2)
             .likely("the server, or a proxy, is stuck"),
         stall(150_000, "150,000", "awaited, * after our FIN: 50,000 bytes on their way, and the peer's end*")
             .with(&["--window", "1MiB", "--timeout", "1s"]),
@@ -286,6 +301,30 @@ fn silences() -> Vec<Row> {
             "awaited, * after our FIN: nothing but the peer's end*",
         )
         .likely("something on the path does not pass on a half-close; --half-close off *"),
+    ]
+}
+
+/// A tunnel that passes on whole blocks.
+fn withheld_tails() -> Vec<Row> {
+    let fault = Fault::Withhold { block: 8192 };
+    let likely = "something on the path passes on whole blocks, and the rest only at a half-close: *";
+    let found = Row {
+        second: "  first withheld offset 98304; every byte is right".to_owned(),
+        ..Row::wrong(
+            fault,
+            "withheld",
+            98_304,
+            "the last 1,687 bytes came only after our half-close, which was 1s later",
+        )
+    };
+    let hangs =
+        Row::timed_out(fault, 196_608, "196,608", "awaited, before our FIN: 3,392 bytes on their way*");
+    vec![
+        found.with(&["--timeout", "2s"]).making(3).likely(likely),
+        hangs
+            .with(&["--half-close", "off", "--timeout", "1s"])
+            .making(2)
+            .likely("something on the path *; on another connection, the last 1,687 bytes did so"),
     ]
 }
 
@@ -310,6 +349,9 @@ with_every_driver! {
     an_end_that_answers_our_half_close_is_told_from_an_earlier_one
     a_reset_is_told_from_an_end
     a_server_that_goes_silent_is_given_up
+    bytes_that_come_only_at_a_half_close_are_found
+    a_limit_on_the_age_of_connections_is_told_from_one_on_their_bytes
+    a_server_of_one_connection_is_checked_with_a_note
     an_end_in_the_pause_is_an_idle_time_out
     a_delay_is_no_fault
     without_a_half_close_the_end_is_nobodys_business
@@ -382,6 +424,39 @@ fn a_server_that_goes_silent_is_given_up(driver: &str) {
     });
 }
 
+fn bytes_that_come_only_at_a_half_close_are_found(driver: &str) {
+    expect(driver, &withheld_tails());
+}
+
+/// Two connections, one of which is slower than the other.
+fn a_limit_on_the_age_of_connections_is_told_from_one_on_their_bytes(driver: &str) {
+    let limit = |each| Fault::AgeLimit { age: Duration::from_millis(500), each: Duration::from_millis(each) };
+    let adversary = Adversary::start(Transport::Tcp, &[limit(5), limit(9)]);
+    let checked = check(driver, &adversary, &["--sizes", "100MB"]);
+    assert_eq!(checked.code, Some(1), "{checked:?}");
+    let likely = checked.stdout.lines().find(|line| line.starts_with("  likely: ")).unwrap_or_default();
+    let expected = "  likely: a limit of about * on a connection's age: another one was cut at that age, with * bytes back";
+    assert!(is_like(likely, expected), "{checked:?}");
+}
+
+/// One connection is all that the server takes.
+fn a_server_of_one_connection_is_checked_with_a_note(driver: &str) {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let endpoint = listener.local_addr().unwrap().to_string();
+    let served = thread::spawn(move || {
+        let (stream, _) = listener.accept().unwrap();
+        drop(listener);
+        std::io::copy(&mut &stream, &mut &stream).unwrap();
+    });
+    let checked = run(&mut roundtrip(["check", &endpoint, "--bytes", "20k", "--driver", driver]));
+    served.join().unwrap();
+    assert_ok(
+        &checked,
+        "ok  20,000 bytes back in order, clean end, * s\n  note: bytes withheld until the half-close were not looked for, \
+         a connection more: *refused*",
+    );
+}
+
 fn an_end_in_the_pause_is_an_idle_time_out(driver: &str) {
     expect(driver, &idle_ends());
 }
@@ -392,8 +467,8 @@ fn expect(driver: &str, rows: &[Row]) {
     let schema = schema::check();
     for &transport in Transport::of(driver) {
         for row in rows.iter().filter(|row| row.fault.is_possible(transport)) {
-            // The third client, the one that repeats it, is served well.
-            let adversary = Adversary::start(transport, &[row.fault, row.fault]);
+            // Then the one that repeats it is served well.
+            let adversary = Adversary::start(transport, &vec![row.fault; 2 * row.connections]);
             let fault = row.fault;
             let checked = check(driver, &adversary, row.options);
             assert_eq!((checked.code, &*checked.stderr), (Some(row.code), ""), "{fault:?}: {checked:?}");
@@ -411,7 +486,7 @@ fn expect(driver: &str, rows: &[Row]) {
                 (&"failed".into(), &row.kind.into()),
                 "{document:#}"
             );
-            assert_eq!(fault["offset"], row.offset, "{document:#}");
+            assert_eq!(fault["offset_bytes"], row.offset, "{document:#}");
             assert_eq!(document["exit"], row.code);
             repeats(&lines, row.options);
         }
@@ -620,7 +695,8 @@ fn wrong_bytes_that_keep_coming_do_not_delay_the_verdict(driver: &str) {
 }
 
 fn rounds_end_with_the_first_that_fails(driver: &str) {
-    let faults = [Fault::None, Fault::Flip { at: 9 }];
+    // The first makes a connection more.
+    let faults = [Fault::None, Fault::None, Fault::Flip { at: 9 }];
     let checked = check(driver, &Adversary::start(Transport::Tcp, &faults), &["--repeat", "3"]);
     assert_eq!(checked.code, Some(1), "{checked:?}");
     let lines: Vec<_> = checked.stdout.lines().collect();
@@ -643,7 +719,7 @@ fn rounds_end_with_the_first_that_fails(driver: &str) {
 /// Of a gateway that has no connection left.
 fn what_the_run_has_shown_is_part_of_the_cause(driver: &str) {
     let silent = Fault::Stall { at: 0 };
-    let adversary = Adversary::start(Transport::Tcp, &[Fault::None, Fault::None, silent]);
+    let adversary = Adversary::start(Transport::Tcp, &[Fault::None, Fault::None, Fault::None, silent]);
     let checked = check(driver, &adversary, &["--repeat", "5", "--timeout", "1s"]);
     assert_eq!(checked.code, Some(3), "{checked:?}");
     let likely = "\n  likely: 2 rounds before were ok, and this connection got nothing: a limit, or a leak, of connections\n";
@@ -655,7 +731,9 @@ fn what_the_run_has_shown_is_part_of_the_cause(driver: &str) {
 }
 
 fn each_size_is_a_check_of_its_own(driver: &str) {
-    let adversary = Adversary::start(Transport::Tcp, &[Fault::None, Fault::None, Fault::Flip { at: 9 }]);
+    // Each that is well makes a connection more.
+    let faults = [[Fault::None; 4].as_slice(), &[Fault::Flip { at: 9 }]].concat();
+    let adversary = Adversary::start(Transport::Tcp, &faults);
     let checked = check(driver, &adversary, &["--sizes", "1,20k,33,5"]);
     assert_eq!(checked.code, Some(1), "{checked:?}");
     let lines: Vec<_> = checked.stdout.lines().collect();

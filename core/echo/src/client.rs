@@ -56,6 +56,8 @@ struct Window {
     pause: Pause,
     /// Until when nothing is read, from the first write on.
     stall: Option<Time>,
+    /// Since when the last bytes are waited for.
+    tail: Option<Time>,
 }
 
 /// Where a session stands with the pause that it makes half-way.
@@ -73,7 +75,7 @@ impl Window {
     fn new(config: Arc<ClientConfig>, payload: &Payload) -> Self {
         let half = payload.len().div_ceil(2);
         let pause = if config.pause.is_some() { Pause::Due(half) } else { Pause::Over };
-        Self { config, pause, stall: None }
+        Self { config, pause, stall: None, tail: None }
     }
 
     /// When the pause ends, if there is one now.
@@ -91,6 +93,17 @@ impl Window {
             return None;
         }
         Some(until)
+    }
+
+    /// All is sent; the last bytes may be waited for.
+    fn end(&mut self, now: Time, verifier: &Verifier) -> Next {
+        match self.config.tail_wait {
+            Some(wait) if verifier.in_flight() > 0 => {
+                let until = self.tail.get_or_insert(now).after(wait);
+                if until <= now { Next::Done } else { Next::Nothing(Some(until)) }
+            }
+            _ => Next::Done,
+        }
     }
 }
 
@@ -130,7 +143,7 @@ impl SendPolicy for Window {
             Pause::Due(half) => {
                 verifier.left().min(usize::try_from(half - verifier.sent()).unwrap_or(usize::MAX))
             }
-            Pause::Since(..) | Pause::Over if verifier.left() == 0 => return Next::Done,
+            Pause::Since(..) | Pause::Over if verifier.left() == 0 => return self.end(now, verifier),
             Pause::Since(..) | Pause::Over => verifier.left(),
         };
         let ClientConfig { window, write, .. } = *self.config;
@@ -148,7 +161,15 @@ impl SendPolicy for Window {
         verifier.left() == 0
     }
 
-    fn back(&mut self, _now: Time, _received: u64) {}
+    fn waits_for_tail(&self) -> bool {
+        self.tail.is_some()
+    }
+
+    fn back(&mut self, now: Time, _received: u64) {
+        if let Some(since) = &mut self.tail {
+            *since = now;
+        }
+    }
 
     fn event(&mut self) -> Option<Infallible> {
         None

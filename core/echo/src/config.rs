@@ -121,6 +121,10 @@ pub struct ClientConfig {
     /// Whether to half-close when all is sent, and to wait for the peer's end; default yes. If not, the session closes when all
     /// is back, and nothing that comes later is seen.
     pub half_close: bool,
+    /// Maximum time without a byte back before the half-close while bytes are in flight, at least 1 ns; default none: half-close
+    /// with the window in flight. What comes back only after the half-close is [`Withheld`](super::FaultKind::Withheld). Without a
+    /// half-close it has no effect.
+    pub tail_wait: Option<Duration>,
     /// Silence when the first half of the payload, rounded up, is sent and back; at least 1 ns; default none. Nothing is expected
     /// meanwhile, so that `timeout` does not count.
     pub pause: Option<Duration>,
@@ -137,6 +141,7 @@ impl Default for ClientConfig {
             write: MAX_BYTES,
             timeout: Some(Duration::from_secs(30)),
             half_close: true,
+            tail_wait: None,
             pause: None,
             stall: None,
         }
@@ -150,6 +155,7 @@ impl ClientConfig {
         write: usize,
         timeout: Option<Duration>,
         half_close: bool,
+        tail_wait: Option<Duration>,
         pause: Option<Duration>,
         stall: Option<Duration>,
     }
@@ -171,6 +177,7 @@ impl Bounded for ClientConfig {
         bounds.number("chunk", &mut self.chunk, 1, MAX_BYTES);
         bounds.number("write", &mut self.write, 1, MAX_BYTES);
         bounds.time("timeout", self.timeout.as_mut());
+        bounds.time("tail_wait", self.tail_wait.as_mut());
         bounds.time("pause", self.pause.as_mut());
         bounds.time("stall", self.stall.as_mut());
         bounds.first

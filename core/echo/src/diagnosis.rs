@@ -72,6 +72,12 @@ pub enum FaultKind {
         /// How long after our own half-close; none if that was still to come.
         after: Option<Duration>,
     },
+    /// The last bytes came back only after our half-close, although they were
+    /// [waited for](super::ClientConfig::tail_wait) before; all are right.
+    Withheld {
+        /// How many.
+        bytes: u64,
+    },
     /// Nothing moved either way for the configured time.
     TimedOut,
 }

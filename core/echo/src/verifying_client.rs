@@ -35,6 +35,8 @@ pub struct ClientOutcome {
     pub idle: Duration,
     /// How long before the verdict our half-close was; none if it was still to come.
     pub shut: Option<Duration>,
+    /// How long before the verdict the session began.
+    pub age: Duration,
     /// How long before the verdict the configured pause began; none if it was over, or still to come.
     pub pause: Option<Duration>,
     /// What came instead of what was due, if a byte was wrong.
@@ -50,6 +52,7 @@ impl ClientOutcome {
             received: 0,
             idle: Duration::ZERO,
             shut: None,
+            age: Duration::ZERO,
             pause: None,
             evidence: Evidence::NONE,
         }
@@ -78,6 +81,11 @@ pub(super) trait SendPolicy {
     /// Since when it rests of its own accord.
     fn paused_since(&self) -> Option<Time> {
         None
+    }
+
+    /// Whether it has waited for all that is in flight before the half-close.
+    fn waits_for_tail(&self) -> bool {
+        false
     }
 
     /// What to do now that the last write is through.
@@ -118,6 +126,9 @@ pub(super) struct VerifyingClient<P> {
     cut: bool,
     /// When sending was over.
     shut: Option<Time>,
+    /// Bytes that were in flight then, although they had been waited for.
+    withheld: u64,
+    began: Time,
     /// When a byte last moved, either way, or began to be awaited.
     moved: Time,
     /// When the first wrong byte came.
@@ -134,6 +145,8 @@ impl<P: SendPolicy> VerifyingClient<P> {
             outstanding: 0,
             cut: false,
             shut: None,
+            withheld: 0,
+            began: now,
             moved: now,
             wrong: None,
             verdict: None,
@@ -209,6 +222,9 @@ impl<P: SendPolicy> VerifyingClient<P> {
                 Next::Done if self.pace.half_close() => {
                     self.await_from(now);
                     self.shut = Some(now);
+                    if !self.cut && self.pace.waits_for_tail() {
+                        self.withheld = self.verifier.in_flight() as u64;
+                    }
                     return Action::ShutdownWrite;
                 }
                 Next::Done if self.verifier.is_whole() => self.whole(now),
@@ -241,6 +257,7 @@ impl<P: SendPolicy> VerifyingClient<P> {
             received: self.received(),
             idle: ended.since(self.moved),
             shut: self.shut.map(|shut| ended.since(shut)),
+            age: ended.since(self.began),
             pause: self.pace.paused_since().filter(|_| self.shut.is_none()).map(|began| ended.since(began)),
             evidence: self.verifier.evidence(),
         }
@@ -258,8 +275,15 @@ impl<P: SendPolicy> VerifyingClient<P> {
     /// All is back that was sent: so the transport took it, whether or not the driver has said so yet.
     fn whole(&mut self, now: Time) {
         self.outstanding = 0;
-        let is_done = self.pace.is_done(&self.verifier);
-        self.verdict = Some((if is_done { Verdict::Verified } else { Verdict::Stopped }, now));
+        let verdict = match self.withheld {
+            0 if self.pace.is_done(&self.verifier) => Verdict::Verified,
+            0 => Verdict::Stopped,
+            bytes => Verdict::Faulty(Fault {
+                at: self.verifier.sent() - bytes,
+                kind: FaultKind::Withheld { bytes },
+            }),
+        };
+        self.verdict = Some((verdict, now));
     }
 
     /// Something is on its way, or was not taken yet, or the peer's end is to come.

@@ -128,12 +128,18 @@ pub fn config_ops(bytes: &[u8]) {
     assert_takes_any(EchoServer::new(server.into(), Time::ZERO));
 
     let client = ClientConfig::default().window(size(0)).chunk(size(1)).write(size(2));
-    let client = client.timeout(limit(3)).pause(limit(4)).stall(limit(5)).half_close(fields[6].is_some());
+    let client = client
+        .timeout(limit(3))
+        .pause(limit(4))
+        .stall(limit(5))
+        .tail_wait(limit(7))
+        .half_close(fields[6].is_some());
     let expected = first_out_of_bounds(&[
         ("window", fields[0], MOST),
         ("chunk", fields[1], MOST),
         ("write", fields[2], MOST),
         ("timeout", fields[3], u64::MAX),
+        ("tail_wait", fields[7], u64::MAX),
         ("pause", fields[4], u64::MAX),
         ("stall", fields[5], u64::MAX),
     ]);

@@ -122,7 +122,8 @@ fn clients() -> Vec<Vec<u8>> {
         Damage::Cut(60),
     ];
     let mut entries = Vec::new();
-    for setup in [whole, tight, slow] {
+    let waiting = ClientSetup { tail_wait: Some(5), ..whole };
+    for setup in [whole, tight, slow, waiting] {
         entries.extend(visits().into_iter().map(|ops| Visited { setup, ops }.encode()));
         for damage in damages {
             let damaged = Damaged::of(damage, false).encode();

@@ -52,6 +52,7 @@ impl Arbitrary for ClientSetup {
             write: length(g, 80),
             timeout: limit(g, 60),
             half_close: below(g, 4) > 0,
+            tail_wait: limit(g, 60).filter(|nanos| nanos % 4 == 0),
             pause: limit(g, 60).filter(|nanos| nanos % 2 == 0),
             stall: limit(g, 60).filter(|nanos| nanos % 2 == 0),
             seed: u64::arbitrary(g),

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::common::{self, PATIENCE};
 
@@ -38,6 +38,10 @@ pub(crate) enum Fault {
     Delay { at: usize, time: Duration },
     /// Waits so long before each time that it sends.
     Slow { each: Duration },
+    /// Passes on whole blocks of so many bytes, and the rest when its client has ended.
+    Withhold { block: usize },
+    /// Ends at this age; until then it waits so long before each time that it sends.
+    AgeLimit { age: Duration, each: Duration },
     /// Ends after so many bytes; reads on.
     EarlyFin { at: usize },
     /// Reads `read` bytes, sends back the first `at`, and resets.
@@ -146,10 +150,12 @@ impl Fault {
             | Self::ResetForFin { at }
             | Self::HalfCloseTimeout { at, .. }
             | Self::DropAfterHalfClose { at } => upto(at).to_vec(),
+            Self::Withhold { block } => upto(got.len() / block * block).to_vec(),
             Self::None
             | Self::Duplicate { .. }
             | Self::Delay { .. }
             | Self::Slow { .. }
+            | Self::AgeLimit { .. }
             | Self::Trailing(_)
             | Self::NoHalfClosePassed
             | Self::IdleTimeout(_)
@@ -280,13 +286,15 @@ fn misbehave(connection: Connection, fault: Fault, shared: &Shared) -> io::Resul
     if let Fault::SlowReaderCut(limit) = fault {
         connection.set_write_timeout(limit)?;
     }
-    let (mut got, mut sent) = (Vec::new(), 0);
+    #[expect(clippy::disallowed_methods, reason = "a peer has a clock of its own")]
+    let (mut got, mut sent, began) = (Vec::new(), 0, Instant::now());
     let mut block = vec![0; 64 << 10];
     loop {
         let is_due = match fault {
             Fault::Reset { read, .. } => got.len() >= read,
             Fault::EarlyFin { at } => sent >= at,
             Fault::Answer(_) => sent > 0,
+            Fault::AgeLimit { age, .. } => began.elapsed() >= age,
             _ => false,
         };
         if is_due {
@@ -321,7 +329,7 @@ fn misbehave(connection: Connection, fault: Fault, shared: &Shared) -> io::Resul
         {
             thread::park_timeout(time);
         }
-        if let Fault::Slow { each } = fault {
+        if let Fault::Slow { each } | Fault::AgeLimit { each, .. } = fault {
             thread::park_timeout(each);
         }
         if !matches!(fault, Fault::Reset { read, .. } if got.len() < read) {
@@ -335,12 +343,13 @@ fn misbehave(connection: Connection, fault: Fault, shared: &Shared) -> io::Resul
         }
     }
     match fault {
-        Fault::EarlyFin { .. } | Fault::Answer(_) => {
+        Fault::EarlyFin { .. } | Fault::Answer(_) | Fault::AgeLimit { .. } => {
             connection.shutdown()?;
             io::copy(&mut &connection, &mut io::sink())?;
         }
         Fault::Reset { .. } | Fault::ResetForFin { .. } => connection.reset(),
         Fault::HalfCloseTimeout { time, .. } => thread::park_timeout(time),
+        Fault::Withhold { .. } => (&connection).write_all(&got[sent..])?,
         Fault::Trailing(bytes) => (&connection).write_all(bytes)?,
         Fault::Stall { .. } | Fault::NoHalfClosePassed => shared.kept.lock().unwrap().push(connection),
         _ => {}

@@ -109,6 +109,80 @@ fn a_payload_is_sent_half_closed_and_verified() {
     assert_eq!(client.close(), (Teardown::Graceful, outcome));
 }
 
+/// A client that has sent "abcde", and waits for it for 50 ns before the half-close.
+fn waiting_for_its_tail() -> Client {
+    let config = ClientConfig::default().tail_wait(Some(Duration::from_nanos(50)));
+    let mut client = Client::configured(config, text(5));
+    client.write();
+    client.tell(Input::Wrote(5));
+    client
+}
+
+#[test]
+fn a_tail_that_comes_in_time_is_followed_by_the_half_close() {
+    let mut client = waiting_for_its_tail();
+    assert_eq!(client.wait().1, Some(at(60)));
+    client.now = at(59);
+    client.echo(b"abcde");
+    assert_eq!(client.poll(), Action::ShutdownWrite);
+    client.wait();
+    client.tell(Input::Eof);
+    assert_eq!(client.close().1.verdict, Verdict::Verified);
+}
+
+#[test]
+fn each_byte_that_comes_back_prolongs_the_wait_for_the_tail() {
+    let mut client = waiting_for_its_tail();
+    client.wait();
+    client.now = at(40);
+    client.echo(b"ab");
+    assert_eq!(client.wait().1, Some(at(90)));
+    client.now = at(89);
+    client.wait();
+    client.now = at(90);
+    assert_eq!(client.poll(), Action::ShutdownWrite);
+}
+
+#[test]
+fn a_tail_that_comes_only_after_the_half_close_was_withheld() {
+    let mut client = waiting_for_its_tail();
+    client.wait();
+    client.now = at(40);
+    client.echo(b"ab");
+    client.wait();
+    client.now = at(90);
+    assert_eq!(client.poll(), Action::ShutdownWrite);
+    client.wait();
+    client.echo(b"cde");
+    client.wait();
+    client.tell(Input::Eof);
+    assert_eq!(client.faulty(), Fault { at: 2, kind: FaultKind::Withheld { bytes: 3 } });
+}
+
+#[test]
+fn a_tail_that_never_comes_is_missing_as_ever() {
+    let mut client = waiting_for_its_tail();
+    client.wait();
+    client.now = at(60);
+    assert_eq!(client.poll(), Action::ShutdownWrite);
+    client.wait();
+    client.tell(Input::Eof);
+    let kind = FaultKind::Truncated { by: PeerEnd::Fin, after: Some(Duration::ZERO) };
+    assert_eq!(client.faulty(), Fault { at: 0, kind });
+}
+
+#[test]
+fn a_stop_does_not_wait_for_the_tail() {
+    let mut client = waiting_for_its_tail();
+    client.wait();
+    client.tell(Input::Stop);
+    assert_eq!(client.poll(), Action::ShutdownWrite);
+    client.echo(b"abcde");
+    client.wait();
+    client.tell(Input::Eof);
+    assert_eq!(client.close().1.verdict, Verdict::Verified);
+}
+
 #[test]
 fn an_empty_payload_is_verified_by_the_end_alone() {
     let mut client = Client::new(0, 64, 64);
@@ -418,7 +492,9 @@ fn a_pause_begins_when_half_is_back_and_nothing_is_awaited_in_it() {
     client.wait();
     client.echo(b"de");
     client.tell(Input::Eof);
-    assert_eq!(client.close(), (Teardown::Graceful, outcome(Verdict::Verified, 5, 5)));
+    let mut expected = outcome(Verdict::Verified, 5, 5);
+    expected.age = nanos(1040);
+    assert_eq!(client.close(), (Teardown::Graceful, expected));
 }
 
 #[test]
@@ -448,6 +524,7 @@ fn a_peer_that_ends_in_the_pause_is_early_and_the_outcome_says_how_far_into_it()
     let verdict = Verdict::Faulty(Fault { at: 2, kind });
     let mut expected = outcome(verdict, 2, 2);
     (expected.idle, expected.shut, expected.pause) = (nanos(600), None, Some(nanos(600)));
+    expected.age = nanos(600);
     assert_eq!(client.close().1, expected);
 }
 
@@ -480,7 +557,9 @@ fn a_stop_ends_a_pause() {
     assert_eq!(client.poll(), Action::ShutdownWrite);
     assert_eq!(client.wait().1, Some(at(600)));
     client.tell(Input::Eof);
-    assert_eq!(client.close().1, outcome(Verdict::Stopped, 2, 2));
+    let mut expected = outcome(Verdict::Stopped, 2, 2);
+    expected.age = nanos(490);
+    assert_eq!(client.close().1, expected);
 }
 
 #[test]
@@ -541,7 +620,7 @@ fn a_time_out_tells_how_long_after_the_half_close_it_came() {
     client.now = at(163);
     let verdict = Verdict::Faulty(Fault { at: 4, kind: FaultKind::TimedOut });
     let mut expected = outcome(verdict, 5, 4);
-    (expected.idle, expected.shut) = (nanos(103), Some(nanos(153)));
+    (expected.idle, expected.shut, expected.age) = (nanos(103), Some(nanos(153)), nanos(153));
     assert_eq!(client.close().1, expected);
     client.now = Time::MAX;
     assert_eq!(client.close().1, expected);

@@ -78,6 +78,7 @@ pub struct ClientSetup {
     pub write: usize,
     pub timeout: Option<u64>,
     pub half_close: bool,
+    pub tail_wait: Option<u64>,
     pub pause: Option<u64>,
     pub stall: Option<u64>,
     pub seed: u64,
@@ -95,6 +96,7 @@ impl ClientSetup {
             .write(self.write)
             .timeout(self.timeout.map(nanos))
             .half_close(self.half_close)
+            .tail_wait(self.tail_wait.map(nanos))
             .pause(self.pause.map(nanos))
             .stall(self.stall.map(nanos))
             .into()

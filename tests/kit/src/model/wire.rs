@@ -10,7 +10,7 @@
 //! | 20–23 | what a peer does: echo, garbage, again, skip | bytes |
 //! | 30–36 | what happens at a door: arrive, accept, accept failed, end, force, milliseconds pass, the end of nobody; stop and the deadline as above | source, which error, which connection, milliseconds |
 //! | 64–72 | a server: buffer, chunk, chunks, idle, half-close idle, age, quiet, drain, linger | bytes; nanoseconds, 0 for none |
-//! | 80–89 | a client: window, chunk, write, time-out, half-close, pause, stall, seed, length, given | the same |
+//! | 80–90 | a client: window, chunk, write, time-out, half-close, pause, stall, seed, length, given, tail wait | the same |
 //! | 96–99 | limits of a door: connections, per source, total plus one, drain | 0 for none; milliseconds |
 //! | 104–113 | a load: size, in flight, chunk, time-out, half-close, first, period, until, messages, seed | the same |
 //! | 120–122 | a slicing: a read, a write, writes first | bytes |
@@ -268,6 +268,7 @@ impl Wire for ClientSetup {
             write: MOST_BYTES,
             timeout: None,
             half_close: true,
+            tail_wait: None,
             pause: None,
             stall: None,
             seed: 0,
@@ -288,6 +289,7 @@ impl Wire for ClientSetup {
             87 => self.seed = number,
             88 => self.len = below(number, MOST_BYTES + 1),
             89 => self.given = number % 2 == 1,
+            90 => self.tail_wait = limit(number),
             _ => {}
         }
     }
@@ -304,6 +306,7 @@ impl Wire for ClientSetup {
             (87, self.seed),
             (88, self.len as u64),
             (89, u64::from(self.given)),
+            (90, self.tail_wait.unwrap_or(0)),
         ]
     }
 }
