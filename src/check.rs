@@ -254,6 +254,8 @@ impl Run<'_> {
                 Err(error) => return Ok((None, Some(plain(&error.source)))),
             };
             let config = config(args, total, true)?.pause(None).stall(None);
+            // A small window would wait for what is withheld.
+            let config = config.window(ClientConfig::default().window);
             let config = config.tail_wait(Some(wait)).timeout(Some(timeout));
             let driven = self.drive(config, total, self.connections, vec![stream], &|_, _| ())?;
             let Some(&ended) = driven.ended.first() else { break };

@@ -43,16 +43,12 @@ impl Tcp {
         if written == 0 {
             return None;
         }
-        let of = if acknowledged == written {
-            format!("all {}", bytes(written))
-        } else {
-            format!("{} of {}", grouped(acknowledged), bytes(written))
-        };
         let resent = match info.timeouts {
             0 => String::new(),
             timeouts => format!(", and what followed was sent {timeouts} times again"),
         };
         let closed = if self.is_window_full() { ", and its receive window is full" } else { "" };
+        let of = format!("{} of {}", grouped(acknowledged), bytes(written));
         Some(format!("the peer's TCP acknowledged {of}{resent}{closed}"))
     }
 
@@ -170,7 +166,7 @@ mod tests {
     fn what_the_peer_acknowledged_is_told() {
         let words = |tcp: Tcp| tcp.words().unwrap_or_default();
         assert_eq!(words(tcp(0, 0, |_| ())), "");
-        assert_eq!(words(tcp(1000, 0, |_| ())), "the peer's TCP acknowledged all 1,000 bytes");
+        assert_eq!(words(tcp(1000, 0, |_| ())), "the peer's TCP acknowledged 1,000 of 1,000 bytes");
         assert_eq!(
             words(lost(1000, 1, 3)),
             "the peer's TCP acknowledged 0 of 1,000 bytes, and what followed was sent 3 times again"

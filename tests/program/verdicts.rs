@@ -314,13 +314,13 @@ fn withheld_tails() -> Vec<Row> {
             fault,
             "withheld",
             98_304,
-            "the last 1,687 bytes came only after our half-close, which was 1s later",
+            "the last 1,687 bytes came only after our half-close, which was 500ms later",
         )
     };
     let hangs =
         Row::timed_out(fault, 196_608, "196,608", "awaited, before our FIN: 3,392 bytes on their way*");
     vec![
-        found.with(&["--timeout", "2s"]).making(3).likely(likely),
+        found.with(&["--timeout", "1s"]).making(3).likely(likely),
         hangs
             .with(&["--half-close", "off", "--timeout", "1s"])
             .making(2)
@@ -426,6 +426,15 @@ fn a_server_that_goes_silent_is_given_up(driver: &str) {
 
 fn bytes_that_come_only_at_a_half_close_are_found(driver: &str) {
     expect(driver, &withheld_tails());
+}
+
+/// It waits for what is withheld before all is sent.
+#[test]
+fn a_small_window_does_not_hide_that_bytes_are_withheld() {
+    let adversary = Adversary::start(Transport::Tcp, &[Fault::Withhold { block: 8192 }; 2]);
+    let checked = check("std", &adversary, &["--window", "1", "--timeout", "1s"]);
+    assert_eq!(checked.code, Some(3), "{checked:?}");
+    assert!(checked.stdout.contains("; on another connection, the last 1,687 bytes did so\n"), "{checked:?}");
 }
 
 /// Two connections, one of which is slower than the other.
