@@ -4,8 +4,10 @@ mod args;
 mod datagrams;
 mod document;
 mod probe;
+mod progress;
 
 use std::io;
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -14,6 +16,7 @@ use roundtrip_core::{Machine, Observe, Tap, Time};
 use roundtrip_echo::{ClientConfig, ClientOutcome, EchoClient, Payload, Verdict};
 use roundtrip_std::{Application, Clock, ConnectionReport, Control, Endpoint, FailedAttempt, SystemClock};
 
+use self::progress::Counting;
 use crate::cli;
 use crate::client::{self, Signals, Stop};
 use crate::driver::{self, Driver};
@@ -153,7 +156,9 @@ impl Run<'_> {
         let addresses =
             socket.and_then(|socket| Some((socket.peer().ok()?.address()?, socket.local_address().ok()?)));
         let unreached = socket.map(unreached).unwrap_or_default();
-        let mut driven = self.drive(config(args, total, self.half_close)?, total, 0, streams, watch)?;
+        let config = config(args, total, self.half_close)?;
+        let window = config.window.min(config.write).min(config.chunk);
+        let mut driven = self.drive(config, total, 0, streams, watch)?;
         let ((mut tail, mut tail_unconnected), mut repeated) = ((None, None), None);
         if unconnected.is_none() && !self.stop.is_stopped() {
             (tail, tail_unconnected) = self.tail(total, round, &mut driven)?;
@@ -165,6 +170,8 @@ impl Run<'_> {
             took: clock.now().since(Time::ZERO),
             timeout: args.client.timeout,
             half_close: self.half_close,
+            window: Some(window),
+            pause: args.pause,
             stall: args.stall,
             connections: self.connections,
             unconnected,
@@ -198,16 +205,19 @@ impl Run<'_> {
             first,
             stop: &self.stop,
             watch,
+            back: Arc::default(),
             ended: Mutex::default(),
         };
         let clock = SystemClock::new();
-        let (driven, layers) = match &self.tls {
+        let all = total.saturating_mul(streams.len() as u64);
+        let drive = || match &self.tls {
             None => (self.driver.drive_all(clock, streams, &sessions), Vec::new()),
             Some(caller) => {
                 let clients = TlsClients::new(&sessions, caller);
                 (self.driver.drive_all(clock, streams, &clients), clients.into_ended())
             }
         };
+        let (driven, layers) = progress::shown(&sessions.back, all, drive)?;
         driven.map_err(|error| Problem::system("cannot run so many connections", &error))?;
         self.stop.forget();
         let ended = sessions.ended.into_inner().unwrap_or_else(PoisonError::into_inner);
@@ -390,6 +400,8 @@ struct Sessions<'a, W> {
     stop: &'a Stop,
     /// Makes the observer of each.
     watch: &'a W,
+    /// Bytes that came back on all of them.
+    back: Arc<AtomicU64>,
     ended: Mutex<Vec<Ended>>,
 }
 
@@ -398,7 +410,7 @@ where
     W: Fn(ConnectionId, Time) -> O + Sync,
     O: Observe<EchoClient>,
 {
-    type Machine = Tap<EchoClient, O>;
+    type Machine = Tap<EchoClient, Counting<O>>;
 
     fn open(
         &self,
@@ -409,6 +421,7 @@ where
         self.stop.watch(control);
         let number = (self.first + index) as u64;
         let observer = (self.watch)(ConnectionId::new(number), now);
+        let observer = Counting { observer, back: Arc::clone(&self.back) };
         let payload = Payload::seeded(self.seed.wrapping_add(number), self.total);
         Tap::new(EchoClient::new(Arc::clone(&self.config), payload, now), observer)
     }

@@ -57,6 +57,8 @@ pub(crate) fn run(args: &SendArgs) -> Result<Exit, Problem> {
         took: clock.now().since(Time::ZERO),
         timeout: args.client.timeout,
         half_close,
+        window: None,
+        pause: None,
         stall: None,
         connections: 1,
         unconnected: None,

@@ -17,10 +17,16 @@ use serde::Serialize;
 use self::evidence::Evidence;
 use self::tcp::Tcp;
 use crate::problem::Exit;
-use crate::units::{bytes, duration, elapsed, grouped};
+use crate::units::{bytes, duration, elapsed, grouped, latency, per_second, rate};
 
 /// Seconds from which on a failed connect is told: the delay after which clients try the next address (RFC 8305 section 5).
 const NOTICEABLE: f64 = 0.25;
+
+/// A check that takes less time says little of the pace.
+const LONG: Duration = Duration::from_secs(5);
+/// Bytes a second that every network of today carries, and how many times less is slow.
+const FAST: f64 = 50e6;
+const SLOW: f64 = 20.0;
 
 /// What was checked.
 pub(crate) struct Checked {
@@ -34,6 +40,11 @@ pub(crate) struct Checked {
     pub(crate) timeout: Duration,
     /// Whether the sessions half-closed.
     pub(crate) half_close: bool,
+    /// Bytes that may go there and back at once: of a window, a write or a read, the smallest. None where that says nothing
+    /// of the pace.
+    pub(crate) window: Option<usize>,
+    /// How long the sessions were silent half-way.
+    pub(crate) pause: Option<Duration>,
     /// How long the sessions read nothing.
     pub(crate) stall: Option<Duration>,
     /// Connections at once.
@@ -250,7 +261,7 @@ impl Judged {
         let mut text = match (&self.found, &checked.unconnected) {
             (Some(found), _) => self.fail(found, checked),
             (None, Some(unconnected)) => unconnected.lines(self, checked),
-            (None, None) if self.exit == Exit::Ok => ok(checked),
+            (None, None) if self.exit == Exit::Ok => ok(checked, self),
             (None, None) => {
                 let total = checked.total.unwrap_or(0).saturating_mul(checked.connections as u64);
                 format!("INCOMPLETE  stopped after {} of {} came back", grouped(self.received), bytes(total))
@@ -306,7 +317,7 @@ impl Unconnected {
     }
 }
 
-fn ok(checked: &Checked) -> String {
+fn ok(checked: &Checked, judged: &Judged) -> String {
     let total = bytes(checked.total.unwrap_or(0));
     let what = match checked.connections {
         1 => total,
@@ -328,6 +339,9 @@ fn ok(checked: &Checked) -> String {
             );
         }
     }
+    if let Some(slow) = slow(checked, judged) {
+        let _ = write!(text, "\n  note: {slow}");
+    }
     if let Some(why) = &checked.tail_unconnected {
         let _ = write!(
             text,
@@ -335,6 +349,24 @@ fn ok(checked: &Checked) -> String {
         );
     }
     text
+}
+
+/// Far less a second than the window and the round trip allow.
+fn slow(checked: &Checked, judged: &Judged) -> Option<String> {
+    let (window, round_trip) = (checked.window?, judged.tcp?.info.round_trip);
+    let is_steady = checked.pause.is_none() && checked.stall.is_none();
+    let pace = per_second(judged.received, judged.active);
+    let allowed = per_second(window as u64, round_trip).min(FAST);
+    (is_steady && judged.active >= LONG && pace < allowed / SLOW).then(|| {
+        format!(
+            "slow: {}, where {} a round trip of {} allow {}: Nagle's algorithm waits for delayed acknowledgements, or \
+             something limits the rate",
+            rate(pace),
+            bytes(window as u64),
+            latency(round_trip),
+            rate(allowed)
+        )
+    })
 }
 
 impl Words {
@@ -509,6 +541,8 @@ mod tests {
             took: Duration::ZERO,
             timeout: Duration::from_secs(1),
             half_close: true,
+            window: None,
+            pause: None,
             stall: None,
             connections,
             unconnected,
@@ -551,6 +585,30 @@ mod tests {
             "FAIL  2 of 4 connections not made: timed out\n  of the 2 others, 2 ok\n  likely: something on the path drops \
              connections beyond 2\n  again: roundtrip check"
         );
+    }
+
+    /// Ten megabytes back in so many seconds, with a round trip of so many microseconds.
+    fn paced(seconds: u64, micros: u64) -> Option<String> {
+        let mut outcome = ClientOutcome::new(Verdict::Verified);
+        (outcome.received, outcome.age) = (10_000_000, Duration::from_secs(seconds));
+        let mut report = ConnectionReport::new(outcome);
+        let mut info = roundtrip_std::TcpInfo::default();
+        info.round_trip = Duration::from_micros(micros);
+        report.tcp = Some(info);
+        let checked = Checked { window: Some(65_536), ..checked(1, None, Through::Nothing) };
+        slow(&checked, &Judged::of(&checked, &[Ended::of(0, &report)]))
+    }
+
+    #[test]
+    fn a_check_that_is_far_slower_than_its_window_has_a_note() {
+        assert_eq!(
+            paced(10, 100).unwrap_or_default(),
+            "slow: 1.00 MB/s, where 65,536 bytes a round trip of 100 µs allow 50.0 MB/s: Nagle's algorithm waits for delayed \
+             acknowledgements, or something limits the rate"
+        );
+        // A round trip of 40 ms allows no more.
+        assert_eq!(paced(10, 40_000), None);
+        assert_eq!(paced(4, 100), None);
     }
 
     #[test]

@@ -142,6 +142,8 @@ impl Load<'_> {
             took,
             timeout: self.args.client.timeout,
             half_close: self.half_close,
+            window: None,
+            pause: None,
             stall: None,
             // Those that never began are not well.
             connections: self.plan.connections - driver::in_memory(unconnected).min(self.plan.connections),

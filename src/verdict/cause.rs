@@ -21,15 +21,43 @@ const HALF_CLOSE_OFF: &str = "--half-close off shows whether it is only that";
 pub(super) fn likely(checked: &Checked, verified: usize, ended: &Ended, fault: Fault) -> Option<String> {
     let outcome = &ended.outcome;
     let tcp = ended.tcp.filter(|_| fault.kind == FaultKind::TimedOut);
-    tcp.and_then(|tcp| tcp.lost_on_path(checked.passed))
+    forgotten(checked, outcome, fault)
+        .or_else(|| tcp.and_then(|tcp| tcp.lost_on_path(checked.passed)))
         .or_else(|| withheld(checked, ended))
         .or_else(|| cut_at_a_limit(checked, ended))
         .or_else(|| limited(checked, verified, outcome, fault))
         .or_else(|| {
             let is_silent = outcome.received == 0 && outcome.sent > 0 && checked.stall.is_none();
-            tcp.filter(|_| is_silent).and_then(|tcp| tcp.unanswered(outcome.shut.is_some()))
+            let unanswered = tcp.filter(|_| is_silent).and_then(|tcp| tcp.unanswered(outcome.shut.is_some()));
+            let likely = unanswered.or_else(|| of_kind(checked, ended, fault));
+            likely.map(|likely| with_hint(likely, outcome, fault))
         })
-        .or_else(|| of_kind(checked, ended, fault))
+}
+
+/// After our half-close, a time-out and an early end may come of it.
+fn with_hint(mut likely: String, outcome: &ClientOutcome, fault: Fault) -> String {
+    let may_come_of_it = matches!(fault.kind, FaultKind::TimedOut | FaultKind::Truncated { .. });
+    if may_come_of_it && outcome.shut.is_some() && !likely.contains(HALF_CLOSE_OFF) {
+        likely.push_str("; ");
+        likely.push_str(HALF_CLOSE_OFF);
+    }
+    likely
+}
+
+/// Nothing came back since a pause, and it is over: a path that forgot the connection seldom says so.
+fn forgotten(checked: &Checked, outcome: &ClientOutcome, fault: Fault) -> Option<String> {
+    let pause = checked.pause?;
+    let half = checked.total?.div_ceil(2);
+    let ended = if fault.kind == FaultKind::TimedOut {
+        "without an end, as of a NAT or a firewall"
+    } else if let FaultKind::Truncated { by: PeerEnd::Reset, .. } = fault.kind {
+        "with a reset"
+    } else {
+        return None;
+    };
+    (fault.at == half && outcome.pause.is_none() && outcome.sent > half).then(|| {
+        format!("an idle time-out on the path of less than {}, {ended}", crate::units::duration(pause))
+    })
 }
 
 /// A connection that got nothing, although those before it, or beside it, were well.
@@ -141,10 +169,33 @@ fn of_kind(checked: &Checked, ended: &Ended, Fault { at, kind }: Fault) -> Optio
     Some(likely.to_owned())
 }
 
-/// `500 ms`, `60 s`: as a configuration would say it, for what is measured is always a little off.
+/// `500 ms`, `1.5 s`, `60 s`: as a configuration would say it, for what is measured is always a little late.
 fn about(duration: Duration) -> String {
     match duration.as_millis() {
         millis @ ..900 => format!("{} ms", millis / 10 * 10),
-        millis => format!("{} s", (millis + 100) / 1000),
+        millis => match (millis + 20) / 100 {
+            tenths if tenths % 10 == 0 => format!("{} s", tenths / 10),
+            tenths => format!("{}.{} s", tenths / 10, tenths % 10),
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_limit_is_told_as_it_is_configured() {
+        for (millis, words) in [
+            (301, "300 ms"),
+            (899, "890 ms"),
+            (990, "1 s"),
+            (1004, "1 s"),
+            (1503, "1.5 s"),
+            (2950, "2.9 s"),
+            (60_030, "60 s"),
+        ] {
+            assert_eq!(about(Duration::from_millis(millis)), words);
+        }
     }
 }

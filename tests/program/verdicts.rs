@@ -276,9 +276,9 @@ fn resets() -> Vec<Row> {
         reset(0, "0", "65,536").likely("the server refuses this client, or crashed, *"),
         Row::truncated(Fault::ResetForFin { at: 10_000 }, 10_000, "connection reset: 10,000", "RST, not FIN, * after our FIN*; 190,000 bytes on their way")
             .with(AT_ONCE)
-            .likely("something on the path throws away at a half-close what it has already taken, or the server crashed"),
+            .likely("something on the path throws away at a half-close what it has already taken, or the server crashed; --half-close off *"),
         Row::truncated(Fault::ResetForFin { at: TOTAL }, TOTAL, whole, "RST, not FIN, * after our FIN*")
-            .likely("the server, or a proxy, ends with a reset where it should close"),
+            .likely("the server, or a proxy, ends with a reset where it should close; --half-close off *"),
     ]
 }
 
@@ -333,7 +333,16 @@ fn idle_ends() -> Vec<Row> {
     let end = "FIN, not RST, before our FIN, * after the last byte";
     let first = "peer closed while nothing moved, * into a pause: 100,000";
     let idle = Row::truncated(Fault::IdleTimeout(Duration::from_secs(1)), 100_000, first, end);
-    vec![idle.with(&["--pause", "1m"]).likely("an idle time-out of about * on the path")]
+    let forgotten = Fault::Forget(Duration::from_millis(500));
+    let silent =
+        Row::timed_out(forgotten, 100_000, "100,000", "awaited, before our FIN: 65,536 bytes on their way*");
+    vec![
+        idle.with(&["--pause", "1m"]).likely("an idle time-out of about * on the path"),
+        silent
+            .with(&["--pause", "1500ms", "--timeout", "1s"])
+            .making(2)
+            .likely("an idle time-out on the path of less than *, without an end, as of a NAT or a firewall"),
+    ]
 }
 
 with_every_driver! {

@@ -26,6 +26,8 @@ fn report(width: Duration, trips: &[(Duration, Duration)], verdict: Verdict, aga
         took,
         timeout: 30 * SECOND,
         half_close: true,
+        window: None,
+        pause: None,
         stall: None,
         connections: 1,
         unconnected: None,

@@ -60,6 +60,8 @@ pub(crate) enum Fault {
     NoHalfClosePassed,
     /// Closes when nothing came for so long.
     IdleTimeout(Duration),
+    /// Sends nothing any more when nothing came for so long; reads on.
+    Forget(Duration),
     /// Resets when nothing was taken from it for so long.
     SlowReaderCut(Duration),
     /// Sends wrong bytes only, one at a time with this pause after each.
@@ -159,6 +161,7 @@ impl Fault {
             | Self::Trailing(_)
             | Self::NoHalfClosePassed
             | Self::IdleTimeout(_)
+            | Self::Forget(_)
             | Self::SlowReaderCut(_)
             | Self::DripWrong { .. } => got.to_vec(),
         }
@@ -280,7 +283,8 @@ fn serve(accept: impl Fn() -> Connection + Send + 'static, faults: &[Fault]) -> 
 const DRIPS: usize = 1024;
 
 fn misbehave(connection: Connection, fault: Fault, shared: &Shared) -> io::Result<()> {
-    if let Fault::IdleTimeout(limit) = fault {
+    let mut is_forgotten = false;
+    if let Fault::IdleTimeout(limit) | Fault::Forget(limit) = fault {
         connection.set_read_timeout(limit)?;
     }
     if let Fault::SlowReaderCut(limit) = fault {
@@ -310,6 +314,7 @@ fn misbehave(connection: Connection, fault: Fault, shared: &Shared) -> io::Resul
                 shared.got.fetch_add(read, Ordering::Relaxed);
             }
             Err(error) if is_timeout(&error) && matches!(fault, Fault::IdleTimeout(_)) => return Ok(()),
+            Err(error) if is_timeout(&error) && matches!(fault, Fault::Forget(_)) => is_forgotten = true,
             Err(error) => return Err(error),
         }
         if let Fault::DripWrong { pause } = fault {
@@ -322,6 +327,9 @@ fn misbehave(connection: Connection, fault: Fault, shared: &Shared) -> io::Resul
                 thread::park_timeout(pause);
             }
             return Ok(());
+        }
+        if is_forgotten {
+            continue;
         }
         let out = fault.tamper(&got);
         if let Fault::Delay { at, time } = fault
