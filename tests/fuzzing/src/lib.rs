@@ -1,6 +1,6 @@
 //! The fuzz targets, as plain functions of bytes: they return, or panic with what is wrong.
 //!
-//! No fuzzer is in here. `fuzz/` links each of them to one; `tests/integration/corpus.rs` replays what fuzzers have found
+//! No fuzzer is in here. `fuzz/` links each of them to one; `tests/integration/main.rs` replays what fuzzers have found
 //! of interest under plain `cargo test`. How to run them, and their figures: `docs/fuzzing.md`.
 //!
 //! | target | bytes are | what is held to what |
