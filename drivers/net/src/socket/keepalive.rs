@@ -18,7 +18,8 @@ pub struct Keepalive {
     pub idle: Duration,
     /// Time between two probes: `TCP_KEEPINTVL`, 10 s by default.
     pub interval: Duration,
-    /// Probes without an answer until the connection is given up: `TCP_KEEPCNT`, 6 by default, maximum 127.
+    /// Probes without an answer until the connection is given up: `TCP_KEEPCNT`, 6 by default, maximum 127. Windows before version
+    /// 1703 of Windows 10 has a number of its own.
     pub probes: u32,
 }
 
@@ -33,6 +34,10 @@ impl Default for Keepalive {
 const MAX_SECONDS: u64 = 32_767;
 /// `MAX_TCP_KEEPCNT`.
 const MAX_PROBES: u32 = 127;
+
+/// The system has no such option.
+#[cfg(windows)]
+const WSAENOPROTOOPT: i32 = windows_sys::Win32::Networking::WinSock::WSAENOPROTOOPT;
 
 impl Keepalive {
     roundtrip_core::setters! {
@@ -55,8 +60,22 @@ impl Keepalive {
             target_os = "freebsd",
             windows
         ))]
-        let options =
-            options.with_interval(seconds(self.interval)).with_retries(self.probes.clamp(1, MAX_PROBES));
-        socket.set_tcp_keepalive(&options)
+        let options = options.with_interval(seconds(self.interval));
+        #[cfg(windows)]
+        let without_probes = options.clone();
+        #[cfg(any(
+            target_os = "linux",
+            target_os = "android",
+            target_vendor = "apple",
+            target_os = "freebsd",
+            windows
+        ))]
+        let options = options.with_retries(self.probes.clamp(1, MAX_PROBES));
+        let set = socket.set_tcp_keepalive(&options);
+        #[cfg(windows)]
+        if set.as_ref().is_err_and(|error| error.raw_os_error() == Some(WSAENOPROTOOPT)) {
+            return socket.set_tcp_keepalive(&without_probes);
+        }
+        set
     }
 }
