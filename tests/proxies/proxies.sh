@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# Puts proxies on trial: what do they lose after a half-close? `roundtrip check` through nginx, HAProxy, socat, ncat and nc
-# to an echo server of ours. Without arguments it makes five tries of each trial, which takes some five minutes, and
+# Puts proxies, tunnels and a NAT on trial: what do they lose after a half-close? `roundtrip check` through each to an echo
+# server of ours. Without arguments it makes five tries of each trial, which takes some five minutes, and
 # writes docs/proxies.md; with `--quick` (two tries), `--tries N`, or the names of rows, it only prints. Exits with 1 if a
 # proxy does not do what is expected of it, 2 if a trial itself fails, 3 if something that it needs is not here.
 #
-# It needs nginx with its stream module, haproxy, socat, ncat and netcat-openbsd, of Debian's packages, and installs what
-# is missing if it is root (Debian then starts nginx and haproxy with configurations of its own: no matter here). It runs
+# It needs the packages of Debian that `missing` names, and installs what is missing if it is root (Debian then starts some of
+# them with configurations of their own: no matter here). It runs
 # in a network of its own, so that all ports are free, and among processes of its own, so that none is left at the end.
 #
 #   tests/proxies/proxies.sh [--quick | --tries N] [ROW]...
@@ -25,7 +25,10 @@ modules() {
 # The packages of what is not here, one a line.
 missing() {
     local pair
-    for pair in nginx:nginx haproxy:haproxy socat:socat ncat:ncat nc.openbsd:netcat-openbsd ip:iproute2; do
+    for pair in nginx:nginx haproxy:haproxy socat:socat ncat:ncat nc.openbsd:netcat-openbsd ip:iproute2 sslh:sslh rinetd:rinetd \
+        redir:redir simpleproxy:simpleproxy pen:pen 6tunnel:6tunnel stunnel4:stunnel4 hitch:hitch sshd:openssh-server \
+        ssh:openssh-client tinyproxy:tinyproxy squid:squid microsocks:microsocks danted:dante-server ser2net:ser2net nft:nftables \
+        systemd-socket-activate:systemd openssl:openssl; do
         command -v "${pair%:*}" > /dev/null || echo "${pair#*:}"
     done
     if ! command -v nginx > /dev/null || [ ! -e "$(modules)/ngx_stream_module.so" ]; then
@@ -73,7 +76,8 @@ outside() {
 [ -n "${ROUNDTRIP_PROXIES-}" ] || outside "$@"
 
 #### The rows. One that is called `a-b` is started by `start_a_b`: it listens on $port, passes on to $server, and says
-#### with `run` what runs, in a folder of its own. What is expected comes in the order of the trials.
+#### with `run` what runs, in a folder of its own. What is expected comes in the order of the trials. `$inner` is a port beside
+# $port, for what stands between; `$extra` are further options of `check`.
 
 declare -A title expected fix
 rows=()
@@ -166,19 +170,149 @@ start_nc() { with_nc ''; }
 row nc-N 'any any any' '`nc -N -l` and `nc -N`, joined by a pipe and a fifo' "$nc_fix"
 start_nc_N() { with_nc -N; }
 
+## Relays.
+
+no_option='another relay, or clients that do not half-close: it has no option for this'
+
+row sslh 'any any fail' '`sslh -f … --anyprot`' "$no_option"
+start_sslh() { run sslh -f -p "127.0.0.1:$port" --anyprot "$server"; }
+row rinetd 'any any fail' 'rinetd' "$no_option"
+start_rinetd() {
+    echo "127.0.0.1 $port 127.0.0.1 ${server#*:}" > rinetd.conf
+    run rinetd -f -c rinetd.conf
+}
+row redir 'any any fail' '`redir -n :… HOST:…`' "$no_option"
+start_redir() { run redir -n "127.0.0.1:$port" "$server"; }
+row simpleproxy 'any any fail' '`simpleproxy -L … -R …`' "$no_option"
+start_simpleproxy() { run simpleproxy -L "127.0.0.1:$port" -R "$server"; }
+row pen 'any any any' '`pen -f …`' "$no_option"
+start_pen() { run pen -f "127.0.0.1:$port" "$server"; }
+row 6tunnel 'any any fail' '`6tunnel -4 …`' "$no_option"
+start_6tunnel() { run 6tunnel -d -4 -l 127.0.0.1 "$port" 127.0.0.1 "${server#*:}"; }
+row systemd-socket-proxyd 'any any fail' 'systemd-socket-proxyd' "$no_option"
+start_systemd_socket_proxyd() {
+    run systemd-socket-activate -l "127.0.0.1:$port" /lib/systemd/systemd-socket-proxyd "$server"
+}
+
+## TLS on the way, and at its end.
+
+certificate() {
+    openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout key.pem -out ca.pem -days 30 -subj /CN=localhost \
+        -addext subjectAltName=DNS:localhost -addext basicConstraints=critical,CA:FALSE 2> openssl.log
+    cat key.pem ca.pem > both.pem
+}
+# TLS from $port to $inner, and from there plain.
+with_stunnel() { # LINE
+    certificate
+    cat > stunnel.conf <<CONF
+foreground = yes
+pid =
+[out]
+client = yes
+accept = 127.0.0.1:$port
+connect = 127.0.0.1:$inner
+$1
+[in]
+accept = 127.0.0.1:$inner
+connect = $server
+cert = $PWD/both.pem
+$1
+CONF
+    run stunnel4 stunnel.conf
+    until_so 10 listens "$inner"
+}
+row stunnel 'pass pass pass' 'stunnel at both ends' ''
+start_stunnel() { with_stunnel ''; }
+row stunnel-timeout 'any fail fail' 'stunnel at both ends, `TIMEOUTclose = 0`' 'a longer `TIMEOUTclose`, or none: it is 60 s if not set'
+start_stunnel_timeout() { with_stunnel 'TIMEOUTclose = 0'; }
+row hitch 'any any fail' 'hitch, and `check --tls-ca`' "$no_option"
+start_hitch() {
+    certificate
+    extra="--tls-ca $PWD/ca.pem --tls-name localhost"
+    run hitch --frontend="[127.0.0.1]:$port" --backend="[127.0.0.1]:${server#*:}" --user=nobody both.pem
+}
+
+## Tunnels, of which the first program speaks the protocol of the second.
+
+row ssh 'pass pass pass' 'OpenSSH, `ssh -L`' ''
+start_ssh() {
+    ssh-keygen -q -t ed25519 -N '' -f key
+    ssh-keygen -q -t ed25519 -N '' -f host
+    chmod 700 .
+    mkdir -p /run/sshd
+    printf '%s\n' "ListenAddress 127.0.0.1:$inner" "HostKey $PWD/host" "AuthorizedKeysFile $PWD/key.pub" 'StrictModes no' \
+        'PermitRootLogin yes' 'UsePAM no' 'PidFile none' > sshd.conf
+    run bash -c '/usr/sbin/sshd -D -e -f sshd.conf & until ssh -N -F none -i key -o BatchMode=yes -o StrictHostKeyChecking=no \
+        -o UserKnownHostsFile=/dev/null -o ExitOnForwardFailure=yes -p "$1" -L "127.0.0.1:$2:$3" 127.0.0.1; do sleep 0.1; done' \
+        - "$inner" "$port" "$server"
+}
+# COMMAND... listens on $inner; $1 is the address of socat that speaks its protocol.
+behind_socat() {
+    local address=$1
+    shift
+    run bash -c '"${@:3}" & exec socat -t 60 "TCP-LISTEN:$1,bind=127.0.0.1,fork" "$2"' - "$port" "$address" "$@"
+    until_so 10 listens "$inner"
+}
+row tinyproxy 'any any fail' 'tinyproxy, CONNECT by `socat -t 60`' "$no_option"
+start_tinyproxy() {
+    printf '%s\n' "Port $inner" 'Listen 127.0.0.1' 'Timeout 600' "LogFile \"$PWD/tinyproxy.log\"" > tinyproxy.conf
+    behind_socat "PROXY:127.0.0.1:$server,proxyport=$inner" tinyproxy -d -c tinyproxy.conf
+}
+row squid 'any any fail' 'squid, CONNECT by `socat -t 60`' "$no_option"
+start_squid() {
+    chmod 777 .
+    printf '%s\n' "http_port 127.0.0.1:$inner" 'http_access allow all' 'cache deny all' "pid_filename $PWD/squid.pid" \
+        "access_log none" "cache_log $PWD/squid.log" "coredump_dir $PWD" 'shutdown_lifetime 0 seconds' > squid.conf
+    behind_socat "PROXY:127.0.0.1:$server,proxyport=$inner" squid -N -f "$PWD/squid.conf"
+}
+row microsocks 'any any any' 'microsocks, SOCKS 5 by `ncat --proxy`' "$no_option"
+start_microsocks() {
+    # socat of Debian 12 speaks SOCKS 4, and microsocks 5: ncat speaks both.
+    run bash -c 'microsocks -i 127.0.0.1 -p "$1" & exec socat -t 60 "TCP-LISTEN:$2,bind=127.0.0.1,fork" \
+        "EXEC:ncat --proxy 127.0.0.1\:$1 --proxy-type socks5 ${3/:/ }"' - "$inner" "$port" "$server"
+    until_so 10 listens "$inner"
+}
+row dante 'pass pass pass' 'dante, SOCKS 4 by `socat -t 60`' ''
+start_dante() {
+    printf '%s\n' "logoutput: $PWD/dante.log" "internal: 127.0.0.1 port = $inner" 'external: lo' 'clientmethod: none' \
+        'socksmethod: none' 'user.privileged: root' 'user.unprivileged: nobody' 'client pass { from: 0/0 to: 0/0 }' \
+        'socks pass { from: 0/0 to: 0/0 }' > danted.conf
+    behind_socat "SOCKS4:127.0.0.1:$server,socksport=$inner" danted -f danted.conf
+}
+
+## A serial line, and the kernel alone.
+
+row ser2net 'any any fail' 'ser2net, and `socat PTY,raw TCP:…` at the other end of the line' 'clients that do not half-close: a serial line has no end'
+start_ser2net() {
+    printf '%s\n' 'connection: &line' "  accepter: tcp,127.0.0.1,$port" "  connector: serialdev,$PWD/tty,115200n81,local" > ser2net.yaml
+    run bash -c 'socat "PTY,link=tty,raw,echo=0,wait-slave" "TCP:$1" & until [ -e tty ]; do sleep 0.02; done
+        exec ser2net -n -d -u -c ser2net.yaml' - "$server"
+}
+row nft 'pass pass pass' 'a NAT of nftables' ''
+start_nft() {
+    run sleep 1000
+    nft flush ruleset
+    nft add table ip nat
+    nft 'add chain ip nat output { type nat hook output priority -100; }'
+    nft add rule ip nat output tcp dport "$port" dnat to "$server"
+    port_to_await=${server#*:}
+}
+
 #### The trials.
 
 pause=2
-trials=(flow window pause)
+trials=(flow window pause plain)
 declare -A heading=(
     [flow]='10 MB, window 64 KiB'
     [window]='100 MB, window 16 MiB'
     [pause]="10 kB, server silent for $pause s"
+    [plain]='10 MB, no half-close'
 )
 declare -A options=(
     [flow]='--bytes 10MB'
     [window]='--bytes 100MB --window 16MiB'
     [pause]='--bytes 10kB'
+    [plain]='--bytes 10MB --half-close off'
 )
 
 # Waits for a state, and never for a time: `until_so SECONDS COMMAND...`
@@ -211,11 +345,11 @@ end_proxy() {
 # One try of a row's trial: `output` and `status` are what `check` came to.
 try() { # ROW TRIAL
     local waker=
-    next_port=$((next_port + 1)) port=$next_port pid=
+    next_port=$((next_port + 1)) port=$next_port inner=$((next_port + 10000)) extra= pid= port_to_await=
     mkdir "$folder/$next_port"
     cd "$folder/$next_port"
     "start_${1//-/_}"
-    until_so 10 listens "$port" || die 2 "$1 does not listen: $(cat log)"
+    until_so 10 listens "${port_to_await:-$port}" || die 2 "$1 does not listen: $(cat log)"
     if [ "$2" = pause ]; then
         kill -STOP "$echo_server"
         until_so 10 stopped || die 2 "the server cannot be stopped"
@@ -224,7 +358,7 @@ try() { # ROW TRIAL
     fi
     status=0
     # shellcheck disable=SC2086
-    output=$("$roundtrip" check "127.0.0.1:$port" ${options[$2]} --timeout 5s) || status=$?
+    output=$("$roundtrip" check "127.0.0.1:$port" ${options[$2]} $extra --timeout 5s) || status=$?
     [ -z "$waker" ] || wait "$waker"
     end_proxy
     cd "$root"
@@ -258,14 +392,16 @@ next_port=10000 pid=
 trap 'exit 130' INT
 trap 'exit 143' TERM
 ip link set lo up
+# Programs that ask for the addresses of a family that is configured (AI_ADDRCONFIG of getaddrinfo(3)) do not count 127.0.0.1.
+ip address add 192.0.2.1/32 dev lo
 
 "$roundtrip" serve 127.0.0.1:0 > "$folder/serve" 2> "$folder/drain" &
 echo_server=$!
 until_so 10 grep -q '^listening tcp ' "$folder/serve" || die 2 "no echo server"
 server=$(sed -n 's/^listening tcp //p' "$folder/serve")
 
-table="| proxy | ${heading[flow]} | ${heading[window]} | ${heading[pause]} | what helps |
-| --- | --- | --- | --- | --- |"
+table="| proxy | ${heading[flow]} | ${heading[window]} | ${heading[pause]} | ${heading[plain]} | what helps |
+| --- | --- | --- | --- | --- | --- |"
 failures=
 unexpected=()
 for name in "${chosen[@]}"; do
@@ -281,7 +417,7 @@ for name in "${chosen[@]}"; do
             echo "$name, $trial: ${output%%$'\n'*}" >&2
             if [ "$status" = 0 ]; then
                 passed=$((passed + 1))
-                took=${output##*, } && took=${took% s}
+                took=${output%%$'\n'*} && took=${took##*, } && took=${took% s}
                 slowest=$(printf '%s\n' "$slowest" "$took" | sort -g | tail -n 1)
             else
                 kind=${output#FAIL  } && kind=${kind%%:*}
@@ -294,9 +430,10 @@ for name in "${chosen[@]}"; do
                 [ -n "${kinds[$kind]-}" ] || shown+=$output$'\n'
                 kinds[$kind]=yes
             fi
-            case ${wanted[$index]}:$status in
+            # Each is to pass what does not half-close.
+            case ${wanted[$index]-pass}:$status in
                 any:* | pass:0 | fail:1) ;;
-                *) unexpected+=("$name, $trial: expected to ${wanted[$index]}, exit $status") ;;
+                *) unexpected+=("$name, $trial: expected to ${wanted[$index]-pass}, exit $status") ;;
             esac
         done
         cell="$passed of $tries"
@@ -314,11 +451,8 @@ done
 kill "$echo_server"
 wait "$echo_server" || true
 
-versions="nginx $(nginx_version=$(nginx -v 2>&1); echo "${nginx_version##*/}"),\
- HAProxy $(haproxy -v | awk 'NR == 1 { print $3 }'),\
- socat $(socat -V | awk '/^socat version/ { print $3 }'),\
- ncat $(ncat --version 2>&1 | awk '{ print $3; exit }'),\
- nc of netcat-openbsd $(dpkg-query -W -f '${Version}' netcat-openbsd), $(uname -sr)"
+versions="Debian's $(dpkg-query -W -f '${Package} ${Version}, ' nginx haproxy socat ncat netcat-openbsd sslh rinetd redir simpleproxy \
+    pen 6tunnel systemd stunnel4 hitch openssh-server tinyproxy squid microsocks dante-server ser2net nftables)$(uname -sr)"
 
 if [ -z "$write" ]; then
     printf '%s\n\n%s\n%s' "$table" "$versions" "$failures"
@@ -343,6 +477,7 @@ All with \`--timeout 5s\`, and with these:
 | --- | --- | --- |
 | ${heading[flow]} | \`${options[flow]}\` | |
 | ${heading[window]} | \`${options[window]}\` | |
+| ${heading[plain]} | \`${options[plain]}\` | |
 | ${heading[pause]} | \`${options[pause]}\` | the server is stopped, and goes on $pause s after the start |
 
 $versions.
