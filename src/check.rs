@@ -267,8 +267,15 @@ impl Run<'_> {
             // A small window would wait for what is withheld.
             let config = config.window(ClientConfig::default().window);
             let config = config.tail_wait(Some(wait)).timeout(Some(timeout));
-            let driven = self.drive(config, total, self.connections, vec![stream], &|_, _| ())?;
+            // That TLS is refused here says nothing of the connections before.
+            let driven = match self.drive(config, total, self.connections, vec![stream], &|_, _| ()) {
+                Ok(driven) => driven,
+                Err(problem) => return Ok((None, Some(problem.cause().to_owned()))),
+            };
             let Some(&ended) = driven.ended.first() else { break };
+            if ended.outcome.verdict == Verdict::Aborted {
+                return Ok((None, Some("interrupted".to_owned())));
+            }
             if let Through::Tls(Some(_)) = driven.through {
                 before.through = driven.through;
             }
@@ -291,8 +298,8 @@ impl Run<'_> {
         }
         let Ok(stream) = client::connect(&self.endpoint, &self.args.client) else { return Ok(None) };
         let config = config(self.args, total, self.half_close)?;
-        let driven = self.drive(config, total, self.connections, vec![stream], &|_, _| ())?;
-        Ok(driven.ended.first().copied())
+        let driven = self.drive(config, total, self.connections, vec![stream], &|_, _| ());
+        Ok(driven.ok().and_then(|driven| driven.ended.first().copied()))
     }
 
     /// All the connections, and those that could not be made. An error if there is none.

@@ -8,7 +8,7 @@ use roundtrip_std::{Call, Clock, SystemClock};
 use crate::cli::{self, SendArgs};
 use crate::problem::{Exit, Problem};
 use crate::transcript::{self, BUFFER, ClientLines, Talked, TutorialClient};
-use crate::verdict::{Checked, Ended, Judged, Sent, Through};
+use crate::verdict::{Checked, Ended, Judged, Sent};
 use crate::{client, out};
 
 pub(crate) fn run(args: &SendArgs) -> Result<Exit, Problem> {
@@ -53,24 +53,10 @@ pub(crate) fn run(args: &SendArgs) -> Result<Exit, Problem> {
     }
     let checked = Checked {
         total: Some(total),
-        sent: Sent::Given(sent),
         took: clock.now().since(Time::ZERO),
         timeout: args.client.timeout,
         half_close,
-        window: None,
-        pause: None,
-        stall: None,
-        connections: 1,
-        unconnected: None,
-        unreached: Vec::new(),
-        addresses: None,
-        tail: None,
-        tail_unconnected: None,
-        repeated: None,
-        round: None,
-        passed: None,
-        through: Through::Nothing,
-        again: format!("roundtrip check {name}"),
+        ..Checked::new(Sent::Given(sent), format!("roundtrip check {name}"))
     };
     let judged = Judged::of(&checked, &[Ended::of(0, &ended)]);
     if judged.exit != Exit::Ok {

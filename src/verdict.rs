@@ -73,6 +73,31 @@ pub(crate) struct Checked {
 }
 
 impl Checked {
+    /// One connection that sends this and half-closes, of which nothing more is known; `again` does the same again.
+    pub(crate) const fn new(sent: Sent, again: String) -> Self {
+        Self {
+            total: None,
+            sent,
+            took: Duration::ZERO,
+            timeout: Duration::ZERO,
+            half_close: true,
+            window: None,
+            pause: None,
+            stall: None,
+            connections: 1,
+            unconnected: None,
+            unreached: Vec::new(),
+            addresses: None,
+            tail: None,
+            tail_unconnected: None,
+            repeated: None,
+            round: None,
+            passed: None,
+            through: Through::Nothing,
+            again,
+        }
+    }
+
     /// Bytes that should have come back on this connection; none: what was sent.
     fn total_of(&self, connection: usize) -> Option<u64> {
         let tail = self.tail.as_ref().filter(|tail| tail.ended.connection == connection);
@@ -332,7 +357,7 @@ fn ok(checked: &Checked, judged: &Judged) -> String {
     if let Some(why) = &checked.tail_unconnected {
         let _ = write!(
             text,
-            "\n  note: bytes withheld until the half-close were not looked for, a connection more: {why}"
+            "\n  note: bytes withheld until the half-close were not looked for: a further connection failed ({why})"
         );
     }
     text
@@ -376,24 +401,11 @@ mod tests {
     fn checked(connections: usize, unconnected: Option<Unconnected>, through: Through) -> Checked {
         Checked {
             total: Some(10),
-            sent: Sent::Seeded(1),
-            took: Duration::ZERO,
             timeout: Duration::from_secs(1),
-            half_close: true,
-            window: None,
-            pause: None,
-            stall: None,
             connections,
             unconnected,
-            unreached: Vec::new(),
-            addresses: None,
-            tail: None,
-            tail_unconnected: None,
-            repeated: None,
-            round: None,
-            passed: None,
             through,
-            again: "roundtrip check".to_owned(),
+            ..Checked::new(Sent::Seeded(1), "roundtrip check".to_owned())
         }
     }
 

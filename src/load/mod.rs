@@ -23,7 +23,7 @@ use crate::client::{self, Signals, Stop};
 use crate::driver::{self, Driver};
 use crate::file::{self, Access, Output};
 use crate::problem::{Exit, Problem, plain};
-use crate::verdict::{Checked, Judged, Sent, Through};
+use crate::verdict::{Checked, Judged, Sent};
 use crate::{json, loopback, out, platform, units};
 pub(crate) use args::LoadArgs;
 use plan::{Length, Plan};
@@ -137,26 +137,12 @@ impl Load<'_> {
         let record = sessions.record();
         let ended = sessions.ended();
         let checked = Checked {
-            total: None,
-            sent: Sent::Seeded(self.seed),
             took,
             timeout: self.args.client.timeout,
             half_close: self.half_close,
-            window: None,
-            pause: None,
-            stall: None,
             // Those that never began are not well.
             connections: self.plan.connections - driver::in_memory(unconnected).min(self.plan.connections),
-            unconnected: None,
-            unreached: Vec::new(),
-            addresses: None,
-            tail: None,
-            tail_unconnected: None,
-            repeated: None,
-            round: None,
-            passed: None,
-            through: Through::Nothing,
-            again: self.again(),
+            ..Checked::new(Sent::Seeded(self.seed), self.again())
         };
         let why = error.map(|error| plain(&error.source));
         let size = self.config.size as u64;

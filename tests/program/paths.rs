@@ -32,7 +32,8 @@ fn a_peer_that_reads_nothing_is_told_from_one_that_does_not_answer(driver: &str)
     let Finished { code, stdout, .. } = check(&["--bytes", "1kB"]);
     assert_eq!(code, Some(3), "{stdout}");
     assert!(stdout.contains("; the peer's TCP acknowledged 1,000 of 1,000 bytes\n"), "{stdout}");
-    let likely = "\n  likely: the peer has it all and sent nothing: it is no echo server, or stuck, or the path back is broken\n";
+    let likely = "\n  likely: the peer has it all and sent nothing: it is no echo server, or stuck, or the path back is broken; --half-close off \
+                  shows whether it is only that\n";
     assert!(stdout.contains(likely), "{stdout}");
 }
 

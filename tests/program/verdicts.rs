@@ -470,8 +470,8 @@ fn a_server_of_one_connection_is_checked_with_a_note(driver: &str) {
     served.join().unwrap();
     assert_ok(
         &checked,
-        "ok  20,000 bytes back in order, clean end, * s\n  note: bytes withheld until the half-close were not looked for, \
-         a connection more: *refused*",
+        "ok  20,000 bytes back in order, clean end, * s\n  note: bytes withheld until the half-close were not looked for: \
+         a further connection failed (*refused*)",
     );
 }
 
@@ -713,7 +713,7 @@ fn wrong_bytes_that_keep_coming_do_not_delay_the_verdict(driver: &str) {
 }
 
 fn rounds_end_with_the_first_that_fails(driver: &str) {
-    // The first makes a connection more.
+    // The first makes a further connection.
     let faults = [Fault::None, Fault::None, Fault::Flip { at: 9 }];
     let checked = check(driver, &Adversary::start(Transport::Tcp, &faults), &["--repeat", "3"]);
     assert_eq!(checked.code, Some(1), "{checked:?}");
@@ -749,7 +749,7 @@ fn what_the_run_has_shown_is_part_of_the_cause(driver: &str) {
 }
 
 fn each_size_is_a_check_of_its_own(driver: &str) {
-    // Each that is well makes a connection more.
+    // Each that is well makes a further connection.
     let faults = [[Fault::None; 4].as_slice(), &[Fault::Flip { at: 9 }]].concat();
     let adversary = Adversary::start(Transport::Tcp, &faults);
     let checked = check(driver, &adversary, &["--sizes", "1,20k,33,5"]);

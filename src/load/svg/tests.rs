@@ -2,7 +2,7 @@ use super::*;
 use crate::load::plan::{Length, Plan};
 use crate::load::record::Record;
 use crate::load::report::Report;
-use crate::verdict::{Checked, Ended, Judged, Sent, Through};
+use crate::verdict::{Checked, Ended, Judged, Sent};
 use roundtrip_core::Time;
 use roundtrip_echo::{ClientOutcome, Fault, FaultKind, RoundTrip, Verdict};
 
@@ -20,27 +20,7 @@ fn report(width: Duration, trips: &[(Duration, Duration)], verdict: Verdict, aga
         record.add(RoundTrip { due, sent: due, back: due.after(*took) });
     }
     let took = trips.iter().map(|(back, _)| *back).max().unwrap_or_default();
-    let checked = Checked {
-        total: None,
-        sent: Sent::Seeded(1),
-        took,
-        timeout: 30 * SECOND,
-        half_close: true,
-        window: None,
-        pause: None,
-        stall: None,
-        connections: 1,
-        unconnected: None,
-        unreached: Vec::new(),
-        addresses: None,
-        tail: None,
-        tail_unconnected: None,
-        repeated: None,
-        round: None,
-        passed: None,
-        through: Through::Nothing,
-        again: again.to_owned(),
-    };
+    let checked = Checked { took, timeout: 30 * SECOND, ..Checked::new(Sent::Seeded(1), again.to_owned()) };
     let sent = trips.len() as u64 * 64;
     let mut outcome = ClientOutcome::new(verdict);
     (outcome.sent, outcome.received, outcome.idle) = (sent, sent, SECOND);
