@@ -100,11 +100,11 @@ fn an_abort_loses_the_calls_of_a_connection_that_is_held_back() {
 #[test]
 fn a_server_that_dies_loses_all_calls() {
     let client = noisy(ClientConfig::default(), |_events| {});
-    let replies: Vec<_> = ["one", "die", "two"].map(|line| client.send_blocking(line.to_owned())).into();
-    let results: Vec<_> =
-        replies.into_iter().map(|reply| reply.and_then(roundtrip_client::Response::wait)).collect();
-    assert_eq!(results[0], Ok("one".to_owned()));
-    for result in &results[1..] {
+    // Windows drops what was not read before a reset.
+    assert_eq!(client.call_blocking("one".to_owned()), Ok("one".to_owned()));
+    let replies: Vec<_> = ["die", "two"].map(|line| client.send_blocking(line.to_owned())).into();
+    for reply in replies {
+        let result = reply.and_then(roundtrip_client::Response::wait);
         assert!(
             matches!(result, Err(CallError::Gone | CallError::Closed | CallError::Ended(_))),
             "{result:?}"
