@@ -53,16 +53,8 @@ impl Keepalive {
             Duration::from_secs(time.as_secs().saturating_add(part).clamp(1, MAX_SECONDS))
         };
         let options = TcpKeepalive::new().with_time(seconds(self.idle));
-        #[cfg(any(
-            target_os = "linux",
-            target_os = "android",
-            target_vendor = "apple",
-            target_os = "freebsd",
-            windows
-        ))]
-        let options = options.with_interval(seconds(self.interval));
         #[cfg(windows)]
-        let without_probes = options.clone();
+        let without_probes = options.clone().with_interval(seconds(self.interval));
         #[cfg(any(
             target_os = "linux",
             target_os = "android",
@@ -70,7 +62,8 @@ impl Keepalive {
             target_os = "freebsd",
             windows
         ))]
-        let options = options.with_retries(self.probes.clamp(1, MAX_PROBES));
+        let options =
+            options.with_interval(seconds(self.interval)).with_retries(self.probes.clamp(1, MAX_PROBES));
         let set = socket.set_tcp_keepalive(&options);
         #[cfg(windows)]
         if set.as_ref().is_err_and(|error| error.raw_os_error() == Some(WSAENOPROTOOPT)) {
