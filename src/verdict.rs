@@ -125,28 +125,35 @@ pub(crate) struct Tail {
 }
 
 impl Ended {
+    /// The fault, if it has one.
+    fn fault(&self) -> Option<Fault> {
+        match self.outcome.verdict {
+            Verdict::Faulty(fault) => Some(fault),
+            Verdict::Verified | Verdict::Stopped | Verdict::Aborted => None,
+        }
+    }
+
     /// Bytes that came only after the half-close.
     pub(crate) fn withheld(&self) -> Option<u64> {
-        let Verdict::Faulty(Fault { kind: FaultKind::Withheld { bytes }, .. }) = self.outcome.verdict else {
-            return None;
-        };
+        let FaultKind::Withheld { bytes } = self.fault()?.kind else { return None };
         Some(bytes)
     }
 
     /// Whether it timed out before its half-close with bytes in flight that the path carried.
     pub(crate) fn is_stuck_before_half_close(&self) -> bool {
         let outcome = &self.outcome;
-        let is_timed_out =
-            matches!(outcome.verdict, Verdict::Faulty(Fault { kind: FaultKind::TimedOut, .. }));
+        let is_timed_out = self.fault().is_some_and(|fault| fault.kind == FaultKind::TimedOut);
         let is_lost = self.tcp.is_some_and(|tcp| tcp.lost_on_path(None).is_some());
         is_timed_out && outcome.shut.is_none() && on_their_way(outcome) > 0 && !is_lost
     }
 
     /// Whether the peer ended it in the middle, with bytes back and before our half-close.
     pub(crate) fn is_cut_half_way(&self) -> bool {
-        let kind = FaultKind::Truncated { by: PeerEnd::Fin, after: None };
-        let reset = FaultKind::Truncated { by: PeerEnd::Reset, after: None };
-        matches!(self.outcome.verdict, Verdict::Faulty(fault) if fault.at > 0 && (fault.kind == kind || fault.kind == reset))
+        self.fault().is_some_and(|Fault { at, kind }| {
+            let is_cut =
+                matches!(kind, FaultKind::Truncated { by: PeerEnd::Fin | PeerEnd::Reset, after: None });
+            at > 0 && is_cut
+        })
     }
 
     pub(crate) fn of(connection: usize, report: &ConnectionReport<ClientOutcome>) -> Self {
@@ -227,18 +234,13 @@ pub(crate) struct Found {
 impl Judged {
     /// From the outcomes of the connections, in the order in which they ended.
     pub(crate) fn of(checked: &Checked, ended: &[Ended]) -> Self {
-        let faults = ended.iter().filter_map(|&ended| match ended.outcome.verdict {
-            Verdict::Faulty(fault) => Some((ended, fault)),
-            Verdict::Verified | Verdict::Stopped | Verdict::Aborted => None,
-        });
+        let with_fault = |ended: &Ended| Some((*ended, ended.fault()?));
+        let faults = ended.iter().filter_map(with_fault);
         let verified = ended.iter().filter(|ended| ended.outcome.verdict == Verdict::Verified).count();
         let worst = faults.clone().min_by_key(|(_, fault)| fault.kind == FaultKind::TimedOut);
         // Of a tail, if all else is well.
         let tail = checked.tail.as_ref().filter(|_| checked.half_close);
-        let of_tail = tail.and_then(|Tail { ended, .. }| match ended.outcome.verdict {
-            Verdict::Faulty(fault) => Some((*ended, fault)),
-            Verdict::Verified | Verdict::Stopped | Verdict::Aborted => None,
-        });
+        let of_tail = tail.and_then(|tail| with_fault(&tail.ended));
         let failed = faults.clone().count() + usize::from(worst.is_none() && of_tail.is_some());
         let found = worst.or(of_tail).map(|(ended, fault)| {
             let words = Words::of(checked, verified, &ended, fault);
@@ -438,7 +440,7 @@ mod tests {
         );
     }
 
-    /// Ten megabytes back in so many seconds, with a round trip of so many microseconds.
+    /// Ten megabytes back, in this time and with this round trip.
     fn paced(seconds: u64, micros: u64) -> Option<String> {
         let mut outcome = ClientOutcome::new(Verdict::Verified);
         (outcome.received, outcome.age) = (10_000_000, Duration::from_secs(seconds));

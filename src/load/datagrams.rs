@@ -304,10 +304,8 @@ impl Report<'_> {
         text
     }
 
-    #[expect(clippy::cast_precision_loss, reason = "told to a few digits")]
     fn per_second(&self, count: u64) -> f64 {
-        let seconds = self.sending.as_secs_f64();
-        if seconds > 0.0 { count as f64 / seconds } else { 0.0 }
+        units::per_second(count, self.sending)
     }
 
     fn document<'d>(&'d self, args: &LoadArgs, name: &'d str, exit: Exit) -> Document<'d> {
