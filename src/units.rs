@@ -69,7 +69,7 @@ pub(crate) fn latency(duration: Duration) -> String {
     format!("{} {unit}", three_digits(amount))
 }
 
-/// So many a second; 0 of no time at all.
+/// The rate per second; 0 of no time at all.
 #[expect(clippy::cast_precision_loss, reason = "told to a few digits")]
 pub(crate) fn per_second(count: u64, time: Duration) -> f64 {
     let seconds = time.as_secs_f64();

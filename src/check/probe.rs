@@ -8,7 +8,7 @@ use std::time::Duration;
 use roundtrip_core::Time;
 use roundtrip_std::{Clock, SystemClock};
 
-/// Every path that carries QUIC carries datagrams of so many bytes (RFC 9000 section 14).
+/// Bytes of a datagram that every path carries which carries QUIC (RFC 9000 section 14).
 const SMALL: usize = 1200;
 /// How long one is waited for.
 const WAIT: Duration = Duration::from_millis(300);
@@ -72,7 +72,7 @@ fn answer(peer: SocketAddr, size: usize) -> io::Result<Option<SocketAddr>> {
             socket.set_read_timeout(Some(left))?;
             match socket.recv_from(&mut buffer) {
                 Ok((len, from)) if buffer[..len] == *sent => return Ok(Some(from)),
-                // From whoever else knows the port.
+                // From another program that knows the port.
                 Ok(_) => {}
                 Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut) => {
                     break;

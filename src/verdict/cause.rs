@@ -5,7 +5,7 @@ use std::time::Duration;
 use roundtrip_echo::{ClientOutcome, Fault, FaultKind, PeerEnd};
 
 use super::{Checked, Ended, Through, is_complete};
-use crate::units::{bytes, grouped, many};
+use crate::units::{bytes, duration, grouped, many};
 
 /// A shorter silence was no time-out: the shortest that relays have by default is half a second.
 const SHORTEST_TIMEOUT: Duration = Duration::from_millis(400);
@@ -55,9 +55,8 @@ fn forgotten(checked: &Checked, outcome: &ClientOutcome, fault: Fault) -> Option
     } else {
         return None;
     };
-    (fault.at == half && outcome.pause.is_none() && outcome.sent > half).then(|| {
-        format!("an idle time-out on the path of less than {}, {ended}", crate::units::duration(pause))
-    })
+    (fault.at == half && outcome.pause.is_none() && outcome.sent > half)
+        .then(|| format!("an idle time-out on the path of less than {}, {ended}", duration(pause)))
 }
 
 /// A connection that got nothing, although those before it, or beside it, were well.

@@ -36,7 +36,7 @@ impl Tcp {
         })
     }
 
-    /// `the peer's TCP acknowledged 0 of 65,536 bytes, 14,480 of them sent 4 times`
+    /// `the peer's TCP acknowledged 0 of 65,536 bytes, and what followed was sent 4 times again`
     pub(super) fn words(&self) -> Option<String> {
         let Self { info, acknowledged, unacknowledged } = *self;
         let written = acknowledged + unacknowledged + info.unsent;
@@ -128,7 +128,7 @@ mod tests {
             format!("{words}--sizes 400,1200,1400 shows what passes")
         );
         assert_eq!(likely(lost(14_480, 10, 2), Some(1200)), format!("{words}1,200 bytes passed before"));
-        // So many bytes are not one packet.
+        // 9,000 bytes are not one packet.
         assert_eq!(
             likely(lost(14_480, 10, 2), Some(9000)),
             format!("{words}--sizes 400,1200,1400 shows what passes")

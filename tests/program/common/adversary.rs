@@ -38,9 +38,9 @@ pub(crate) enum Fault {
     Delay { at: usize, time: Duration },
     /// Waits so long before each time that it sends.
     Slow { each: Duration },
-    /// Passes on whole blocks of so many bytes, and the rest when its client has ended.
+    /// Passes on whole blocks of this size, and the rest when its client has ended.
     Withhold { block: usize },
-    /// Ends at this age; until then it waits so long before each time that it sends.
+    /// Ends at this age; until then it waits for `each` before each time that it sends.
     AgeLimit { age: Duration, each: Duration },
     /// Ends after so many bytes; reads on.
     EarlyFin { at: usize },
@@ -60,7 +60,7 @@ pub(crate) enum Fault {
     NoHalfClosePassed,
     /// Closes when nothing came for so long.
     IdleTimeout(Duration),
-    /// Sends nothing any more when nothing came for so long; reads on.
+    /// Sends nothing any more after this time without a byte; reads on.
     Forget(Duration),
     /// Resets when nothing was taken from it for so long.
     SlowReaderCut(Duration),

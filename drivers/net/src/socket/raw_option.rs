@@ -16,7 +16,7 @@ pub(super) unsafe fn get<T>(
 ) -> Option<(T, usize)> {
     let mut value = MaybeUninit::<T>::zeroed();
     let mut len = libc::socklen_t::try_from(size_of::<T>()).ok()?;
-    // SAFETY: the call writes no more than `len` bytes, and so many there are in `value`.
+    // SAFETY: the call writes no more than `len` bytes, which is the size of `value`.
     let failed =
         unsafe { libc::getsockopt(socket.as_raw_fd(), level, name, value.as_mut_ptr().cast(), &raw mut len) };
     // SAFETY: every bit pattern is a value, and all bytes were initialised.
