@@ -4,6 +4,8 @@ use std::io::{ErrorKind, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::thread;
 
+use roundtrip_testkit::own_loopback;
+
 #[cfg(unix)]
 use crate::common::namespace::Namespace;
 use crate::common::{
@@ -63,8 +65,9 @@ fn a_server_whose_client_only_half_closes_prints_one_line() {
 /// As with the tutorial's server, which closes its listener before it serves its client.
 #[test]
 fn a_second_client_is_refused_once_the_first_was_accepted() {
+    let address = format!("{}:0", own_loopback());
     for _ in 0..20 {
-        let server = once();
+        let server = Server::of(&mut roundtrip(["serve", &address, "--once", "--transcript"]));
         let mut first = server.connect();
         ping(&mut first).unwrap();
         let second = TcpStream::connect(server.address).map_err(|error| error.kind());

@@ -34,3 +34,19 @@ pub mod model;
 pub mod pki;
 #[cfg(feature = "drivers")]
 pub mod suite;
+
+use std::net::Ipv4Addr;
+use std::sync::atomic::{AtomicU8, Ordering};
+
+/// A loopback address of the calling test alone, so that no other test is given a port that was closed on it. On macOS, where only
+/// one loopback address is set up, that one.
+pub fn own_loopback() -> Ipv4Addr {
+    static LAST: AtomicU8 = AtomicU8::new(0);
+    if cfg!(target_os = "macos") {
+        return Ipv4Addr::LOCALHOST;
+    }
+    let [_, _, high, low] = std::process::id().to_be_bytes();
+    let last = LAST.fetch_add(1, Ordering::Relaxed);
+    // Neither 127.0.x.x, where the other tests are, nor the last address of the network.
+    Ipv4Addr::new(127, high % 254 + 1, low, last % 254 + 1)
+}

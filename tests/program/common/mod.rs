@@ -347,7 +347,7 @@ pub(crate) fn nobody() -> SocketAddr {
 
 #[cfg(not(unix))]
 pub(crate) fn nobody() -> SocketAddr {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
+    TcpListener::bind((roundtrip_testkit::own_loopback(), 0)).unwrap().local_addr().unwrap()
 }
 
 /// An address where no datagram is taken: the system says so.

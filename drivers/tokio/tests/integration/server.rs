@@ -11,6 +11,7 @@ use roundtrip_core::Time;
 use roundtrip_core::admission::Limits;
 use roundtrip_core::hub::{ConnectionId, Hub, Mail};
 use roundtrip_echo::{ClientConfig, EchoClient, EchoServer, Payload, ServerConfig, ServerOutcome, Verdict};
+use roundtrip_testkit::own_loopback;
 use roundtrip_tokio::{
     Accepted, Application, Backend, BindOptions, Clock, ConnectOptions, Endpoint, Listener, ServerHandle,
     SharedHub, Tokio, TokioClock, bind, connect, drive, serve,
@@ -25,7 +26,8 @@ fn runtimes() -> [Runtime; 2] {
 }
 
 fn listener() -> (Listener, Endpoint) {
-    let listener = bind(&"127.0.0.1:0".parse().unwrap(), &BindOptions::default()).unwrap();
+    let any_port = Endpoint::tcp(&own_loopback().to_string(), 0).unwrap();
+    let listener = bind(&any_port, &BindOptions::default()).unwrap();
     let endpoint = listener.local_endpoint().unwrap();
     (listener, endpoint)
 }
