@@ -1,7 +1,8 @@
 # Runs named steps; sourced by `.ci/run` and `.ci/nightly`.
 #
 #   step NAME 'what it guards' [LANE]   declares a step; the function `step_NAME` (with _ for -) is what it runs
-#   run_steps "$@"                      runs the steps that the arguments name, or all; prints a table; fails if any failed
+#   run_steps "$@"                      runs the steps that the arguments name, or all; prints a table of seconds, processor
+#                                       seconds and results; fails if any failed
 #
 # Two lanes run beside each other, because tests mostly wait and builds never do: `debug`, the steps that build in target/debug
 # (the default), and `release`, those that build in other folders. Steps of the lane `first` run before both, those of `last` after
@@ -80,15 +81,24 @@ is_step() {
     return 1
 }
 
-# run_step NAME: one step, its output in one piece; seconds and result go to $work/NAME.
+# processor_seconds NAME: sets $processor_seconds to what the children of this shell have used; NAME is of the step.
+processor_seconds() {
+    # Not in `$(...)`, which would be a shell of its own, without children.
+    times >"$work/$1.times"
+    processor_seconds=$(awk -F'[ms ]+' 'NR == 2 { printf "%d", 60 * ($1 + $3) + $2 + $4 }' "$work/$1.times")
+}
+
+# run_step NAME: one step, its output in one piece; seconds, processor seconds and result go to $work/NAME.
 run_step() {
-    local name=$1 began=$SECONDS status=0 result scratch
+    local name=$1 began=$SECONDS status=0 result scratch processor_seconds used
     if [ -n "$time_limit" ] && [ "$SECONDS" -ge "$time_limit" ]; then
-        echo '0 not run: out of time' >"$work/$name"
+        echo '0 0 not run: out of time' >"$work/$name"
         return
     fi
     echo "== $name starts after $SECONDS s"
     scratch=$(mktemp -d)
+    processor_seconds "$name"
+    used=$processor_seconds
     # Not in a condition: there `set -e` would mean nothing inside the step.
     set +e
     (
@@ -104,7 +114,8 @@ run_step() {
         *) result="FAILED ($status)" ;;
     esac
     { printf '\n== %s: %s\n' "$name" "$result"; cat "$work/$name.log"; echo; }
-    echo "$((SECONDS - began)) $result" >"$work/$name"
+    processor_seconds "$name"
+    echo "$((SECONDS - began)) $((processor_seconds - used)) $result" >"$work/$name"
 }
 
 # run_lane LANE: its steps among $chosen, one after the other.
@@ -135,19 +146,20 @@ run_steps() {
     wait "$release"
     run_lane last
 
-    local seconds result passed=0 failed=0 skipped=0
+    local seconds used result passed=0 failed=0 skipped=0
     printf '\n== %s\n' "$(git log -1 --format='%h %s')"
+    printf '%-16s %8s %10s  %s\n' step seconds processor result
     for name in "${chosen[@]}"; do
-        read -r seconds result <"$work/$name"
+        read -r seconds used result <"$work/$name"
         case $result in
             ok) passed=$((passed + 1)) ;;
             skipped) skipped=$((skipped + 1)) ;;
             *) failed=$((failed + 1)) ;;
         esac
-        printf '%-18s %6d s  %s\n' "$name" "$seconds" "$result"
+        printf '%-16s %8d %10d  %s\n' "$name" "$seconds" "$used" "$result"
     done
     rm -rf "$work"
-    printf '%-18s %6d s, two lanes beside each other\n' total "$SECONDS"
+    printf '%-16s %8d\n' total "$SECONDS"
     echo "$passed passed, $failed failed, $skipped skipped"
     [ "$failed" = 0 ]
 }
