@@ -7,6 +7,7 @@ mod probe;
 mod progress;
 
 use std::io;
+use std::net::SocketAddr;
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -25,7 +26,7 @@ use crate::problem::{Exit, Problem, plain};
 use crate::record::{self, CLIENT, Recording};
 use crate::tls::{self, TlsCaller, TlsClients};
 use crate::transport::{self, Stream};
-use crate::verdict::{Checked, Ended, Judged, Sent, Tail, Through, Unconnected, Unreached};
+use crate::verdict::{Checked, Ended, Further, Judged, Sent, Tail, Through, Unconnected, Unreached};
 use crate::{json, loopback, out, units};
 pub(crate) use args::CheckArgs;
 
@@ -37,6 +38,8 @@ const TAIL_WAITS: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(4
 const TAIL_BYTES: u64 = 99_991;
 /// A connection that was cut after a longer time is not tried again.
 const LONGEST_REPEATED: Duration = Duration::from_secs(10);
+/// The longest wait for what is to come back after a pause that is tried for its length alone.
+const RESUMED: Duration = Duration::from_secs(4);
 /// The largest single write of a stalled client, whose window is as large as its payload.
 const STALLED_WRITE: usize = 1 << 20;
 
@@ -159,11 +162,12 @@ impl Run<'_> {
         let config = config(args, total, self.half_close)?;
         let window = config.window.min(config.write).min(config.chunk);
         let mut driven = self.drive(config, total, 0, streams, watch)?;
-        let ((mut tail, mut tail_unconnected), mut repeated) = ((None, None), None);
-        if unconnected.is_none() && !self.stop.is_stopped() {
-            (tail, tail_unconnected) = self.tail(total, round, &mut driven)?;
-            repeated = self.repeated(total, &driven.ended)?;
-        }
+        let further = if unconnected.is_none() && !self.stop.is_stopped() {
+            let endpoint = addresses.map(|(peer, _)| reached(peer)).transpose()?;
+            self.further(endpoint.as_ref().unwrap_or(&self.endpoint), total, round, &mut driven)?
+        } else {
+            None
+        };
         let checked = Checked {
             total: Some(total),
             sent: Sent::Seeded(self.seed),
@@ -177,9 +181,7 @@ impl Run<'_> {
             unconnected,
             unreached,
             addresses,
-            tail,
-            tail_unconnected,
-            repeated,
+            further,
             round: (args.repeat > 1).then_some((round, args.repeat)),
             passed,
             through: driven.through,
@@ -237,31 +239,65 @@ impl Run<'_> {
         Ok(Driven { ended, through })
     }
 
-    /// Looks for bytes that the path withholds until a half-close, on a further connection: once if all is well, and if a
-    /// connection timed out before its half-close. Or why it could not be made.
-    fn tail(
+    /// Makes one more connection, where that tells what those before leave open, and one that does not half-close before all
+    /// is back, where all is well.
+    fn further(
         &self,
+        endpoint: &Endpoint,
         total: u64,
         round: u64,
         before: &mut Driven,
-    ) -> Result<(Option<Tail>, Option<String>), Problem> {
+    ) -> Result<Option<Further>, Problem> {
         let (args, ended) = (self.args, &before.ended);
         let timeout = args.client.timeout;
-        let is_well = ended.iter().all(|ended| ended.outcome.verdict == Verdict::Verified);
-        let waits = if is_well && self.half_close && round == 1 {
-            TAIL_WAITS.map(|wait| (wait.min(timeout / 2), timeout)).to_vec()
-        } else if ended.iter().any(Ended::is_stuck_before_half_close) && args.stall.is_none() {
+        let config = config(args, total, self.half_close)?;
+        if ended.iter().all(|ended| ended.outcome.verdict == Verdict::Verified) {
+            if !self.half_close || round > 1 {
+                return Ok(None);
+            }
+            let waits = TAIL_WAITS.map(|wait| (wait.min(timeout / 2), timeout));
+            return self.tail(endpoint, &waits, total, before);
+        }
+        let is_first = round == 1 && ended.iter().all(|ended| ended.outcome.verdict != Verdict::Verified);
+        if let Some(pause) = args.pause
+            && is_first
+            && ended.iter().any(|ended| ended.is_forgotten(total))
+        {
+            let config = config.pause(Some(pause / 2)).timeout(Some(timeout.min(RESUMED)));
+            return Ok(self.another(endpoint, config, total).map(Further::ShorterPause));
+        }
+        if args.stall.is_some() {
+            let is_open = self.half_close && ended.iter().any(Ended::is_unfinished);
+            let another = || self.another(endpoint, config.half_close(false), total);
+            return Ok(is_open.then(another).flatten().map(Further::NotHalfClosed));
+        }
+        if ended.iter().any(Ended::is_stuck_before_half_close) {
             let wait = TAIL_WAITS[0].min(timeout / 2);
-            vec![(wait, 2 * wait)]
-        } else {
-            return Ok((None, None));
-        };
+            return self.tail(endpoint, &[(wait, 2 * wait)], total, before);
+        }
+        let is_cut =
+            ended.iter().any(|ended| ended.is_cut_half_way() && ended.outcome.age <= LONGEST_REPEATED);
+        if is_cut && args.pause.is_none() {
+            return Ok(self.another(endpoint, config, total).map(Further::Again));
+        }
+        Ok(None)
+    }
+
+    /// Looks for bytes that the path withholds until a half-close. Each wait for them comes with a timeout.
+    fn tail(
+        &self,
+        endpoint: &Endpoint,
+        waits: &[(Duration, Duration)],
+        total: u64,
+        before: &mut Driven,
+    ) -> Result<Option<Further>, Problem> {
+        let args = self.args;
         let total = total.min(TAIL_BYTES);
         let mut tail = None;
-        for (wait, timeout) in waits {
-            let stream = match client::connect(&self.endpoint, &args.client) {
+        for &(wait, timeout) in waits {
+            let stream = match client::connect(endpoint, &args.client) {
                 Ok(stream) => stream,
-                Err(error) => return Ok((None, Some(plain(&error.source)))),
+                Err(error) => return Ok(Some(Further::NoTail(plain(&error.source)))),
             };
             let config = config(args, total, true)?.pause(None).stall(None);
             // A small window would wait for what is withheld.
@@ -270,11 +306,11 @@ impl Run<'_> {
             // That TLS is refused here says nothing of the connections before.
             let driven = match self.drive(config, total, self.connections, vec![stream], &|_, _| ()) {
                 Ok(driven) => driven,
-                Err(problem) => return Ok((None, Some(problem.cause().to_owned()))),
+                Err(problem) => return Ok(Some(Further::NoTail(problem.cause().to_owned()))),
             };
             let Some(&ended) = driven.ended.first() else { break };
             if ended.outcome.verdict == Verdict::Aborted {
-                return Ok((None, Some("interrupted".to_owned())));
+                return Ok(Some(Further::NoTail("interrupted".to_owned())));
             }
             if let Through::Tls(Some(_)) = driven.through {
                 before.through = driven.through;
@@ -285,21 +321,14 @@ impl Run<'_> {
                 break;
             }
         }
-        Ok((tail, None))
+        Ok(tail.map(Further::Tail))
     }
 
-    /// After a connection was cut half-way: what came of another one, in the same way.
-    fn repeated(&self, total: u64, ended: &[Ended]) -> Result<Option<Ended>, Problem> {
-        let is_plain = self.args.stall.is_none() && self.args.pause.is_none();
-        let is_cut =
-            ended.iter().any(|ended| ended.is_cut_half_way() && ended.outcome.age <= LONGEST_REPEATED);
-        if !is_plain || !is_cut {
-            return Ok(None);
-        }
-        let Ok(stream) = client::connect(&self.endpoint, &self.args.client) else { return Ok(None) };
-        let config = config(self.args, total, self.half_close)?;
+    /// What came of one more connection; none if it could not be made.
+    fn another(&self, endpoint: &Endpoint, config: ClientConfig, total: u64) -> Option<Ended> {
+        let stream = client::connect(endpoint, &self.args.client).ok()?;
         let driven = self.drive(config, total, self.connections, vec![stream], &|_, _| ());
-        Ok(driven.ok().and_then(|driven| driven.ended.first().copied()))
+        driven.ok()?.ended.first().copied()
     }
 
     /// All the connections, and those that could not be made. An error if there is none.
@@ -378,6 +407,11 @@ fn config(args: &CheckArgs, total: u64, half_close: bool) -> Result<ClientConfig
     }
     config.validate()?;
     Ok(config)
+}
+
+/// The endpoint of an address that was connected to, so that those of a name that did not answer cost nothing again.
+fn reached(address: SocketAddr) -> Result<Endpoint, Problem> {
+    cli::endpoint(&address.to_string())
 }
 
 /// The addresses that were connected to in vain before that of this socket.

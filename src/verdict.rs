@@ -56,12 +56,8 @@ pub(crate) struct Checked {
     pub(crate) unreached: Vec<Unreached>,
     /// The address that was checked, and ours; none of what has none.
     pub(crate) addresses: Option<(SocketAddr, SocketAddr)>,
-    /// A further connection, which looked for bytes that are withheld until the half-close.
-    pub(crate) tail: Option<Tail>,
-    /// Why it could not be made.
-    pub(crate) tail_unconnected: Option<String>,
-    /// A connection that was made in the same way after one was cut half-way.
-    pub(crate) repeated: Option<Ended>,
+    /// What a further connection showed.
+    pub(crate) further: Option<Further>,
     /// Which of how many rounds it was, if there are several.
     pub(crate) round: Option<(u64, u64)>,
     /// The largest number of bytes for which an earlier check of this run was ok.
@@ -88,9 +84,7 @@ impl Checked {
             unconnected: None,
             unreached: Vec::new(),
             addresses: None,
-            tail: None,
-            tail_unconnected: None,
-            repeated: None,
+            further: None,
             round: None,
             passed: None,
             through: Through::Nothing,
@@ -100,9 +94,31 @@ impl Checked {
 
     /// Bytes that should have come back on this connection; none: what was sent.
     fn total_of(&self, connection: usize) -> Option<u64> {
-        let tail = self.tail.as_ref().filter(|tail| tail.ended.connection == connection);
+        let tail = self.tail().filter(|tail| tail.ended.connection == connection);
         tail.map_or(self.total, |tail| Some(tail.total))
     }
+
+    /// The further connection that looked for bytes that are withheld.
+    pub(crate) const fn tail(&self) -> Option<&Tail> {
+        match &self.further {
+            Some(Further::Tail(tail)) => Some(tail),
+            _ => None,
+        }
+    }
+}
+
+/// A connection that was made after those of the check, because of what these showed, and what came of it.
+pub(crate) enum Further {
+    /// It looked for bytes that are withheld until the half-close.
+    Tail(Tail),
+    /// It was to look for these, and could not be made, or not be finished, for this reason.
+    NoTail(String),
+    /// Made in the same way, after one was cut half-way.
+    Again(Ended),
+    /// Without a half-close, after one with a stall failed.
+    NotHalfClosed(Ended),
+    /// With a pause of half the length, after one on which nothing came back since the pause.
+    ShorterPause(Ended),
 }
 
 /// A connection that is over.
@@ -145,6 +161,22 @@ impl Ended {
         let is_timed_out = self.fault().is_some_and(|fault| fault.kind == FaultKind::TimedOut);
         let is_lost = self.tcp.is_some_and(|tcp| tcp.lost_on_path(None).is_some());
         is_timed_out && outcome.shut.is_none() && on_their_way(outcome) > 0 && !is_lost
+    }
+
+    /// Whether it is over without a byte back since a pause in the middle of `total` bytes, and without the peer's end.
+    pub(crate) fn is_forgotten(&self, total: u64) -> bool {
+        let (outcome, half) = (&self.outcome, total.div_ceil(2));
+        self.fault().is_some_and(|Fault { at, kind }| {
+            let is_over = matches!(kind, FaultKind::TimedOut | FaultKind::Truncated { by: PeerEnd::Reset, .. });
+            is_over && at == half && outcome.pause.is_none() && outcome.sent > half
+        })
+    }
+
+    /// Whether it ended early, or with a timeout.
+    pub(crate) fn is_unfinished(&self) -> bool {
+        self.fault().is_some_and(|fault| {
+            matches!(fault.kind, FaultKind::TimedOut | FaultKind::Truncated { .. })
+        })
     }
 
     /// Whether the peer ended it in the middle, with bytes back and before our half-close.
@@ -239,7 +271,7 @@ impl Judged {
         let verified = ended.iter().filter(|ended| ended.outcome.verdict == Verdict::Verified).count();
         let worst = faults.clone().min_by_key(|(_, fault)| fault.kind == FaultKind::TimedOut);
         // Of a tail, if all else is well.
-        let tail = checked.tail.as_ref().filter(|_| checked.half_close);
+        let tail = checked.tail().filter(|_| checked.half_close);
         let of_tail = tail.and_then(|tail| with_fault(&tail.ended));
         let failed = faults.clone().count() + usize::from(worst.is_none() && of_tail.is_some());
         let found = worst.or(of_tail).map(|(ended, fault)| {
@@ -342,7 +374,12 @@ fn ok(checked: &Checked, judged: &Judged) -> String {
         Through::Nothing => "",
         Through::Tls(_) => " over TLS",
     };
-    let mut text = format!("ok  {what} back in order{over}, {end}, {:.3} s", checked.took.as_secs_f64());
+    let pace = rate(per_second(judged.received, judged.active));
+    let mut text =
+        format!("ok  {what} back in order{over}, {end}, {:.3} s, {pace}", checked.took.as_secs_f64());
+    if let Some(tcp) = judged.tcp {
+        let _ = write!(text, ", round trip {}", latency(tcp.info.round_trip));
+    }
     if let Some((address, _)) = checked.addresses {
         // What fails at once costs nothing, as where a name has a family that its server has not.
         let slow = checked.unreached.iter().filter(|unreached| unreached.seconds >= NOTICEABLE);
@@ -356,7 +393,7 @@ fn ok(checked: &Checked, judged: &Judged) -> String {
     if let Some(slow) = slow(checked, judged) {
         let _ = write!(text, "\n  note: {slow}");
     }
-    if let Some(why) = &checked.tail_unconnected {
+    if let Some(Further::NoTail(why)) = &checked.further {
         let _ = write!(
             text,
             "\n  note: bytes withheld until the half-close were not looked for: a further connection failed ({why})"

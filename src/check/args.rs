@@ -35,7 +35,7 @@ pub(crate) struct CheckArgs {
     /// Be silent for so long when the first half is back: finds idle time-outs on the path
     #[arg(long, value_name = "TIME", value_parser = parse_duration)]
     pub(crate) pause: Option<Duration>,
-    /// Read nothing for so long from the first byte on: finds what does not bear a slow reader
+    /// Simulate a slow reader: read nothing for TIME
     #[arg(long, value_name = "TIME", value_parser = parse_duration)]
     pub(crate) stall: Option<Duration>,
     /// Bytes sent and not yet back, at the most [default: 64KiB; with --stall all of them, up to 1GiB; over datagrams at most 64 of them, on all sockets together]

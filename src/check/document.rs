@@ -125,7 +125,7 @@ impl Check {
             connections_ok: judged.verified,
             connections_failed: judged.failed,
             connections_not_made: checked.unconnected.as_ref().map_or(0, |unconnected| unconnected.count),
-            tail_checked: checked.tail.is_some(),
+            tail_checked: checked.tail().is_some(),
             fault: judged.found.as_ref().map(|found| Fault::of(found, seed)),
             again: checked.again.clone(),
         }

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use roundtrip_echo::{ClientOutcome, Fault, FaultKind, PeerEnd};
+use roundtrip_echo::{ClientOutcome, Fault, FaultKind, PeerEnd, Verdict};
 
-use super::{Checked, Ended, Through, is_complete};
+use super::{Checked, Ended, Further, Through, is_complete};
 use crate::units::{bytes, duration, grouped, many};
 
 /// A shorter silence was no time-out: the shortest that relays have by default is half a second.
@@ -21,9 +21,10 @@ const HALF_CLOSE_OFF: &str = "--half-close off shows whether it is only that";
 pub(super) fn likely(checked: &Checked, verified: usize, ended: &Ended, fault: Fault) -> Option<String> {
     let outcome = &ended.outcome;
     let tcp = ended.tcp.filter(|_| fault.kind == FaultKind::TimedOut);
-    forgotten(checked, outcome, fault)
+    forgotten(checked, verified, ended, fault)
         .or_else(|| tcp.and_then(|tcp| tcp.lost_on_path(checked.passed)))
         .or_else(|| withheld(checked, ended))
+        .or_else(|| stalled(checked, ended))
         .or_else(|| cut_at_a_limit(checked, ended))
         .or_else(|| limited(checked, verified, outcome, fault))
         .or_else(|| {
@@ -45,18 +46,44 @@ fn with_hint(mut likely: String, outcome: &ClientOutcome, fault: Fault) -> Strin
 }
 
 /// Nothing came back since a pause, and it is over: a path that forgot the connection seldom says so.
-fn forgotten(checked: &Checked, outcome: &ClientOutcome, fault: Fault) -> Option<String> {
+fn forgotten(checked: &Checked, verified: usize, ended: &Ended, fault: Fault) -> Option<String> {
     let pause = checked.pause?;
-    let half = checked.total?.div_ceil(2);
-    let ended = if fault.kind == FaultKind::TimedOut {
-        "without an end, as of a NAT or a firewall"
-    } else if let FaultKind::Truncated { by: PeerEnd::Reset, .. } = fault.kind {
-        "with a reset"
-    } else {
+    if !ended.is_forgotten(checked.total?) {
         return None;
+    }
+    // Others bore the same pause.
+    if let Some(well) = well_before(checked, verified) {
+        return Some(format!(
+            "the path forgot this connection in the pause, and {well} with the same pause were ok: its table of connections is full, or it was restarted"
+        ));
+    }
+    let bounds = match &checked.further {
+        Some(Further::ShorterPause(other)) if other.outcome.verdict == Verdict::Verified => {
+            format!("between {} and {}", duration(pause / 2), duration(pause))
+        }
+        Some(Further::ShorterPause(other)) if other.is_forgotten(checked.total?) => {
+            format!("less than {}", duration(pause / 2))
+        }
+        _ => format!("less than {}", duration(pause)),
     };
-    (fault.at == half && outcome.pause.is_none() && outcome.sent > half)
-        .then(|| format!("an idle time-out on the path of less than {}, {ended}", duration(pause)))
+    let how = if fault.kind == FaultKind::TimedOut {
+        "without an end, as of a NAT or a firewall"
+    } else {
+        "with a reset"
+    };
+    Some(format!("an idle timeout on the path of {bounds}, {how}"))
+}
+
+/// What of this run was ok, if there is something: other connections, or earlier rounds.
+fn well_before(checked: &Checked, verified: usize) -> Option<String> {
+    match checked.round {
+        _ if verified > 0 => {
+            let (verified, of) = (grouped(verified as u64), grouped(checked.connections as u64));
+            Some(format!("{verified} of {of} connections"))
+        }
+        Some((round @ 2.., _)) => Some(format!("{} before", many(round - 1, "round"))),
+        _ => None,
+    }
 }
 
 /// A connection that got nothing, although those before it, or beside it, were well.
@@ -64,26 +91,39 @@ fn limited(checked: &Checked, verified: usize, outcome: &ClientOutcome, fault: F
     let got_nothing = fault.at == 0
         && outcome.received == 0
         && matches!(fault.kind, FaultKind::TimedOut | FaultKind::Truncated { .. });
-    let well = match checked.round {
-        _ if !got_nothing => return None,
-        _ if verified > 0 => {
-            format!("{} of {} connections", grouped(verified as u64), grouped(checked.connections as u64))
-        }
-        Some((round @ 2.., _)) => format!("{} before", many(round - 1, "round")),
-        _ => return None,
-    };
+    let well = well_before(checked, verified).filter(|_| got_nothing)?;
     Some(format!("{well} were ok, and this connection got nothing: a limit, or a leak, of connections"))
 }
 
 /// A connection that hung, where another had its last bytes back as soon as it half-closed.
 fn withheld(checked: &Checked, ended: &Ended) -> Option<String> {
-    let withheld = checked.tail.as_ref()?.ended.withheld().filter(|_| ended.is_stuck_before_half_close())?;
+    let withheld = checked.tail()?.ended.withheld().filter(|_| ended.is_stuck_before_half_close())?;
     Some(format!("{WITHHOLDS}; on another connection, the last {} did so", bytes(withheld)))
+}
+
+/// A connection that read nothing for a time, where another one did so without a half-close.
+fn stalled(checked: &Checked, ended: &Ended) -> Option<String> {
+    let Some(Further::NotHalfClosed(other)) = &checked.further else { return None };
+    if !ended.is_unfinished() {
+        return None;
+    }
+    let words = match other.outcome.verdict {
+        Verdict::Verified => "the half-close, not the slow reader: another connection with the same --stall was ok without one",
+        Verdict::Faulty(_) => {
+            "the path fails a client that reads slowly: another connection failed without a half-close, too"
+        }
+        Verdict::Stopped | Verdict::Aborted => return None,
+    };
+    Some(words.to_owned())
 }
 
 /// A connection that was cut where another one was cut, too: after as many bytes, or at the same age.
 fn cut_at_a_limit(checked: &Checked, ended: &Ended) -> Option<String> {
-    let again = checked.repeated.filter(|again| ended.is_cut_half_way() && again.is_cut_half_way())?.outcome;
+    let Some(Further::Again(again)) = &checked.further else { return None };
+    if !ended.is_cut_half_way() || !again.is_cut_half_way() {
+        return None;
+    }
+    let again = &again.outcome;
     let first = &ended.outcome;
     if first.received == again.received {
         let limit = bytes(first.received);
@@ -121,11 +161,11 @@ fn of_kind(checked: &Checked, ended: &Ended, Fault { at, kind }: Fault) -> Optio
         }
         FaultKind::Truncated { .. } if outcome.pause.is_some_and(|pause| pause >= SHORTEST_TIMEOUT) => {
             let limit = outcome.pause.unwrap_or_default();
-            return Some(format!("an idle time-out of about {} on the path", about(limit)));
+            return Some(format!("an idle timeout of about {} on the path", about(limit)));
         }
         // Nothing was read in the stall: that nothing came back says nothing.
         FaultKind::Truncated { by: PeerEnd::Fin | PeerEnd::Reset, .. } if checked.stall.is_some() => {
-            "if all is well without --stall: the path does not bear a client that is slow to read"
+            "if all is well without --stall: the path fails a client that reads slowly"
         }
         FaultKind::Truncated { by: PeerEnd::Fin, after: None } if at == 0 => {
             "the peer is no echo server, or refuses this client"
@@ -160,7 +200,7 @@ fn of_kind(checked: &Checked, ended: &Ended, Fault { at, kind }: Fault) -> Optio
             return Some(format!("something on the path does not pass on a half-close; {HALF_CLOSE_OFF}"));
         }
         FaultKind::TimedOut if checked.stall.is_some() => {
-            "the server, or a proxy, is stuck after a client was slow to read"
+            "the server, or a proxy, is stuck after a client read slowly"
         }
         FaultKind::TimedOut if at == 0 => "the peer is no echo server, or stuck",
         FaultKind::TimedOut => "the server, or a proxy, is stuck",

@@ -70,7 +70,7 @@ impl Words {
             }
             FaultKind::Withheld { bytes: withheld } => {
                 let wait =
-                    checked.tail.as_ref().map(|tail| format!(", which was {} later", duration(tail.wait)));
+                    checked.tail().map(|tail| format!(", which was {} later", duration(tail.wait)));
                 let wait = wait.unwrap_or_default();
                 (
                     format!("withheld: the last {} came only after our half-close{wait}", bytes(withheld)),
