@@ -54,6 +54,12 @@ pub(crate) fn run(args: &CheckArgs) -> Result<Exit, Problem> {
     if args.wait.is_some() {
         return Err(Problem::usage("--wait is for datagrams", "leave out --wait: --timeout is for streams"));
     }
+    if args.rate.is_some() {
+        return Err(Problem::usage(
+            "--rate is for datagrams",
+            "leave out --rate: `roundtrip load` paces messages",
+        ));
+    }
     let half_close = cli::half_close(args.half_close, endpoint)?;
     let parsed = endpoint.map(cli::endpoint).transpose()?;
     let driver = Driver::over(&args.driver, parsed.as_ref())?;

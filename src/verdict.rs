@@ -167,16 +167,16 @@ impl Ended {
     pub(crate) fn is_forgotten(&self, total: u64) -> bool {
         let (outcome, half) = (&self.outcome, total.div_ceil(2));
         self.fault().is_some_and(|Fault { at, kind }| {
-            let is_over = matches!(kind, FaultKind::TimedOut | FaultKind::Truncated { by: PeerEnd::Reset, .. });
+            let is_over =
+                matches!(kind, FaultKind::TimedOut | FaultKind::Truncated { by: PeerEnd::Reset, .. });
             is_over && at == half && outcome.pause.is_none() && outcome.sent > half
         })
     }
 
     /// Whether it ended early, or with a timeout.
     pub(crate) fn is_unfinished(&self) -> bool {
-        self.fault().is_some_and(|fault| {
-            matches!(fault.kind, FaultKind::TimedOut | FaultKind::Truncated { .. })
-        })
+        self.fault()
+            .is_some_and(|fault| matches!(fault.kind, FaultKind::TimedOut | FaultKind::Truncated { .. }))
     }
 
     /// Whether the peer ended it in the middle, with bytes back and before our half-close.

@@ -6,7 +6,7 @@ use clap::{Args, ValueHint};
 
 use crate::cli::{ClientArgs, DriverArgs, parse_switch};
 use crate::tls::CheckTlsArgs;
-use crate::units::{parse_count, parse_duration, parse_memory, parse_size};
+use crate::units::{parse_count, parse_duration, parse_memory, parse_rate, parse_size};
 
 #[derive(Debug, Args)]
 #[command(after_help = CHECK_EXAMPLES)]
@@ -47,6 +47,9 @@ pub(crate) struct CheckArgs {
     /// Largest single read [default: 64KiB]
     #[arg(long, value_name = "SIZE", value_parser = parse_memory)]
     pub(crate) read: Option<usize>,
+    /// Over datagrams: send at most N a second, on all sockets together
+    #[arg(long, value_name = "N", value_parser = parse_rate)]
+    pub(crate) rate: Option<u64>,
     /// Over datagrams: one that is not back by then is lost [default: 1s]
     #[arg(long, value_name = "TIME", value_parser = parse_duration)]
     pub(crate) wait: Option<Duration>,

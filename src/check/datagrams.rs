@@ -1,13 +1,17 @@
 //! `check` over datagrams: what becomes of each that is sent?
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use roundtrip_core::Time;
-use roundtrip_echo::{ConfigError, DatagramClient, DatagramClientConfig, DatagramOutcome, Schedule};
+use roundtrip_echo::{
+    ConfigError, DatagramClient, DatagramClientConfig, DatagramOutcome, DatagramResult, Schedule,
+};
 use roundtrip_std::{DatagramAddress, DatagramSocket, DatagramsEnded, Endpoint, SystemClock};
 use serde::Serialize;
 
-use super::{CheckArgs, probe};
+use super::{CheckArgs, probe, progress};
 use crate::client::{Signals, Stop};
 use crate::datagrams::{self, Driver};
 use crate::problem::{Exit, Problem, plain};
@@ -19,6 +23,10 @@ use crate::{cli, driver, json, out};
 /// (socket(7): `rmem_default`), small ones as well as large ones, of all sockets together.
 const WINDOW: usize = 64 << 10;
 const IN_FLIGHT: usize = 64;
+/// Datagrams in flight at a rate, which bounds them itself unless they are lost.
+const IN_FLIGHT_AT_A_RATE: usize = 1024;
+/// How long datagrams that were given up are waited for at the end, at most.
+const LATE: Duration = Duration::from_secs(4);
 
 pub(super) fn run(args: &CheckArgs, name: &str, endpoint: &Endpoint) -> Result<Exit, Problem> {
     datagrams::refuse_groups(name, endpoint)?;
@@ -42,7 +50,8 @@ pub(super) fn run(args: &CheckArgs, name: &str, endpoint: &Endpoint) -> Result<E
 
 /// How each socket goes about it.
 fn config(args: &CheckArgs, endpoint: &Endpoint) -> Result<DatagramClientConfig, Problem> {
-    let mut config = DatagramClientConfig::default().timeout(Some(args.client.timeout));
+    let timeout = args.client.timeout;
+    let mut config = DatagramClientConfig::default().timeout(Some(timeout)).settle_late(LATE.min(timeout));
     if let Some(wait) = args.wait {
         config.wait = wait;
     }
@@ -50,6 +59,7 @@ fn config(args: &CheckArgs, endpoint: &Endpoint) -> Result<DatagramClientConfig,
     datagrams::check_size("--write", size, endpoint)?;
     let in_flight = match args.window {
         Some(window) => window / size,
+        None if args.rate.is_some() => IN_FLIGHT_AT_A_RATE,
         None => (WINDOW / size).min(IN_FLIGHT) / driver::in_memory(args.connections),
     };
     config = config.size(size).in_flight(in_flight.max(1));
@@ -111,7 +121,11 @@ impl Run<'_> {
         let sockets =
             datagrams::connect(self.name, self.endpoint, &args.client, self.connections, &self.stop)?;
         let peer = sockets.first().and_then(DatagramSocket::peer).and_then(DatagramAddress::internet);
-        let ended = datagrams::drive_all(sockets, |index, socket| self.drive(clock, index, socket, count))?;
+        let all = count.saturating_mul(size).saturating_mul(sockets.len() as u64);
+        let back = AtomicU64::new(0);
+        let drive =
+            || datagrams::drive_all(sockets, |index, socket| self.drive(clock, index, socket, count, &back));
+        let ended = progress::shown(&back, all, drive)??;
         self.stop.forget();
         let checked = Checked {
             options: Options::Check,
@@ -145,10 +159,18 @@ impl Run<'_> {
         index: usize,
         socket: DatagramSocket,
         count: u64,
+        back: &AtomicU64,
     ) -> std::io::Result<Ended> {
         let server = datagrams::peer(&socket)?;
+        let period = self.args.rate.map(|rate| {
+            // Each of the sockets has an equal part of the rate.
+            let nanos = self.args.connections.saturating_mul(1_000_000_000) / rate;
+            Duration::from_nanos(nanos)
+        });
         let machine = |now| {
-            let schedule = Schedule::closed_loop(now).messages(count);
+            let schedule =
+                period.map_or_else(|| Schedule::closed_loop(now), |period| Schedule::open_loop(now, period));
+            let schedule = schedule.messages(count);
             DatagramClient::new(
                 Arc::clone(&self.config),
                 schedule,
@@ -157,7 +179,13 @@ impl Run<'_> {
                 now,
             )
         };
-        self.driver.drive(clock, socket, |control| self.stop.watch(&control), machine, |_trip| {})
+        let size = self.config.size as u64;
+        let results = |result| {
+            if let DatagramResult::Back(_) = result {
+                back.fetch_add(size, Ordering::Relaxed);
+            }
+        };
+        self.driver.drive(clock, socket, |control| self.stop.watch(&control), machine, results)
     }
 
     /// The command that checks this size again: the options that decide what is sent, and what is not the default.
@@ -171,6 +199,7 @@ impl Run<'_> {
             ("--repeat", many(args.repeat)),
             ("--window", args.window.map(|size| size.to_string())),
             ("--write", args.write.map(|size| size.to_string())),
+            ("--rate", args.rate.map(|rate| rate.to_string())),
             ("--wait", args.wait.map(duration)),
         ];
         words.extend(options.into_iter().filter_map(|(option, value)| Some(format!("{option} {}", value?))));
@@ -190,6 +219,7 @@ impl Run<'_> {
             rounds: self.args.repeat,
             datagram_bytes: self.config.size,
             in_flight: self.config.in_flight,
+            rate_per_second: self.args.rate,
             wait_seconds: self.config.wait.as_secs_f64(),
             timeout_seconds: self.args.client.timeout.as_secs_f64(),
             checks,
@@ -209,6 +239,7 @@ struct Document<'a> {
     rounds: u64,
     datagram_bytes: usize,
     in_flight: usize,
+    rate_per_second: Option<u64>,
     wait_seconds: f64,
     timeout_seconds: f64,
     checks: Vec<Check>,

@@ -108,7 +108,9 @@ fn stalled(checked: &Checked, ended: &Ended) -> Option<String> {
         return None;
     }
     let words = match other.outcome.verdict {
-        Verdict::Verified => "the half-close, not the slow reader: another connection with the same --stall was ok without one",
+        Verdict::Verified => {
+            "the half-close, not the slow reader: another connection with the same --stall was ok without one"
+        }
         Verdict::Faulty(_) => {
             "the path fails a client that reads slowly: another connection failed without a half-close, too"
         }

@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use roundtrip_echo::{DatagramOutcome, DatagramVerdict};
 use roundtrip_std::DatagramsEnded;
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use crate::problem::Exit;
-use crate::units::{bytes, duration, grouped, many};
+use crate::units::{bytes, duration, elapsed, grouped, many};
 
 /// The longest payload that Ethernet carries in one piece, bytes: 1,500 less the headers of IPv4 and UDP.
 const ONE_FRAME: u64 = 1472;
@@ -68,6 +68,9 @@ pub(crate) struct Findings {
     pub(crate) back: u64,
     pub(crate) lost: u64,
     pub(crate) late: u64,
+    /// The longest time that one of these took.
+    #[serde(rename = "slowest_late_seconds", serialize_with = "seconds")]
+    pub(crate) slowest_late: Option<Duration>,
     pub(crate) duplicated: u64,
     pub(crate) reordered: u64,
     pub(crate) corrupted: u64,
@@ -82,6 +85,8 @@ pub(crate) struct Findings {
     /// The fewest bytes that came of one.
     #[serde(rename = "shortest_cut_bytes")]
     pub(crate) shortest_cut: Option<u64>,
+    /// Further datagrams in which what was missing of these came.
+    pub(crate) split: u64,
     /// Of those corrupted: others followed in the same datagram.
     pub(crate) merged: u64,
     /// Came back, and were dropped here because they were not read in time; where the system tells.
@@ -164,6 +169,7 @@ impl Findings {
             sum.back += counts.back;
             sum.lost += counts.lost;
             sum.late += counts.late;
+            sum.slowest_late = sum.slowest_late.max(counts.slowest_late);
             sum.duplicated += counts.duplicated;
             sum.reordered += counts.reordered;
             sum.corrupted += counts.corrupted;
@@ -173,6 +179,7 @@ impl Findings {
             sum.first_corrupted = sum.first_corrupted.or(counts.first_corrupted);
             sum.cut += counts.cut;
             sum.shortest_cut = [sum.shortest_cut, counts.shortest_cut].into_iter().flatten().min();
+            sum.split += counts.split;
             sum.merged += counts.merged;
             sum.overflowed += overflowed;
         }
@@ -182,6 +189,11 @@ impl Findings {
     /// Whether anything came at all.
     const fn is_silent(&self) -> bool {
         self.back + self.late + self.duplicated + self.corrupted + self.strays == 0
+    }
+
+    /// Whether all that was corrupted came in pieces, and whole.
+    const fn is_split(&self) -> bool {
+        self.corrupted > 0 && self.split >= self.corrupted
     }
 
     /// Sent, and neither back nor given up when it ended.
@@ -329,6 +341,13 @@ fn what(kind: Kind, checked: &Checked, findings: &Findings, words: &str) -> Stri
         }
         Kind::Gone => format!("peer gone: {words}, after {back} came back"),
         Kind::Failed => format!("cannot go on: {words}, after {back} came back"),
+        Kind::Corrupted if findings.is_split() => {
+            let (came, of) = (grouped(findings.shortest_cut.unwrap_or(0)), bytes(checked.size));
+            format!(
+                "split: {} came back in pieces, of at least {came} of {of}",
+                many(findings.corrupted, "datagram")
+            )
+        }
         Kind::Corrupted if findings.cut == findings.corrupted => {
             let (came, of) = (grouped(findings.shortest_cut.unwrap_or(0)), bytes(checked.size));
             format!("cut: {} came back with the first {came} of {of}", many(findings.cut, "datagram"))
@@ -376,6 +395,9 @@ fn likely(kind: Kind, checked: &Checked, findings: &Findings) -> Option<String> 
         }
         Kind::Gone => "the server ended",
         Kind::Failed => return None,
+        Kind::Corrupted if findings.is_split() => {
+            "a program on the path reads datagrams as a stream, and sends each read as a datagram"
+        }
         Kind::Corrupted if findings.cut == findings.corrupted => {
             let came = bytes(findings.shortest_cut.unwrap_or(0));
             return Some(format!("a buffer of {came} in the server, or in a program on the path"));
@@ -411,16 +433,33 @@ fn likely(kind: Kind, checked: &Checked, findings: &Findings) -> Option<String> 
                 ));
             }
         },
-        Kind::Late => match checked.options {
-            Options::Check => {
-                "a long queue on the path, or a server that is slow: --wait says how long to wait"
+        Kind::Late => {
+            let mut words = "a long queue on the path, or a server that is slow".to_owned();
+            if let Some(slowest) = findings.slowest_late {
+                let _ = write!(words, ": the slowest took {}", elapsed(slowest));
+                if let Options::Check = checked.options {
+                    let _ = write!(words, "; --wait {} counts them as back", duration(enough(slowest)));
+                }
             }
-            Options::Load { .. } => "a long queue on the path, or a server that is slow",
-        },
+            return Some(words);
+        }
         Kind::Duplicated => "there are two ways on the path, or a link that repeats what it takes for lost",
-        Kind::Reordered => "there are several ways on the path",
+        Kind::Reordered => {
+            "the path has several routes, or a program on it passes datagrams on with several threads"
+        }
     };
     Some(words.to_owned())
+}
+
+/// A time with some room above this one, in whole seconds.
+fn enough(slowest: Duration) -> Duration {
+    Duration::from_secs(slowest.as_secs() + 1 + slowest.as_secs() / 4)
+}
+
+/// As documents have a time.
+#[expect(clippy::ref_option, reason = "the signature that serde wants")]
+fn seconds<S: Serializer>(time: &Option<Duration>, serializer: S) -> Result<S::Ok, S::Error> {
+    time.map(|time| time.as_secs_f64()).serialize(serializer)
 }
 
 #[cfg(test)]

@@ -69,8 +69,7 @@ impl Words {
                 (format!("{what}{when}: {came}"), format!("{missing}; {}", end_of(by, outcome)))
             }
             FaultKind::Withheld { bytes: withheld } => {
-                let wait =
-                    checked.tail().map(|tail| format!(", which was {} later", duration(tail.wait)));
+                let wait = checked.tail().map(|tail| format!(", which was {} later", duration(tail.wait)));
                 let wait = wait.unwrap_or_default();
                 (
                     format!("withheld: the last {} came only after our half-close{wait}", bytes(withheld)),

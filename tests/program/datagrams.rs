@@ -3,6 +3,7 @@
 
 use std::net::{SocketAddr, UdpSocket};
 use std::thread;
+use std::time::Duration;
 
 #[cfg(target_os = "linux")]
 use crate::common::nobody_for_datagrams;
@@ -261,6 +262,18 @@ fn datagrams_that_are_cut_or_merged_are_named() {
             send(socket, from, &[&held.pop().unwrap(), data].concat());
         }
     });
+    let split = adversary(|socket, from, _, data, _| {
+        send(socket, from, &data[..70]);
+        send(socket, from, &data[70..]);
+    });
+    let check = hundred(&split, PATIENT);
+    assert_found(
+        &check,
+        "corrupted",
+        &[("back", 0), ("corrupted", 100), ("cut", 100), ("split", 100), ("shortest_cut_bytes", 70)],
+    );
+    let summary = "split: 100 datagrams came back in pieces, of at least 70 of 100 bytes";
+    assert_eq!(check["fault"]["summary"], summary);
     // What was merged is waited for in vain.
     let check = hundred(&endpoint, &["--wait", "300ms"]);
     assert_found(&check, "corrupted", &[("back", 0), ("lost", 50), ("corrupted", 50), ("merged", 50)]);
@@ -310,6 +323,39 @@ fn what_comes_late_is_not_lost() {
     });
     let check = hundred(&endpoint, &["--window", "100", "--wait", "2s"]);
     assert_found(&check, "late", &[("back", 99), ("late", 1)]);
+    assert!(check["findings"]["slowest_late_seconds"].as_f64().unwrap() >= 2.0, "{check:#}");
+    let likely = check["fault"]["likely"].as_str().unwrap();
+    assert!(
+        likely.starts_with("a long queue on the path, or a server that is slow: the slowest took "),
+        "{likely}"
+    );
+}
+
+/// The last one comes when nothing else is awaited any more.
+#[test]
+fn the_last_is_waited_for_after_it_was_given_up() {
+    let endpoint = adversary(|socket, from, number, data, _| {
+        if number % 100 == 99 {
+            // The path holds it for so long, whatever the machine does.
+            thread::park_timeout(Duration::from_millis(600));
+        }
+        send(socket, from, data);
+    });
+    let check = hundred(&endpoint, &["--window", "100", "--wait", "300ms"]);
+    assert_eq!(
+        (&check["fault"]["kind"], &check["findings"]["lost"]),
+        (&json!("late"), &json!(0)),
+        "{check:#}"
+    );
+}
+
+#[test]
+fn a_rate_bounds_what_is_sent() {
+    let endpoint = adversary(|socket, from, _, data, _| send(socket, from, data));
+    let check = hundred(&endpoint, &["--wait", "20s", "--rate", "1k"]);
+    assert_eq!(check["findings"]["back"], 100, "{check:#}");
+    // The last is due 99 ms after the first.
+    assert!(check["seconds"].as_f64().unwrap() >= 0.099, "{check:#}");
 }
 
 #[test]
@@ -601,6 +647,7 @@ fn what_means_nothing_over_datagrams_is_refused() {
         ),
         (&["check", "udp:239.1.2.3:1"], "is for many at one time"),
         (&["check", "localhost:1", "--wait", "1s"], "--wait is for datagrams"),
+        (&["check", "localhost:1", "--rate", "1k"], "--rate is for datagrams"),
         (&["load", "udp:127.0.0.1:1", "--half-close", "on"], "--half-close makes no sense over datagrams"),
         (&["load", "udp:127.0.0.1:1", "--size", "1"], "--size must be at least 16 over datagrams"),
         (&["send", "udp:127.0.0.1:1"], "udp:127.0.0.1:1"),

@@ -644,8 +644,14 @@ fn a_good_server_passes_every_test(driver: &str) {
             &["--bytes", "2kB", "--write", "1", "--read", "1"][..],
             "ok  2,000 bytes back in order, clean end, * s, */s, round trip *",
         ),
-        (&["--bytes", "1kB", "--pause", "100ms"], "ok  1,000 bytes back in order, clean end, * s, */s, round trip *"),
-        (&["--bytes", "20MB", "--stall", "100ms"], "ok  20,000,000 bytes back in order, clean end, * s, */s, round trip *"),
+        (
+            &["--bytes", "1kB", "--pause", "100ms"],
+            "ok  1,000 bytes back in order, clean end, * s, */s, round trip *",
+        ),
+        (
+            &["--bytes", "20MB", "--stall", "100ms"],
+            "ok  20,000,000 bytes back in order, clean end, * s, */s, round trip *",
+        ),
         (
             &["--bytes", "100kB", "-c", "50"],
             "ok  50 connections, 100,000 bytes each back in order, clean end, * s, */s, round trip *",

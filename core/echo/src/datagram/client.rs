@@ -72,6 +72,8 @@ pub struct DatagramCounts {
     pub lost: u64,
     /// Back, but only after they had been given up.
     pub late: u64,
+    /// The longest time that one of these took, as far as it is known: the last 1,024 that were given up are remembered.
+    pub slowest_late: Option<Duration>,
     /// Came once more.
     pub duplicated: u64,
     /// Of those that are back: came after something of one that was sent later.
@@ -82,6 +84,8 @@ pub struct DatagramCounts {
     pub cut: u64,
     /// The fewest bytes that one of these came with.
     pub shortest_cut: Option<u64>,
+    /// Of those cut: what was missing came, too, in further datagrams; the number of these.
+    pub split: u64,
     /// Of those corrupted: came whole, and with other bytes behind them.
     pub merged: u64,
     /// Came, and are none that was sent, or are 65,536 datagrams late.
@@ -161,6 +165,8 @@ enum Found {
 enum Damage {
     /// Its end is missing.
     Cut,
+    /// Its beginning is missing.
+    Rest,
     /// Something follows it.
     Merged,
     /// Its bytes are others.
@@ -222,7 +228,11 @@ impl<A: Clone> DatagramClient<A> {
             return Found::None;
         };
         let number = start / size;
-        let right = if start.is_multiple_of(size) { self.payload.matching(start, data) } else { 0 };
+        let right = self.payload.matching(start, data);
+        if !start.is_multiple_of(size) {
+            let is_rest = right == data.len() && start % size + right as u64 <= size;
+            return Found::Wrong(number, if is_rest { Damage::Rest } else { Damage::Changed });
+        }
         let is_whole = right >= self.config.size;
         match data.len().cmp(&self.config.size) {
             Ordering::Equal if is_whole => Found::Right(number),
@@ -251,7 +261,11 @@ impl<A: Clone> DatagramClient<A> {
         let is_reordered = number < self.heard;
         self.heard = self.heard.max(number + 1);
         // One that was given up and comes all the same is not lost.
-        self.counts.lost -= u64::from(seen == Seen::GivenUp);
+        self.counts.lost -= u64::from(matches!(seen, Seen::GivenUp(_)));
+        if seen == Seen::Again && matches!(damage, Some(Damage::Cut | Damage::Rest)) {
+            self.counts.split += 1;
+            return;
+        }
         if let Some(damage) = damage {
             self.counts.corrupted += 1;
             self.counts.first_corrupted.get_or_insert(number);
@@ -270,7 +284,10 @@ impl<A: Clone> DatagramClient<A> {
                 self.counts.reordered += u64::from(is_reordered);
                 self.trips.push_back(trip);
             }
-            Seen::GivenUp => self.counts.late += 1,
+            Seen::GivenUp(took) => {
+                self.counts.late += 1;
+                self.counts.slowest_late = self.counts.slowest_late.max(took);
+            }
             Seen::Again | Seen::Unknown => self.counts.duplicated += 1,
         }
     }
@@ -328,12 +345,10 @@ impl<A: Clone> DatagramClient<A> {
             return None;
         }
         let done = *self.done.get_or_insert(now);
-        let quiet = self.latest.after(self.config.settle);
-        Some(
-            self.config
-                .timeout
-                .map_or(quiet, |timeout| quiet.min(done.after(timeout).after(self.config.settle))),
-        )
+        let DatagramClientConfig { settle, settle_late, timeout, .. } = *self.config;
+        let settle = if self.counts.lost > 0 { settle.max(settle_late) } else { settle };
+        let quiet = self.latest.after(settle);
+        Some(timeout.map_or(quiet, |timeout| quiet.min(done.after(timeout).after(settle))))
     }
 
     fn judge(&self) -> DatagramVerdict {

@@ -95,6 +95,8 @@ pub struct DatagramClientConfig {
     pub timeout: Option<Duration>,
     /// Time to listen for more when all is accounted for, at least 1 ns; default 100 ms. A duplicate comes after its original.
     pub settle: Duration,
+    /// The same where some were given up, which may still come and are late then; at least 1 ns; default 100 ms.
+    pub settle_late: Duration,
 }
 
 impl Default for DatagramClientConfig {
@@ -105,6 +107,7 @@ impl Default for DatagramClientConfig {
             wait: Duration::from_secs(1),
             timeout: Some(Duration::from_secs(30)),
             settle: Duration::from_millis(100),
+            settle_late: Duration::from_millis(100),
         }
     }
 }
@@ -116,6 +119,7 @@ impl DatagramClientConfig {
         wait: Duration,
         timeout: Option<Duration>,
         settle: Duration,
+        settle_late: Duration,
     }
 
     /// Checks that every field is within its bounds.
@@ -136,6 +140,7 @@ impl Bounded for DatagramClientConfig {
         bounds.time("wait", Some(&mut self.wait));
         bounds.time("timeout", self.timeout.as_mut());
         bounds.time("settle", Some(&mut self.settle));
+        bounds.time("settle_late", Some(&mut self.settle_late));
         bounds.first
     }
 }

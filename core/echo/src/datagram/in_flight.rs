@@ -22,7 +22,12 @@ pub(super) struct Flights {
     /// Of `open`, those that are neither back nor given up.
     in_flight: usize,
     back: Marks,
+    /// Of those that were given up and did not come, the latest: their numbers, which rise, and when they were sent.
+    given_up: VecDeque<(u64, Time)>,
 }
+
+/// Datagrams that were given up of which it is known when they were sent.
+const GIVEN_UP: usize = 1 << 10;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 struct Flight {
@@ -36,8 +41,8 @@ struct Flight {
 pub(super) enum Seen {
     /// It was on its way.
     Expected(RoundTrip),
-    /// It was given up.
-    GivenUp,
+    /// It was given up; and how long it took, if that is still known.
+    GivenUp(Option<Duration>),
     /// It is back already.
     Again,
     /// It was never sent, or so long ago that nobody remembers.
@@ -46,7 +51,7 @@ pub(super) enum Seen {
 
 impl Flights {
     pub(super) fn new() -> Self {
-        Self { open: VecDeque::new(), sent: 0, in_flight: 0, back: Marks::new() }
+        Self { open: VecDeque::new(), sent: 0, in_flight: 0, back: Marks::new(), given_up: VecDeque::new() }
     }
 
     pub(super) const fn sent(&self) -> u64 {
@@ -92,12 +97,18 @@ impl Flights {
             .checked_sub(first)
             .and_then(|index| self.open.get_mut(usize::try_from(index).ok()?))
             .filter(|flight| !flight.is_over);
-        let Some(flight) = flight else { return Seen::GivenUp };
+        let Some(flight) = flight else { return Seen::GivenUp(self.late(number, now)) };
         flight.is_over = true;
         self.in_flight -= 1;
         let Flight { due, sent, .. } = *flight;
         self.forget();
         Seen::Expected(RoundTrip { due, sent, back: now })
+    }
+
+    /// How long this one took, which was given up.
+    fn late(&mut self, number: u64, now: Time) -> Option<Duration> {
+        let index = self.given_up.binary_search_by_key(&number, |(number, _)| *number).ok()?;
+        self.given_up.remove(index).map(|(_, sent)| now.since(sent))
     }
 
     /// When the oldest one that is on its way was sent.
@@ -110,9 +121,13 @@ impl Flights {
     pub(super) fn give_up(&mut self, wait: Duration, now: Time) -> Option<(u64, Time)> {
         let front = self.open.front_mut().filter(|front| front.sent.after(wait) <= now)?;
         front.is_over = true;
-        let due = front.due;
+        let Flight { due, sent, .. } = *front;
         self.in_flight -= 1;
         let number = self.sent - self.open.len() as u64;
+        if self.given_up.len() == GIVEN_UP {
+            self.given_up.pop_front();
+        }
+        self.given_up.push_back((number, sent));
         self.forget();
         Some((number, due))
     }

@@ -361,6 +361,46 @@ fn a_stop_awaits_what_is_on_its_way() {
     assert_eq!((outcome.verdict, outcome.counts.back), (DatagramVerdict::Stopped, 2));
 }
 
+/// Sends so many at once, and waits for those that it gave up for another five seconds.
+fn patient_client(messages: usize) -> Client {
+    let config = DatagramClientConfig::default().size(SIZE).in_flight(messages).settle_late(5 * SECOND);
+    let schedule = Schedule::closed_loop(Time::ZERO).messages(messages as u64);
+    DatagramDriven::new(DatagramClient::new(config.into(), schedule, address(7007), 7, Time::ZERO))
+}
+
+/// One of two is given up. Until `settle_late` has passed it may still come.
+#[test]
+fn what_was_given_up_is_waited_for_at_the_end() {
+    for (comes_at, ends_at, lost) in [(Some(3000), 3100, 0), (None, 6000, 1)] {
+        let mut client = patient_client(2);
+        let (sent, _) = sends(&mut client, at(0));
+        comes(&mut client, at(1), &sent[1]);
+        assert_eq!(sends(&mut client, at(1000)).1, None);
+        if let Some(comes_at) = comes_at {
+            comes(&mut client, at(comes_at), &sent[0]);
+            assert_eq!(sends(&mut client, at(comes_at)).1, None);
+        }
+        assert_eq!(client.deadline(), Some(at(ends_at)));
+        let counts = sends(&mut client, at(ends_at)).1.unwrap().counts;
+        assert_eq!((counts.lost, counts.late), (lost, 1 - lost));
+        assert_eq!(counts.slowest_late, comes_at.map(Duration::from_millis));
+    }
+}
+
+/// How long a datagram took is known of the last 1,024 that were given up.
+#[test]
+fn of_many_that_were_given_up_the_latest_are_remembered() {
+    let mut client = patient_client(1100);
+    let (sent, _) = sends(&mut client, at(0));
+    sends(&mut client, at(1000));
+    for (index, millis, slowest) in [(75, 1001, None), (76, 2000, Some(2000)), (1099, 3000, Some(3000))] {
+        sends(&mut client, at(millis));
+        comes(&mut client, at(millis), &sent[index]);
+        assert_eq!(client.machine().counts().slowest_late, slowest.map(Duration::from_millis), "{index}");
+    }
+    assert_eq!(client.machine().counts().late, 3);
+}
+
 /// A peer that never stops sending what was never asked for.
 #[test]
 fn what_never_stops_coming_does_not_hold_the_verdict() {
@@ -435,6 +475,8 @@ enum Fate {
     /// Comes so many milliseconds later.
     Delayed(u16),
     Damaged,
+    /// Comes as two.
+    Split,
     /// What nobody sent comes as well.
     WithStray,
 }
@@ -447,6 +489,7 @@ impl Arbitrary for Fate {
             2 => Self::Delayed(u16::arbitrary(g) % 3000),
             3 => Self::Damaged,
             4 => Self::WithStray,
+            5 => Self::Split,
             _ => Self::Passes,
         }
     }
@@ -464,6 +507,8 @@ enum What {
     First,
     Again,
     Damaged,
+    Cut,
+    Rest,
     Stray,
 }
 
@@ -514,6 +559,10 @@ fn run(fates: &[Fate], in_flight: usize, period: Option<Duration>) -> (DatagramO
                     data[usize::try_from(number).unwrap() % SIZE] ^= 0x40;
                     arrive(Duration::ZERO, data.into(), What::Damaged);
                 }
+                Fate::Split => {
+                    arrive(Duration::ZERO, payload.slice(..SIZE / 2), What::Cut);
+                    arrive(MS, payload.slice(SIZE / 2..), What::Rest);
+                }
                 Fate::WithStray => {
                     arrive(Duration::ZERO, payload, What::First);
                     arrive(MS, Bytes::from_static(b"nobody sent this, did they?"), What::Stray);
@@ -527,7 +576,10 @@ fn run(fates: &[Fate], in_flight: usize, period: Option<Duration>) -> (DatagramO
             let Arrival { data, number, sent, what } = next.remove();
             comes(&mut client, now, &data);
             match what {
-                What::First if now.since(sent) > wait => known.late += 1,
+                What::First if now.since(sent) > wait => {
+                    known.late += 1;
+                    known.slowest_late = known.slowest_late.max(Some(now.since(sent)));
+                }
                 What::First => {
                     known.back += 1;
                     known.reordered += u64::from(number < heard);
@@ -538,6 +590,13 @@ fn run(fates: &[Fate], in_flight: usize, period: Option<Duration>) -> (DatagramO
                     known.corrupted += 1;
                     known.first_corrupted.get_or_insert(number);
                 }
+                What::Cut => {
+                    known.corrupted += 1;
+                    known.cut += 1;
+                    known.shortest_cut = Some(SIZE as u64 / 2);
+                    known.first_corrupted.get_or_insert(number);
+                }
+                What::Rest => known.split += 1,
             }
             if !matches!(what, What::Stray) {
                 heard = heard.max(number + 1);
