@@ -17,6 +17,7 @@ const NOW: Time = Time::from_nanos(50);
 struct Script {
     actions: VecDeque<Action<&'static str, u32>>,
     heard: Rc<RefCell<Vec<Input<u8>>>>,
+    unread: u64,
 }
 
 impl Machine for Script {
@@ -30,6 +31,10 @@ impl Machine for Script {
 
     fn poll(&mut self, _: Time) -> Action<&'static str, u32> {
         self.actions.pop_front().unwrap_or(CLOSE)
+    }
+
+    fn note_unread(&mut self, bytes: u64) {
+        self.unread += bytes;
     }
 }
 
@@ -319,6 +324,37 @@ fn data_beyond_the_credit_is_handed_back_whole() {
     assert_eq!(driven.data_within_credit(NOW, Bytes::from_static(b"abc")), Ok(()));
     assert_eq!((driven.credit(), heard(&driven)), (1, vec![Input::Data(Bytes::from_static(b"abc"))]));
     assert!(driven.data_within_credit(NOW, Bytes::new()).is_err());
+    assert_eq!(driven.data_within_credit(NOW, Bytes::from_static(b"d")), Ok(()), "the last of the credit");
+    assert_eq!(driven.credit(), 0);
+}
+
+#[test]
+fn some_of_what_is_pending_can_be_taken() {
+    let mut driven = driven([write(b"abcdef")]);
+    assert_eq!(driven.pending_bytes(), None);
+    assert_eq!(driven.step(NOW), Step::Write);
+    assert_eq!(driven.pending_bytes(), Some(&Bytes::from_static(b"abcdef")));
+    assert_eq!((driven.take(NOW, 2), driven.pending()), (Bytes::from_static(b"ab"), &b"cdef"[..]));
+    assert_eq!((driven.take(NOW, 9), driven.pending()), (Bytes::from_static(b"cdef"), &b""[..]));
+    assert_eq!(heard(&driven), [Input::Wrote(2), Input::Wrote(4)]);
+}
+
+#[test]
+fn what_was_unread_at_a_cut_is_passed_on_to_the_machine() {
+    let mut driven = driven([CLOSE]);
+    driven.note_unread(3);
+    driven.note_unread(4);
+    assert_eq!(driven.machine().unread, 7);
+}
+
+#[test]
+fn as_many_actions_as_are_allowed_may_come_before_a_wait() {
+    let event = || Action::Event("again");
+    let mut driven = driven([event(), event(), event(), wait(1, 0)]).max_actions(3);
+    for _ in 0..3 {
+        assert_eq!(driven.step(NOW), Step::Event("again"));
+    }
+    assert!(matches!(driven.step(NOW), Step::Wait(_)));
 }
 
 #[test]

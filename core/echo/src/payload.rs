@@ -292,6 +292,19 @@ mod tests {
         assert_eq!(payload.byte(61), None);
     }
 
+    /// Of many words, some are compared at one go.
+    #[test]
+    fn matching_stops_at_the_first_other_byte_of_many() {
+        let payload = Payload::seeded(7, 300);
+        let whole = whole(&payload);
+        for bad in 0..300 {
+            let mut other = whole.clone();
+            other[bad] ^= 0x80;
+            assert_eq!(payload.matching(0, &other), bad);
+        }
+        assert_eq!(payload.matching(0, &whole), 300);
+    }
+
     #[test]
     fn matching_stops_at_the_first_other_byte_and_at_the_end() {
         for payload in [Payload::seeded(7, 61), Payload::given(whole(&Payload::seeded(9, 61)).into())] {
@@ -334,6 +347,9 @@ mod tests {
             assert_eq!(payload.locate(probe.try_into().unwrap()), Some(offset as u64));
         }
         assert_eq!(payload.locate(b"this is no part."), None);
+        assert_eq!(payload.find(&whole[33..60]), Some(33));
+        assert_eq!(payload.find(b"this is no part of it"), None);
+        assert_eq!(payload.find(&whole[33..48]), None, "too few to tell");
         let mut damaged: [u8; PROBE] = whole[20..36].try_into().unwrap();
         damaged[15] ^= 1;
         assert_eq!(payload.locate(&damaged), None);

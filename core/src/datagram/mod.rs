@@ -182,3 +182,29 @@ pub trait DatagramMachine {
     /// What to do next. Deadlines that have passed by `now` take effect here.
     fn poll(&mut self, now: Time) -> DatagramAction<Self::Address, Self::Event, Self::Outcome>;
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_of_one_socket_can_be_answered() {
+        for (address, is_answerable) in [
+            ("192.0.2.1:7", true),
+            ("[2001:db8::1]:7", true),
+            ("[::ffff:192.0.2.1]:7", true),
+            ("192.0.2.1:0", false),
+            ("0.0.0.0:7", false),
+            ("[::]:7", false),
+            ("255.255.255.255:7", false),
+            ("224.0.0.1:7", false),
+            ("[ff02::1]:7", false),
+            ("[::ffff:224.0.0.1]:7", false),
+            ("[::ffff:0.0.0.0]:7", false),
+        ] {
+            let parsed: SocketAddr = address.parse().unwrap();
+            assert_eq!(parsed.is_answerable(), is_answerable, "{address}");
+            assert_eq!(Address::port(&parsed), Some(parsed.port()));
+        }
+    }
+}

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use roundtrip_core::{Action, Driven, Input, Machine, Misuse, Observe, Step, Tap, Time};
+use roundtrip_core::hub::ConnectionId;
+use roundtrip_core::{Action, Driven, Input, Machine, Misuse, Observe, Step, Tap, Teardown, Time};
 use roundtrip_echo::{EchoServer, ServerConfig, ServerOutcome};
 use roundtrip_testkit::model::bench::Happened;
 use roundtrip_testkit::model::op::{Op, ServerSetup};
@@ -49,6 +50,58 @@ fn a_machine_is_driven_alike_as_a_value_by_reference_boxed_and_dynamic() {
     let mut lent = server();
     let dynamic: &mut Dyn<'_> = &mut lent;
     assert_eq!(converse(dynamic), expected);
+}
+
+/// Discards what comes, or not, and adds up what it is told was unread.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Deaf {
+    discards: bool,
+    unread: u64,
+}
+
+impl Machine for Deaf {
+    type Command = core::convert::Infallible;
+    type Event = core::convert::Infallible;
+    type Outcome = ();
+
+    fn handle(&mut self, _: Time, _: Input) {}
+
+    fn poll(&mut self, _: Time) -> Action<core::convert::Infallible, ()> {
+        Action::Close { how: Teardown::Graceful, outcome: () }
+    }
+
+    fn discards_input(&self) -> bool {
+        self.discards
+    }
+
+    fn note_unread(&mut self, bytes: u64) {
+        self.unread += bytes;
+    }
+}
+
+/// Through a type parameter, so that it is the implementation for the pointer that is called.
+fn discards(mut machine: impl Machine) -> bool {
+    machine.note_unread(3);
+    machine.discards_input()
+}
+
+#[test]
+fn what_wraps_a_machine_answers_as_it_does() {
+    for is_deaf in [false, true] {
+        let machine = Deaf { discards: is_deaf, unread: 0 };
+        let (mut lent, mut boxed) = (machine, Box::new(machine));
+        assert_eq!(discards(&mut lent), is_deaf);
+        assert_eq!(discards(&mut boxed), is_deaf);
+        assert_eq!(discards(Box::new(machine)), is_deaf);
+        assert_eq!((lent.unread, boxed.unread), (3, 3));
+        assert_eq!(Tap::new(machine, ()).discards_input(), is_deaf);
+    }
+    assert!(!server().discards_input());
+}
+
+#[test]
+fn a_connection_has_the_number_that_its_driver_gave_it() {
+    assert_eq!(ConnectionId::new(7).number(), 7);
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]

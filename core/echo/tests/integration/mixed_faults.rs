@@ -118,6 +118,14 @@ fn a_block_replaced_by_another_number_of_foreign_bytes_is_corrupted() {
     }
 }
 
+/// The first of them is too short to tell where it belongs.
+#[test]
+fn blocks_in_another_order_are_reordered_however_short_the_first_is() {
+    let s = sent();
+    let blocks = [&s[..50], &s[60..68], &s[100..], &s[50..60], &s[68..100]];
+    assert_eq!(verdict(&blocks), faulty(50, FaultKind::Reordered));
+}
+
 #[test]
 fn the_first_wrong_bytes_are_kept() {
     let s = sent();
