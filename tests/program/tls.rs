@@ -18,7 +18,7 @@ use roundtrip_testkit::pki::{Authority, Signed};
 use roundtrip_tls::LayerConfig;
 
 /// A file of this process's own.
-fn file(text: &str) -> String {
+pub(crate) fn file(text: &str) -> String {
     static FILES: AtomicU32 = AtomicU32::new(0);
     let number = FILES.fetch_add(1, Ordering::Relaxed);
     let path: PathBuf =

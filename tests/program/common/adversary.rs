@@ -97,6 +97,8 @@ impl Translation {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Transport {
     Tcp,
+    /// TLS over TCP, where an orderly end is a `close_notify`.
+    Tls,
     Unix,
     /// A Unix socket of packets.
     Packets,
@@ -106,18 +108,21 @@ impl Transport {
     /// Those that this driver has. Packets are the same to all that take them, so that two drivers stand for all.
     pub(crate) fn of(driver: &str) -> &'static [Self] {
         if cfg!(target_os = "linux") && matches!(driver, "std" | "reactor") {
-            &[Self::Tcp, Self::Unix, Self::Packets]
+            &[Self::Tcp, Self::Tls, Self::Unix, Self::Packets]
         } else {
-            &[Self::Tcp, Self::Unix]
+            &[Self::Tcp, Self::Tls, Self::Unix]
         }
     }
 }
 
 impl Fault {
-    /// Unix sockets have no reset.
+    /// Unix sockets have no reset, and no path that forgets them.
     pub(crate) fn is_possible(self, transport: Transport) -> bool {
-        transport == Transport::Tcp
-            || !matches!(self, Self::Reset { .. } | Self::ResetForFin { .. } | Self::SlowReaderCut(_))
+        matches!(transport, Transport::Tcp | Transport::Tls)
+            || !matches!(
+                self,
+                Self::Reset { .. } | Self::ResetForFin { .. } | Self::SlowReaderCut(_) | Self::Forget(_)
+            )
     }
 
     /// What is sent once `got` has come, unless the end changes it.
@@ -172,6 +177,8 @@ impl Fault {
 /// stops listening; what it must not close it keeps until this is dropped.
 pub(crate) struct Adversary {
     pub(crate) endpoint: String,
+    /// The file with the authority that its certificate leads to, if it speaks TLS.
+    authority: Option<String>,
     shared: Arc<Shared>,
     path: Option<PathBuf>,
 }
@@ -190,11 +197,19 @@ struct Shared {
 impl Adversary {
     pub(crate) fn start(transport: Transport, faults: &[Fault]) -> Self {
         match transport {
-            Transport::Tcp => {
+            Transport::Tcp | Transport::Tls => {
                 let listener = TcpListener::bind("127.0.0.1:0").unwrap();
                 let endpoint = listener.local_addr().unwrap().to_string();
-                let accept = move || Connection::Tcp(common::bounded(listener.accept().unwrap().0));
-                Self { endpoint, shared: serve(accept, faults), path: None }
+                let identity = (transport == Transport::Tls).then(tls::Identity::new);
+                let authority = identity.as_ref().map(|identity| identity.authority.clone());
+                let accept = move || {
+                    let stream = common::bounded(listener.accept().unwrap().0);
+                    match &identity {
+                        Some(identity) => Connection::Tls(Box::new(identity.accept(stream))),
+                        None => Connection::Tcp(stream),
+                    }
+                };
+                Self { endpoint, authority, shared: serve(accept, faults), path: None }
             }
             Transport::Unix | Transport::Packets => {
                 static NUMBER: AtomicUsize = AtomicUsize::new(0);
@@ -212,9 +227,15 @@ impl Adversary {
                     Connection::Unix(stream)
                 };
                 let endpoint = format!("unix:{}{packets}", path.display());
-                Self { endpoint, shared: serve(accept, faults), path: Some(path) }
+                Self { endpoint, authority: None, shared: serve(accept, faults), path: Some(path) }
             }
         }
+    }
+
+    /// The arguments of the program that name it.
+    pub(crate) fn arguments(&self) -> Vec<&str> {
+        let tls = self.authority.iter().flat_map(|file| ["--tls-ca", file]);
+        [&*self.endpoint].into_iter().chain(tls).collect()
     }
 
     /// Waits until its clients have sent so many bytes.
@@ -371,6 +392,7 @@ fn is_timeout(error: &io::Error) -> bool {
 
 enum Connection {
     Tcp(TcpStream),
+    Tls(Box<tls::Stream>),
     Unix(UnixStream),
 }
 
@@ -378,6 +400,7 @@ impl Connection {
     fn shutdown(&self) -> io::Result<()> {
         match self {
             Self::Tcp(stream) => stream.shutdown(Shutdown::Write),
+            Self::Tls(stream) => stream.shutdown(),
             Self::Unix(stream) => stream.shutdown(Shutdown::Write),
         }
     }
@@ -385,6 +408,7 @@ impl Connection {
     fn set_read_timeout(&self, limit: Duration) -> io::Result<()> {
         match self {
             Self::Tcp(stream) => stream.set_read_timeout(Some(limit)),
+            Self::Tls(stream) => stream.socket().set_read_timeout(Some(limit)),
             Self::Unix(stream) => stream.set_read_timeout(Some(limit)),
         }
     }
@@ -392,6 +416,7 @@ impl Connection {
     fn set_write_timeout(&self, limit: Duration) -> io::Result<()> {
         match self {
             Self::Tcp(stream) => stream.set_write_timeout(Some(limit)),
+            Self::Tls(stream) => stream.socket().set_write_timeout(Some(limit)),
             Self::Unix(stream) => stream.set_write_timeout(Some(limit)),
         }
     }
@@ -399,6 +424,7 @@ impl Connection {
     fn reset(self) {
         match self {
             Self::Tcp(stream) => common::reset(stream),
+            Self::Tls(stream) => common::reset(stream.into_socket()),
             Self::Unix(_) => panic!("a Unix socket has no reset"),
         }
     }
@@ -408,6 +434,7 @@ impl Read for &Connection {
     fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
         match self {
             Connection::Tcp(stream) => (&*stream).read(out),
+            Connection::Tls(stream) => stream.read(out),
             Connection::Unix(stream) => (&*stream).read(out),
         }
     }
@@ -417,12 +444,105 @@ impl Write for &Connection {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         match self {
             Connection::Tcp(stream) => (&*stream).write(bytes),
+            Connection::Tls(stream) => stream.write(bytes),
             Connection::Unix(stream) => (&*stream).write(bytes),
         }
     }
 
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
+    }
+}
+
+/// A server's side of TLS.
+mod tls {
+    use std::io::{self, Read, Write};
+    use std::net::TcpStream;
+    use std::sync::{Arc, Mutex};
+
+    use roundtrip_testkit::pki::Authority;
+    use rustls::crypto::ring;
+    use rustls::pki_types::pem::PemObject;
+    use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+    use rustls::{ServerConfig, ServerConnection, StreamOwned};
+
+    pub(super) struct Identity {
+        /// The file with the authority that signed it.
+        pub(super) authority: String,
+        config: Arc<ServerConfig>,
+    }
+
+    impl Identity {
+        pub(super) fn new() -> Self {
+            let authority = Authority::new();
+            let signed = authority.server();
+            let certificate = CertificateDer::from_pem_slice(signed.certificate.as_bytes()).unwrap();
+            let key = PrivateKeyDer::from_pem_slice(signed.key.as_bytes()).unwrap();
+            let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+                .with_safe_default_protocol_versions()
+                .unwrap()
+                .with_no_client_auth()
+                .with_single_cert(vec![certificate], key)
+                .unwrap();
+            Self { authority: crate::tls::file(&authority.pem), config: Arc::new(config) }
+        }
+
+        pub(super) fn accept(&self, stream: TcpStream) -> Stream {
+            let connection = ServerConnection::new(Arc::clone(&self.config)).unwrap();
+            let socket = stream.try_clone().unwrap();
+            Stream { tls: Mutex::new(Some(StreamOwned::new(connection, stream))), socket }
+        }
+    }
+
+    /// Ends with a `close_notify` when it is dropped.
+    pub(super) struct Stream {
+        /// None after a reset.
+        tls: Mutex<Option<StreamOwned<ServerConnection, TcpStream>>>,
+        socket: TcpStream,
+    }
+
+    impl Stream {
+        pub(super) const fn socket(&self) -> &TcpStream {
+            &self.socket
+        }
+
+        /// The socket, without an end of TLS.
+        pub(super) fn into_socket(self) -> TcpStream {
+            *self.tls.lock().unwrap() = None;
+            self.socket.try_clone().unwrap()
+        }
+
+        fn with<T>(
+            &self,
+            call: impl FnOnce(&mut StreamOwned<ServerConnection, TcpStream>) -> io::Result<T>,
+        ) -> io::Result<T> {
+            self.tls.lock().unwrap().as_mut().map_or_else(|| Err(io::ErrorKind::NotConnected.into()), call)
+        }
+
+        pub(super) fn read(&self, out: &mut [u8]) -> io::Result<usize> {
+            self.with(|tls| tls.read(out))
+        }
+
+        pub(super) fn write(&self, bytes: &[u8]) -> io::Result<usize> {
+            self.with(|tls| {
+                let written = tls.write(bytes)?;
+                tls.flush()?;
+                Ok(written)
+            })
+        }
+
+        pub(super) fn shutdown(&self) -> io::Result<()> {
+            self.with(|tls| {
+                tls.conn.send_close_notify();
+                tls.flush()
+            })
+        }
+    }
+
+    impl Drop for Stream {
+        fn drop(&mut self) {
+            let _ = self.shutdown();
+        }
     }
 }
 
