@@ -27,7 +27,7 @@ missing() {
     local pair
     for pair in nginx:nginx haproxy:haproxy socat:socat ncat:ncat nc.openbsd:netcat-openbsd ip:iproute2 sslh:sslh rinetd:rinetd \
         redir:redir simpleproxy:simpleproxy pen:pen 6tunnel:6tunnel stunnel4:stunnel4 hitch:hitch sshd:openssh-server \
-        ssh:openssh-client tinyproxy:tinyproxy squid:squid microsocks:microsocks danted:dante-server ser2net:ser2net nft:nftables \
+        ssh:openssh-client tinyproxy:tinyproxy squid:squid mitmdump:mitmproxy microsocks:microsocks danted:dante-server ser2net:ser2net nft:nftables \
         systemd-socket-activate:systemd openssl:openssl; do
         command -v "${pair%:*}" > /dev/null || echo "${pair#*:}"
     done
@@ -265,6 +265,11 @@ start_squid() {
         "access_log none" "cache_log $PWD/squid.log" "coredump_dir $PWD" 'shutdown_lifetime 0 seconds' > squid.conf
     behind_socat "PROXY:127.0.0.1:$server,proxyport=$inner" squid -N -f "$PWD/squid.conf"
 }
+row mitmproxy 'fail fail fail' 'mitmproxy, `--mode reverse:… --tcp-hosts .*`' "$no_option"
+start_mitmproxy() {
+    # It keeps an authority of its own there.
+    HOME=$PWD run mitmdump -q --listen-host 127.0.0.1 -p "$port" --mode "reverse:http://$server" --tcp-hosts '.*'
+}
 row microsocks 'any any any' 'microsocks, SOCKS 5 by `ncat --proxy`' "$no_option"
 start_microsocks() {
     # socat of Debian 12 speaks SOCKS 4, and microsocks 5: ncat speaks both.
@@ -417,7 +422,7 @@ for name in "${chosen[@]}"; do
             echo "$name, $trial: ${output%%$'\n'*}" >&2
             if [ "$status" = 0 ]; then
                 passed=$((passed + 1))
-                took=${output%%$'\n'*} && took=${took##*, } && took=${took% s}
+                [[ ${output%%$'\n'*} =~ ,\ ([0-9.]+)\ s, ]] && took=${BASH_REMATCH[1]}
                 slowest=$(printf '%s\n' "$slowest" "$took" | sort -g | tail -n 1)
             else
                 kind=${output#FAIL  } && kind=${kind%%:*}
@@ -452,7 +457,7 @@ kill "$echo_server"
 wait "$echo_server" || true
 
 versions="Debian's $(dpkg-query -W -f '${Package} ${Version}, ' nginx haproxy socat ncat netcat-openbsd sslh rinetd redir simpleproxy \
-    pen 6tunnel systemd stunnel4 hitch openssh-server tinyproxy squid microsocks dante-server ser2net nftables)$(uname -sr)"
+    pen 6tunnel systemd stunnel4 hitch openssh-server tinyproxy squid mitmproxy microsocks dante-server ser2net nftables)$(uname -sr)"
 
 if [ -z "$write" ]; then
     printf '%s\n\n%s\n%s' "$table" "$versions" "$failures"
