@@ -1,10 +1,16 @@
 //! Certificates for tests, made anew for each.
 
+use std::sync::Arc;
+
 use rcgen::{
     BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer,
     KeyPair, PKCS_ECDSA_P256_SHA256, PKCS_ED25519, date_time_ymd,
 };
 use roundtrip_tls::{Acceptor, Connector, Identity};
+pub use rustls;
+use rustls::crypto::ring;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
 /// Signs certificates. Ed25519, because its signatures are all of one length.
 pub struct Authority {
@@ -66,6 +72,31 @@ impl Authority {
             CertificateParams::new(["localhost".to_owned(), "127.0.0.1".to_owned()]).unwrap(),
             &p256(),
         )
+    }
+
+    /// A server of rustls itself, with a certificate of this authority.
+    pub fn rustls_server(&self) -> Arc<rustls::ServerConfig> {
+        let signed = self.server();
+        let certificate = CertificateDer::from_pem_slice(signed.certificate.as_bytes()).unwrap();
+        let key = PrivateKeyDer::from_pem_slice(signed.key.as_bytes()).unwrap();
+        let config = rustls::ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(vec![certificate], key);
+        Arc::new(config.unwrap())
+    }
+
+    /// A client of rustls itself, which trusts this authority.
+    pub fn rustls_client(&self) -> Arc<rustls::ClientConfig> {
+        let mut roots = rustls::RootCertStore::empty();
+        roots.add(CertificateDer::from_pem_slice(self.pem.as_bytes()).unwrap()).unwrap();
+        let config = rustls::ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        Arc::new(config)
     }
 
     pub fn acceptor(&self) -> Acceptor {

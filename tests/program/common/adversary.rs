@@ -461,10 +461,7 @@ mod tls {
     use std::sync::{Arc, Mutex};
 
     use roundtrip_testkit::pki::Authority;
-    use rustls::crypto::ring;
-    use rustls::pki_types::pem::PemObject;
-    use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-    use rustls::{ServerConfig, ServerConnection, StreamOwned};
+    use roundtrip_testkit::pki::rustls::{ServerConfig, ServerConnection, StreamOwned};
 
     pub(super) struct Identity {
         /// The file with the authority that signed it.
@@ -475,16 +472,7 @@ mod tls {
     impl Identity {
         pub(super) fn new() -> Self {
             let authority = Authority::new();
-            let signed = authority.server();
-            let certificate = CertificateDer::from_pem_slice(signed.certificate.as_bytes()).unwrap();
-            let key = PrivateKeyDer::from_pem_slice(signed.key.as_bytes()).unwrap();
-            let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
-                .with_safe_default_protocol_versions()
-                .unwrap()
-                .with_no_client_auth()
-                .with_single_cert(vec![certificate], key)
-                .unwrap();
-            Self { authority: crate::tls::file(&authority.pem), config: Arc::new(config) }
+            Self { authority: crate::tls::file(&authority.pem), config: authority.rustls_server() }
         }
 
         pub(super) fn accept(&self, stream: TcpStream) -> Stream {

@@ -8,9 +8,11 @@ use std::time::Duration;
 
 use roundtrip_core::Time;
 use roundtrip_echo::{ClientConfig, EchoClient, EchoServer, End, Limit, Payload, ServerConfig, Verdict};
+use roundtrip_testkit::pki::Authority;
 use roundtrip_tokio::{Driver, IntoTransport, Io, SystemClock, drive};
 use tokio::io::{AsyncRead, AsyncWrite, BufStream, DuplexStream, ReadBuf, duplex};
 use tokio::net::{TcpListener, TcpStream, UnixStream};
+use tokio_rustls::{TlsAcceptor, TlsConnector};
 
 const BYTES: u64 = 100_000;
 
@@ -61,6 +63,21 @@ fn a_boxed_stream() {
     run(async {
         let (near, far) = duplex(100);
         let (near, far): (Box<dyn Stream>, Box<dyn Stream>) = (Box::new(near), Box::new(far));
+        echoes(Io(near), Io(far)).await;
+    });
+}
+
+/// Where a half-close is a `close_notify`, and the other way goes on.
+#[test]
+fn a_tls_stream_of_tokio_rustls() {
+    let authority = Authority::new();
+    let (acceptor, connector) = (authority.rustls_server(), authority.rustls_client());
+    run(async {
+        let (near, far) = duplex(64 << 10);
+        let name = "localhost".try_into().unwrap();
+        let accepted = TlsAcceptor::from(acceptor).accept(far);
+        let connected = TlsConnector::from(connector).connect(name, near);
+        let (far, near) = tokio::try_join!(accepted, connected).unwrap();
         echoes(Io(near), Io(far)).await;
     });
 }
