@@ -245,8 +245,8 @@ impl Run<'_> {
         Ok(Driven { ended, through })
     }
 
-    /// Makes one more connection, where that tells what those before leave open, and one that does not half-close before all
-    /// is back, where all is well.
+    /// Makes a further connection: where all is well, one that looks for bytes that are withheld until the half-close; after a
+    /// fault, one that tells which of its causes it was, if one can.
     fn further(
         &self,
         endpoint: &Endpoint,

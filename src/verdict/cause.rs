@@ -51,10 +51,10 @@ fn forgotten(checked: &Checked, verified: usize, ended: &Ended, fault: Fault) ->
     if !ended.is_forgotten(checked.total?) {
         return None;
     }
-    // Others bore the same pause.
+    // Then it is no limit of time.
     if let Some(well) = well_before(checked, verified) {
         return Some(format!(
-            "the path forgot this connection in the pause, and {well} with the same pause were ok: its table of connections is full, or it was restarted"
+            "the path forgot this connection in the pause, although {well} passed with the same pause: its table of connections is full, or it was restarted"
         ));
     }
     let bounds = match &checked.further {

@@ -342,11 +342,11 @@ fn what(kind: Kind, checked: &Checked, findings: &Findings, words: &str) -> Stri
         Kind::Gone => format!("peer gone: {words}, after {back} came back"),
         Kind::Failed => format!("cannot go on: {words}, after {back} came back"),
         Kind::Corrupted if findings.is_split() => {
-            let (came, of) = (grouped(findings.shortest_cut.unwrap_or(0)), bytes(checked.size));
-            format!(
-                "split: {} came back in pieces, of at least {came} of {of}",
-                many(findings.corrupted, "datagram")
-            )
+            let of = bytes(checked.size);
+            let first =
+                findings.shortest_cut.map(|came| format!(", the first with {} of {of}", grouped(came)));
+            let split = many(findings.corrupted, "datagram");
+            format!("split: {split} came back in pieces{}", first.unwrap_or_default())
         }
         Kind::Corrupted if findings.cut == findings.corrupted => {
             let (came, of) = (grouped(findings.shortest_cut.unwrap_or(0)), bytes(checked.size));

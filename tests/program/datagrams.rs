@@ -272,7 +272,7 @@ fn datagrams_that_are_cut_or_merged_are_named() {
         "corrupted",
         &[("back", 0), ("corrupted", 100), ("cut", 100), ("split", 100), ("shortest_cut_bytes", 70)],
     );
-    let summary = "split: 100 datagrams came back in pieces, of at least 70 of 100 bytes";
+    let summary = "split: 100 datagrams came back in pieces, the first with 70 of 100 bytes";
     assert_eq!(check["fault"]["summary"], summary);
     // What was merged is waited for in vain.
     let check = hundred(&endpoint, &["--wait", "300ms"]);

@@ -790,7 +790,7 @@ fn what_the_run_has_shown_is_part_of_the_cause(driver: &str) {
     let forgets = Fault::Forget(Duration::from_millis(200));
     let adversary = Adversary::start(Transport::Tcp, &[Fault::None, Fault::None, forgets]);
     let checked = check(driver, &adversary, &["--repeat", "2", "--pause", "400ms", "--timeout", "1s"]);
-    let likely = "\n  likely: the path forgot this connection in the pause, and 1 round before with the same pause were ok: ";
+    let likely = "\n  likely: the path forgot this connection in the pause, although 1 round before passed with the same pause: ";
     assert!(checked.stdout.contains(likely), "{checked:?}");
     let adversary = Adversary::start(Transport::Tcp, &[Fault::None, Fault::None, Fault::None, silent]);
     let checked = check(driver, &adversary, &["-c", "4", "--timeout", "1s"]);
