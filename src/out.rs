@@ -1,13 +1,14 @@
 //! What the program prints: results on standard output, everything else on standard error.
 
 use std::fmt::{self, Display};
-use std::io::{self, ErrorKind, Write};
+use std::io::{self, ErrorKind, IsTerminal, Write, stderr};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{SyncSender, sync_channel};
+use std::sync::mpsc::{RecvTimeoutError, SyncSender, sync_channel};
 use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
+use indicatif::{ProgressBar, ProgressFinish};
 use roundtrip_core::text::escaped;
 
 use crate::problem::{Exit, Problem, plain};
@@ -79,7 +80,7 @@ impl<T: Display> Display for Printable<T> {
 fn write(line: impl Display) -> io::Result<()> {
     let line = Printable(line);
     if IS_TAKEN.load(Ordering::Relaxed) {
-        return writeln!(io::stderr().lock(), "{line}");
+        return writeln!(stderr().lock(), "{line}");
     }
     let mut out = io::stdout().lock();
     writeln!(out, "{line}").and_then(|()| out.flush())
@@ -92,7 +93,33 @@ fn no_room(error: &io::Error) -> Problem {
 
 /// One line, or several, on standard error. Where that is closed there is nobody to tell.
 pub(crate) fn complain(line: impl Display) {
-    let _ = writeln!(io::stderr().lock(), "{}", Printable(line));
+    let _ = writeln!(stderr().lock(), "{}", Printable(line));
+}
+
+/// Does `work`; meanwhile calls `look` each `period`, on a thread of its own.
+pub(crate) fn meanwhile<R>(
+    period: Duration,
+    mut look: impl FnMut() + Send,
+    work: impl FnOnce() -> R,
+) -> Result<R, Problem> {
+    let (done, wait) = sync_channel::<()>(0);
+    thread::scope(|scope| {
+        let watch = move || {
+            while wait.recv_timeout(period) == Err(RecvTimeoutError::Timeout) {
+                look();
+            }
+        };
+        let watcher = thread::Builder::new().name("progress".into()).spawn_scoped(scope, watch);
+        watcher.map_err(|error| Problem::system("cannot show the progress", &error))?;
+        let result = work();
+        drop(done);
+        Ok(result)
+    })
+}
+
+/// A line on a terminal's standard error that is written again and again, and gone at the end; none elsewhere.
+pub(crate) fn progress_line() -> Option<ProgressBar> {
+    stderr().is_terminal().then(|| ProgressBar::new_spinner().with_finish(ProgressFinish::AndClear))
 }
 
 /// Lines that wait to be written.

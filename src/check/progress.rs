@@ -1,13 +1,9 @@
 //! How far a check has come: each second on a terminal, every ten seconds elsewhere.
 
-use std::io::{IsTerminal, stderr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::{RecvTimeoutError, sync_channel};
-use std::thread;
 use std::time::Duration;
 
-use indicatif::ProgressBar;
 use roundtrip_core::{Action, Input, Machine, Observe, Time};
 use roundtrip_echo::EchoClient;
 use roundtrip_std::{Clock, SystemClock};
@@ -45,32 +41,19 @@ impl<O: Observe<EchoClient>> Observe<EchoClient> for Counting<O> {
 
 /// Does `work`, and shows on standard error meanwhile how many of the `total` bytes are back.
 pub(super) fn shown<R>(back: &AtomicU64, total: u64, work: impl FnOnce() -> R) -> Result<R, Problem> {
-    let (done, wait) = sync_channel::<()>(0);
-    thread::scope(|scope| {
-        let show = move || {
-            let clock = SystemClock::new();
-            let bar = stderr().is_terminal().then(ProgressBar::new_spinner);
-            let period = if bar.is_some() { ON_TERMINAL } else { IN_LOG };
-            while wait.recv_timeout(period) == Err(RecvTimeoutError::Timeout) {
-                let line = line(back.load(Ordering::Relaxed), total, clock.now().since(Time::ZERO));
-                match &bar {
-                    Some(bar) => {
-                        bar.set_message(line);
-                        bar.tick();
-                    }
-                    None => out::complain(line),
-                }
+    let (clock, bar) = (SystemClock::new(), out::progress_line());
+    let period = if bar.is_some() { ON_TERMINAL } else { IN_LOG };
+    let show = || {
+        let line = line(back.load(Ordering::Relaxed), total, clock.now().since(Time::ZERO));
+        match &bar {
+            Some(bar) => {
+                bar.set_message(line);
+                bar.tick();
             }
-            if let Some(bar) = bar {
-                bar.finish_and_clear();
-            }
-        };
-        let thread = thread::Builder::new().name("progress".into()).spawn_scoped(scope, show);
-        thread.map_err(|error| Problem::system("cannot show the progress", &error))?;
-        let result = work();
-        drop(done);
-        Ok(result)
-    })
+            None => out::complain(line),
+        }
+    };
+    out::meanwhile(period, show, work)
 }
 
 /// `5,000,000 of 10,000,000 bytes back after 10 s, 500 kB/s, 10 s left`

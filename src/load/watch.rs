@@ -1,8 +1,5 @@
 //! Whoever watches a load: a person at a terminal, and the limit of its time.
 
-use std::io::{IsTerminal, stderr};
-use std::sync::mpsc::{RecvTimeoutError, sync_channel};
-use std::thread;
 use std::time::Duration;
 
 use hdrhistogram::Histogram;
@@ -11,6 +8,7 @@ use roundtrip_core::Time;
 use roundtrip_std::{Clock, SystemClock};
 
 use super::record::Record;
+use crate::out;
 use crate::problem::Problem;
 use crate::units::{grouped, latency};
 
@@ -35,28 +33,16 @@ pub(super) fn watched<R>(
     limit: Option<Time>,
     work: impl FnOnce() -> R,
 ) -> Result<R, Problem> {
-    let (done, wait) = sync_channel::<()>(0);
-    thread::scope(|scope| {
-        let watch = move || {
-            let mut shown = stderr().is_terminal().then(Shown::new);
-            while wait.recv_timeout(PERIOD) == Err(RecvTimeoutError::Timeout) {
-                if let Some(shown) = &mut shown {
-                    shown.update(&load.record(), clock.now().since(load.start()));
-                }
-                if limit.is_some_and(|limit| limit <= clock.now()) {
-                    load.give_up();
-                }
-            }
-            if let Some(shown) = shown {
-                shown.bar.finish_and_clear();
-            }
-        };
-        let watcher = thread::Builder::new().name("progress".into()).spawn_scoped(scope, watch);
-        watcher.map_err(|error| Problem::system("cannot watch the load", &error))?;
-        let result = work();
-        drop(done);
-        Ok(result)
-    })
+    let mut shown = out::progress_line().map(|bar| Shown { bar, line: Line::default() });
+    let look = || {
+        if let Some(shown) = &mut shown {
+            shown.update(&load.record(), clock.now().since(load.start()));
+        }
+        if limit.is_some_and(|limit| limit <= clock.now()) {
+            load.give_up();
+        }
+    };
+    out::meanwhile(PERIOD, look, work)
 }
 
 /// A line that is written again and again.
@@ -75,10 +61,6 @@ struct Line {
 }
 
 impl Shown {
-    fn new() -> Self {
-        Self { bar: ProgressBar::new_spinner(), line: Line::default() }
-    }
-
     fn update(&mut self, record: &Record, since: Duration) {
         self.bar.set_message(self.line.next(record, since));
         self.bar.tick();

@@ -1,12 +1,11 @@
 //! `sim run` and `sim merge`: many seeds.
 
-use std::io::{IsTerminal, stderr};
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::thread;
 use std::time::Duration;
 
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::ProgressStyle;
 use roundtrip_sim::campaign::{self, Campaign, Progress, Report};
 use roundtrip_sim::choose::{Family, Seeded};
 use roundtrip_sim::{Runner, Simulation, Trace, diagram, shrink};
@@ -34,7 +33,7 @@ impl Task for Run<'_> {
         signals::watch_stops(move |_nth| cancel.cancel.store(true, Ordering::Relaxed))?;
         let clock = SystemClock::new();
         let report =
-            watched(&progress, &args.seeds, args.shard, || campaign::run(scenario, &campaign, &progress));
+            watched(&progress, &args.seeds, args.shard, || campaign::run(scenario, &campaign, &progress))?;
         let took = clock.now().since(Time::ZERO);
         if let Some(file) = report_to {
             file.write(&report.to_string())?;
@@ -103,38 +102,25 @@ fn tell_failure<S: Simulation>(scenario: &S, args: &RunArgs, seed: u64) -> Resul
     ))
 }
 
-/// Shows how far it is, if somebody watches.
+/// Shows how far it is, on a terminal.
 fn watched<R>(
-    progress: &Arc<Progress>,
-    seeds: &std::ops::Range<u64>,
+    progress: &Progress,
+    seeds: &Range<u64>,
     (_, of): (u64, u64),
     work: impl FnOnce() -> R,
-) -> R {
-    if !stderr().is_terminal() {
-        return work();
-    }
-    let bar = ProgressBar::new((seeds.end - seeds.start).div_ceil(of));
+) -> Result<R, Problem> {
+    let Some(bar) = out::progress_line() else { return Ok(work()) };
+    bar.set_length((seeds.end - seeds.start).div_ceil(of));
     if let Ok(style) =
         ProgressStyle::with_template("{wide_bar} {human_pos} of {human_len} seeds, {msg}, {eta} left")
     {
         bar.set_style(style);
     }
-    let (shown, watched) = (bar.clone(), Arc::downgrade(progress));
-    let watcher = thread::Builder::new().name("progress".into()).spawn(move || {
-        // Ends by itself once the bar is gone.
-        while let Some(progress) = watched.upgrade().filter(|_| !shown.is_finished()) {
-            shown.set_position(progress.runs.load(Ordering::Relaxed));
-            shown.set_message(format!("{} failed", progress.failures.load(Ordering::Relaxed)));
-            thread::park_timeout(Duration::from_millis(100));
-        }
-    });
-    let result = work();
-    bar.finish_and_clear();
-    if let Ok(watcher) = watcher {
-        watcher.thread().unpark();
-        let _ = watcher.join();
-    }
-    result
+    let show = || {
+        bar.set_position(progress.runs.load(Ordering::Relaxed));
+        bar.set_message(format!("{} failed", progress.failures.load(Ordering::Relaxed)));
+    };
+    out::meanwhile(Duration::from_millis(100), show, work)
 }
 
 /// Puts reports together.
