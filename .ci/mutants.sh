@@ -19,5 +19,5 @@ status=0
 mutants "$@" || status=$?
 [ "$status" = 2 ] || exit "$status"
 echo 'with the tests of the crates above:'
-mutants --iterate --test-package roundtrip-echo --test-package roundtrip-messages --test-package roundtrip-script \
+mutants --iterate --test-package roundtrip-core --test-package roundtrip-echo --test-package roundtrip-messages --test-package roundtrip-script \
     --test-package roundtrip-client "$@"

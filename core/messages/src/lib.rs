@@ -167,6 +167,11 @@ mod tests {
     }
 
     #[test]
+    fn a_sender_is_shown_by_its_name() {
+        assert_eq!(alloc::format!("{0} {0:?}", sender("k3x9")), "k3x9 Sender(k3x9)");
+    }
+
+    #[test]
     fn the_form_is_as_it_is_documented() {
         let message = Sequenced::Message {
             sender: sender("k3x9"),

@@ -203,8 +203,6 @@ impl<A: Address> DatagramMachine for Listener<A> {
             return;
         }
         match input {
-            // Without credit, which would be one message more than are told.
-            DatagramInput::Received(_) if self.heard.is_some() => {}
             DatagramInput::Received(datagram) => self.received(now, datagram),
             DatagramInput::TooLong { .. } => self.report.too_long += 1,
             // It sends nothing.
@@ -245,6 +243,19 @@ mod tests {
 
     const SETTLE: Duration = Duration::from_millis(200);
     const ONCE: ListenerConfig = ListenerConfig { count: None, limit: None, settle: Some(SETTLE) };
+
+    #[test]
+    fn a_report_of_nothing_is_whole_until_something_was_too_long() {
+        let mut bench = Bench::new(ONCE);
+        bench.driven.too_long(Time::ZERO, SocketAddr::from(([192, 0, 2, 1], 5000)));
+        bench.driven.stop(Time::ZERO);
+        bench.settle(Time::ZERO);
+        assert!(!bench.over.unwrap().1.is_whole());
+        let mut bench = Bench::new(ONCE);
+        bench.driven.stop(Time::ZERO);
+        bench.settle(Time::ZERO);
+        assert!(bench.over.unwrap().1.is_whole());
+    }
 
     /// A listener, what it told, and what it came to.
     struct Bench {

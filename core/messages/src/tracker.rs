@@ -225,6 +225,10 @@ mod tests {
 
     #[test]
     fn a_sender_that_contradicts_itself_is_noticed() {
+        let mut none = Tracker::default();
+        none.ended(3);
+        none.seen(number(3));
+        assert_eq!((none.contradicts(), none.late()), (false, 0), "the last one comes after the end mark");
         let mut one = Tracker::default();
         one.ended(3);
         one.ended(4);

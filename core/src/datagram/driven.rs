@@ -96,8 +96,10 @@ impl<M: DatagramMachine> DatagramDriven<M> {
     /// One came that was longer than there was room for. It spends credit, if there is any.
     pub fn too_long(&mut self, now: Time, from: M::Address) {
         self.at(now);
-        self.read = self.read.saturating_sub(1);
-        self.machine.handle(now, DatagramInput::TooLong { from });
+        if self.read > 0 {
+            self.read -= 1;
+            self.machine.handle(now, DatagramInput::TooLong { from });
+        }
     }
 
     /// What was to be sent did not leave. Step before anything else.

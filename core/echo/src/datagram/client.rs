@@ -53,7 +53,7 @@ pub struct DatagramClient<A> {
     done: Option<Time>,
     trips: VecDeque<RoundTrip>,
     counts: DatagramCounts,
-    /// The highest number that came, and one more.
+    /// The highest number that came.
     heard: u64,
     /// Of those that were lost one after the other, the last, and how many.
     loss: Option<(u64, u64)>,
@@ -220,15 +220,9 @@ impl<A: Clone> DatagramClient<A> {
     fn find(&self, data: &[u8]) -> Found {
         let size = self.config.size as u64;
         // The first sixteen bytes tell, or, if they are wrong, some others.
-        let located = data.chunks_exact(PROBE).enumerate().find_map(|(index, chunk)| {
-            let offset = self.payload.locate(chunk.try_into().ok()?)?;
-            offset.checked_sub((index * PROBE) as u64)
-        });
-        let Some(start) = located.filter(|start| start / size < self.flights.sent()) else {
-            return Found::None;
-        };
-        let number = start / size;
-        let right = self.payload.matching(start, data);
+        let located = data.chunks_exact(PROBE).find_map(|chunk| self.payload.locate(chunk.try_into().ok()?));
+        let Some(start) = located else { return Found::None };
+        let (number, right) = (start / size, self.payload.matching(start, data));
         if !start.is_multiple_of(size) {
             let is_rest = right == data.len() && start % size + right as u64 <= size;
             return Found::Wrong(number, if is_rest { Damage::Rest } else { Damage::Changed });
@@ -259,7 +253,7 @@ impl<A: Clone> DatagramClient<A> {
         }
         self.unanswered = (self.flights.in_flight() > 0).then_some(now);
         let is_reordered = number < self.heard;
-        self.heard = self.heard.max(number + 1);
+        self.heard = self.heard.max(number);
         // One that was given up and comes all the same is not lost.
         self.counts.lost -= u64::from(matches!(seen, Seen::GivenUp(_)));
         if seen == Seen::Again && matches!(damage, Some(Damage::Cut | Damage::Rest)) {
@@ -386,8 +380,6 @@ impl<A: Clone> DatagramMachine for DatagramClient<A> {
             return;
         }
         match input {
-            // Beyond the credit: a datagram may be dropped.
-            DatagramInput::Received(_) if self.trips.len() >= BATCH => {}
             DatagramInput::Received(Datagram { payload, .. }) => self.receive(now, &payload),
             // None that was sent is so long.
             DatagramInput::TooLong { .. } => self.counts.strays += 1,

@@ -151,6 +151,14 @@ mod tests {
         core::iter::from_fn(|| queue.pop(Time::ZERO, |_| Time::ZERO)).map(|datagram| datagram.peer).collect()
     }
 
+    /// What it counts is what it holds.
+    fn check(queue: &FairQueue<u32>) {
+        let bytes = |source: &Source<u32>| source.payloads.iter().map(Bytes::len).sum::<usize>();
+        assert!(queue.sources.iter().all(|source| source.bytes == bytes(source)));
+        assert_eq!(queue.bytes, queue.sources.iter().map(bytes).sum());
+        assert_eq!(queue.len(), queue.sources.iter().map(|source| source.payloads.len()).sum());
+    }
+
     #[test]
     fn sources_take_turns() {
         let mut queue = FairQueue::new(None);
@@ -178,6 +186,7 @@ mod tests {
         let mut queue = FairQueue::new(Some(10_000));
         for number in 0..10_000 {
             push(&mut queue, number % 7, 60_000);
+            check(&queue);
             assert!(queue.bytes <= MAX_BYTES && queue.len() <= MAX_WAITING);
         }
         assert!(push(&mut queue, 9, 60_000).iter().all(|lost| *lost < 7));
@@ -196,6 +205,57 @@ mod tests {
         assert_eq!(push(&mut queue, 2, 30_000), [1; 4]);
         assert_eq!((queue.len(), queue.bytes), (17, 16 * 60_000 + 30_000));
         assert_eq!(push(&mut queue, 1, 60_000), [1], "its own has no room");
+    }
+
+    #[test]
+    fn its_counts_are_those_of_what_it_holds() {
+        let mut queue = FairQueue::new(None);
+        for (peer, len) in [(1, 10), (1, 20), (1, 30), (2, 40), (2, 50)] {
+            push(&mut queue, peer, len);
+            check(&queue);
+        }
+        queue.pop(Time::ZERO, |_| Time::ZERO).unwrap();
+        check(&queue);
+        assert_eq!(queue.drop_last(0), Some(1));
+        check(&queue);
+        queue.clear();
+        check(&queue);
+        assert!(queue.is_empty() && queue.bytes == 0);
+    }
+
+    #[test]
+    fn it_holds_as_many_bytes_as_it_may() {
+        let mut queue = FairQueue::new(None);
+        for peer in 0..16 {
+            assert_eq!(push(&mut queue, peer, MAX_BYTES / 16), []);
+        }
+        assert_eq!(push(&mut queue, 16, 1).len(), 1, "one of the others makes room");
+    }
+
+    /// The one with more bytes has fewer datagrams.
+    #[test]
+    fn where_there_are_too_many_the_source_with_the_most_datagrams_loses_one() {
+        let mut queue = FairQueue::new(None);
+        push(&mut queue, 2, 60_000);
+        for _ in 1..MIN_WAITING {
+            push(&mut queue, 1, 1);
+        }
+        assert_eq!(push(&mut queue, 3, 1), [1]);
+    }
+
+    /// With the new one, it would have as many as any other.
+    #[test]
+    fn a_source_that_would_have_as_many_as_the_others_takes_no_room_from_them() {
+        let mut queue = FairQueue::new(None);
+        for peer in 0..64 {
+            push(&mut queue, peer, 1);
+        }
+        assert_eq!(push(&mut queue, 64, 1), [64]);
+        let mut queue = FairQueue::new(None);
+        for peer in [1; 32].into_iter().chain([2; 31]).chain([3]) {
+            push(&mut queue, peer, 1);
+        }
+        assert_eq!(push(&mut queue, 2, 1), [2]);
     }
 
     #[test]

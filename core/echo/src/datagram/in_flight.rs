@@ -168,3 +168,27 @@ impl Marks {
         self.0[index] &= !bit;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_65_536_are_remembered_and_no_others() {
+        let (now, mut flights) = (Time::ZERO, Flights::new());
+        let back = Seen::Expected(RoundTrip { due: now, sent: now, back: now });
+        for _ in 0..65_536 {
+            assert!(flights.has_room());
+            flights.send(now, now);
+        }
+        assert!(!flights.has_room(), "the oldest one may still come");
+        assert_eq!(flights.come(65_536, now), Seen::Unknown, "it was not sent yet");
+        assert_eq!(flights.come(0, now), back);
+        assert!(flights.has_room());
+        flights.send(now, now);
+        assert_eq!(flights.come(0, now), Seen::Unknown, "too long ago");
+        assert_eq!(flights.come(1, now), back);
+        assert_eq!(flights.come(1, now), Seen::Again);
+        assert_eq!(flights.come(65_536, now), back, "not what was known of the first");
+    }
+}

@@ -94,6 +94,25 @@ mod tests {
         assert_eq!(dropped, [false, false, true, false, false, true, false, false, true]);
     }
 
+    /// The same on every machine and in every release: what was recorded is replayed.
+    #[test]
+    fn hashes_are_what_they_were() {
+        let hashes = [&b"x"[..], b"round", b"sixteen bytes...", b"seventeen bytes.."].map(|bytes| {
+            let mut key = Key(bytes.len() as u64);
+            key.write(bytes);
+            key.finish()
+        });
+        assert_eq!(
+            hashes,
+            [
+                2_058_633_320_777_177_585,
+                18_038_842_927_078_046_860,
+                2_189_301_534_353_922_904,
+                6_605_697_069_888_891_632
+            ]
+        );
+    }
+
     #[test]
     fn different_ones_are_not() {
         let mut guard = LoopDetector::new(2);

@@ -49,8 +49,6 @@ pub struct DatagramEcho<A> {
     /// The same for each source.
     sources: Option<SourceRates>,
     replies: FairQueue<A>,
-    /// Datagrams that may still come before the next poll.
-    credit: usize,
     unanswered: VecDeque<DroppedDatagram<A>>,
     /// Since when it is stopping.
     stopped: Option<Time>,
@@ -132,7 +130,6 @@ impl<A: Address> DatagramEcho<A> {
             answered: None,
             sources: config.rate.map(SourceRates::new),
             replies: FairQueue::new(config.rate),
-            credit: 0,
             unanswered: VecDeque::new(),
             stopped: None,
             counts: DatagramEchoCounts::default(),
@@ -241,14 +238,8 @@ impl<A: Address> DatagramMachine for DatagramEcho<A> {
             return;
         }
         match input {
-            // Beyond the credit: a datagram may be dropped.
-            DatagramInput::Received(_) | DatagramInput::TooLong { .. } if self.credit == 0 => {}
-            DatagramInput::Received(datagram) => {
-                self.credit -= 1;
-                self.receive(now, datagram);
-            }
+            DatagramInput::Received(datagram) => self.receive(now, datagram),
             DatagramInput::TooLong { from } => {
-                self.credit -= 1;
                 self.counts.received += 1;
                 self.leave(from, DropReason::TooLong);
             }
@@ -291,7 +282,7 @@ impl<A: Address> DatagramMachine for DatagramEcho<A> {
         let deadline = [stops_at, self.replies_at(now), reads_until].into_iter().flatten().min();
         // Where an answer waits to be read, senders wait in the transport's own queue.
         let is_held = !self.replies.is_empty() && self.unread.next(now).is_some();
-        self.credit = if self.reads(now) && !is_held { BATCH } else { 0 };
-        DatagramAction::Wait(DatagramWait { read: self.credit, deadline })
+        let read = if self.reads(now) && !is_held { BATCH } else { 0 };
+        DatagramAction::Wait(DatagramWait { read, deadline })
     }
 }

@@ -177,6 +177,25 @@ mod tests {
     }
 
     #[test]
+    fn an_answer_may_take_an_eighth_of_what_is_free() {
+        let mut guard = UnreadGuard::new();
+        guard.told(SendQueue { unread: SIZE - 80_000, size: SIZE });
+        assert_eq!(guard.room(Time::ZERO, &1, 10_000 - 1024), Room::Free);
+        assert_eq!(guard.room(Time::ZERO, &1, 10_000 - 1023), Room::None);
+    }
+
+    #[test]
+    fn a_trial_lasts_ten_milliseconds() {
+        let mut guard = UnreadGuard::new();
+        guard.told(SendQueue { unread: SIZE - 80_000, size: SIZE });
+        guard.sent(Time::ZERO, &1);
+        guard.told(SendQueue { unread: SIZE - 79_000, size: SIZE });
+        let end = Time::ZERO.after(TRIAL);
+        assert_eq!(guard.room(Time::from_nanos(end.as_nanos() - 1), &1, 10), Room::Later);
+        assert_eq!(guard.room(end, &1, 10), Room::None);
+    }
+
+    #[test]
     fn each_of_many_adds_one_datagram_to_the_half() {
         let mut transport = Transport::new();
         for _ in 0..1000 {

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use quickcheck::{Arbitrary, Gen, quickcheck};
 use roundtrip_core::bytes::Bytes;
-use roundtrip_core::datagram::{Datagram, DatagramAction, DatagramDriven, Unsent};
+use roundtrip_core::datagram::{Datagram, DatagramAction, DatagramDriven, SendQueue, Unsent};
 use roundtrip_core::{Failure, Time};
 use roundtrip_echo::{
     DatagramClient, DatagramClientConfig, DatagramCounts, DatagramEcho, DatagramEchoConfig,
@@ -98,6 +98,75 @@ fn who_would_answer_for_ever_is_not_answered() {
     server.abort(at(3));
     let outcome = step(&mut server, at(3)).outcome.unwrap();
     assert_eq!((outcome.received, outcome.echoed, outcome.unanswered), (10, 0, 10));
+}
+
+/// One that leaves at once leaves in the memory that it came in. One that waits must not keep that memory, whatever it
+/// waits for.
+#[test]
+fn an_answer_that_waits_is_copied() {
+    let mut server = server(DatagramEchoConfig::default().rate(Some(10)));
+    let mut came_in = BTreeMap::new();
+    // What leaves at this time, before and after a datagram of this port came: whose it is, and whether it is a copy.
+    let mut turn = |millis, port: Option<u16>| {
+        let mut sent = step(&mut server, at(millis)).sent;
+        if let Some(port) = port {
+            let payload = Bytes::from(vec![7; 9]);
+            came_in.insert(port, payload.as_ptr());
+            server.received(at(millis), Datagram { peer: address(port), payload }).unwrap();
+            sent.extend(step(&mut server, at(millis)).sent);
+        }
+        let is_copy = |port: u16, payload: &Bytes| came_in[&port] != payload.as_ptr();
+        sent.iter()
+            .map(|sent| (sent.peer.port(), is_copy(sent.peer.port(), &sent.payload)))
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(turn(0, Some(2001)), [(2001, false)]);
+    assert_eq!(turn(0, Some(2002)), [], "the rate allows one at a time");
+    assert_eq!(turn(100, Some(2003)), [(2002, true)]);
+    assert_eq!(turn(200, None), [(2003, true)]);
+    // One source alone: after its burst it has to wait, although the rate allows one.
+    let mut millis = 200;
+    loop {
+        millis += 100;
+        match *turn(millis, Some(2001)) {
+            [(2001, false)] => {}
+            [] => break,
+            ref sent => panic!("{sent:?}"),
+        }
+    }
+    // Another one overtakes it, and was copied: others waited.
+    assert_eq!(turn(millis + 100, Some(2004)), [(2004, true)]);
+    let waited = (101..2000).map(|wait| turn(millis + wait, None)).find(|sent| !sent.is_empty());
+    assert_eq!(waited.unwrap(), [(2001, true)]);
+}
+
+/// While an answer must be read before the next one leaves, datagrams wait in the transport, unless none is to be answered.
+#[test]
+fn what_comes_is_read_while_no_answer_waits_to_be_read() {
+    let mut server = server(DatagramEchoConfig::default());
+    step(&mut server, at(0));
+    let queue = |unread| SendQueue { unread, size: 200_000 };
+    server.send_queue(at(0), queue(110_000));
+    let first = answers(&mut server, at(0), datagram(address(2001), b"x"));
+    assert_eq!((first.sent.len(), server.credit()), (1, 16));
+    server.send_queue(at(0), queue(111_000));
+    assert_eq!(
+        (answers(&mut server, at(0), datagram(address(2002), b"y")).sent, server.credit()),
+        (vec![], 0)
+    );
+}
+
+/// A stop that takes effect later counts nothing again.
+#[test]
+fn what_an_abort_drops_is_counted_once() {
+    let mut server = server(DatagramEchoConfig::default().rate(Some(1)));
+    for port in 2001..2004 {
+        answers(&mut server, at(0), datagram(address(port), b"x"));
+    }
+    server.stop(at(1));
+    server.abort(at(2));
+    let outcome = step(&mut server, at(60_000)).outcome.unwrap();
+    assert_eq!((outcome.end, outcome.echoed, outcome.unsent), (End::Aborted, 1, 2));
 }
 
 /// What anybody can start with one forged datagram.
@@ -424,7 +493,7 @@ fn what_never_stops_coming_does_not_hold_the_verdict() {
 #[test]
 fn whatever_is_wrong_with_a_datagram_is_found() {
     type Damage = fn(&mut Vec<u8>);
-    let damages: [(&str, Damage, bool); 8] = [
+    let damages: [(&str, Damage, bool); 9] = [
         ("the first byte", |data| data[0] ^= 1, true),
         ("the last byte", |data| data[SIZE - 1] ^= 1, true),
         ("cut", |data| data.truncate(SIZE - 1), true),
@@ -438,6 +507,14 @@ fn whatever_is_wrong_with_a_datagram_is_found() {
             true,
         ),
         ("two as one", |data| data.extend_from_within(..), true),
+        (
+            "longer and changed",
+            |data| {
+                data.push(0);
+                data[SIZE - 1] ^= 1;
+            },
+            true,
+        ),
         ("all of it", |data| data.iter_mut().for_each(|byte| *byte ^= 1), false),
         ("gone", Vec::clear, false),
     ];
@@ -464,6 +541,48 @@ fn what_was_not_sent_yet_is_a_stray() {
     let (both, _) = sends(&mut second, at(0));
     comes(&mut first, at(1), &both[1]);
     assert_eq!(first.machine().counts().strays, 1);
+}
+
+#[test]
+fn one_that_is_too_long_is_a_stray() {
+    let mut client = client(1, 1);
+    assert_eq!(client.machine().in_flight(), 0);
+    sends(&mut client, at(0));
+    client.too_long(at(1), address(7007));
+    assert_eq!((client.machine().counts().strays, client.machine().in_flight()), (1, 1));
+}
+
+/// Nothing of what was sent before comes, and nothing is sent any more.
+#[test]
+fn silence_after_an_answer_counts_from_that_answer() {
+    let config = DatagramClientConfig::default().size(SIZE).in_flight(2).wait(60 * SECOND);
+    let schedule = Schedule::closed_loop(Time::ZERO).messages(2);
+    let client = DatagramClient::new(config.into(), schedule, address(7007), 7, Time::ZERO);
+    let mut client = DatagramDriven::new(client);
+    let (sent, _) = sends(&mut client, at(0));
+    comes(&mut client, at(500), &sent[1]);
+    assert_eq!(sends(&mut client, at(500)).1, None);
+    assert_eq!(client.deadline(), Some(at(30_500)));
+    let outcome = sends(&mut client, at(30_500)).1.unwrap();
+    assert_eq!(outcome.verdict, DatagramVerdict::TimedOut);
+}
+
+/// A client that is stopped waits for what is on its way, and one with a rate for what is due.
+#[test]
+fn there_is_no_verdict_while_something_is_to_come() {
+    let mut stopped = client(100, 2);
+    sends(&mut stopped, at(0));
+    stopped.stop(at(1));
+    sends(&mut stopped, at(1));
+    assert_eq!(stopped.deadline(), Some(at(1000)), "when they are given up");
+    let config = DatagramClientConfig::default().size(SIZE);
+    let schedule = Schedule::open_loop(Time::ZERO, 2 * SECOND).messages(2);
+    let client = DatagramClient::new(config.into(), schedule, address(7007), 7, Time::ZERO);
+    let mut paced = DatagramDriven::new(client);
+    let (sent, _) = sends(&mut paced, at(0));
+    comes(&mut paced, at(1), &sent[0]);
+    assert_eq!(sends(&mut paced, at(1)).1, None);
+    assert_eq!(paced.deadline(), Some(at(2000)), "when the next is due");
 }
 
 /// What the network does with a datagram on its way back.

@@ -155,6 +155,16 @@ fn an_open_loop_sends_when_a_message_is_due_and_not_before() {
     assert_eq!(ping.told(), [(20, 20, 22), (25, 25, 26)]);
 }
 
+/// The first has been awaited since 20, whatever is sent after it.
+#[test]
+fn a_write_that_begins_does_not_put_off_the_timeout() {
+    let mut ping = Ping::new(open(900, u64::MAX), 10);
+    assert_eq!(ping.at(20).wait(), (1, Some(920)));
+    assert!(matches!(ping.machine.poll(at(920)), Action::Write(_)));
+    let Action::Wait(wait) = ping.machine.poll(at(920)) else { panic!("not written yet") };
+    assert_eq!(wait.deadline, Some(at(1020)));
+}
+
 /// The peer stalls from 25 to 50: the five messages that were due meanwhile count from when they were due.
 #[test]
 fn what_was_due_while_the_peer_stalled_counts_from_then() {
