@@ -235,9 +235,9 @@ impl<C: Codec, M: Machine> Layered<C, M> {
         self.config.inbox.max(1)
     }
 
-    /// What is received is dropped.
+    /// What is received is dropped. After the peer's end there is no credit for more.
     const fn is_deaf(&self) -> bool {
-        self.peer_finished || self.fault.is_some() || self.over || self.closing.is_some()
+        self.fault.is_some() || self.closing.is_some()
     }
 
     fn give_up(&mut self, now: Time, fault: LayerFault<C::Fault>) {

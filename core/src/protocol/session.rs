@@ -283,7 +283,7 @@ impl<P: Protocol> Machine for Session<P> {
                 self.outstanding -= wrote;
                 self.sent += wrote as u64;
                 self.last_activity = now;
-                if matches!(self.need, Need::Room | Need::Any) {
+                if matches!(self.need, Need::Room | Need::Any) && self.room() > 0 {
                     self.resume(now);
                 }
             }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use roundtrip_core::hub::ConnectionId;
+use roundtrip_core::layer::{Frames, LayerConfig, Layered};
 use roundtrip_core::{Action, Driven, Input, Machine, Misuse, Observe, Step, Tap, Teardown, Time};
 use roundtrip_echo::{EchoServer, ServerConfig, ServerOutcome};
 use roundtrip_testkit::model::bench::Happened;
@@ -95,6 +96,8 @@ fn what_wraps_a_machine_answers_as_it_does() {
         assert_eq!(discards(Box::new(machine)), is_deaf);
         assert_eq!((lent.unread, boxed.unread), (3, 3));
         assert_eq!(Tap::new(machine, ()).discards_input(), is_deaf);
+        let layered = Layered::new(Frames::default(), machine, LayerConfig::default(), NOW);
+        assert_eq!(layered.discards_input(), is_deaf);
     }
     assert!(!server().discards_input());
 }

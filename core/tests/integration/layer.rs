@@ -400,6 +400,130 @@ fn what_came_and_was_not_told_is_counted() {
     assert!(!outcome(&mut line).opened);
 }
 
+/// A byte in a frame is three bytes to the transport, and goes with the last of them.
+#[test]
+fn a_byte_has_left_when_all_that_it_became_has() {
+    let server = EchoServer::new(Arc::default(), at(0));
+    let mut layered = Layered::new(Frames::default(), server, layer_config(), at(0));
+    assert!(matches!(layered.poll(at(0)), Action::Wait(_)));
+    layered.handle(at(0), Input::Data(Bytes::from_static(b"\0\x01a")));
+    assert_eq!(layered.poll(at(0)), Action::Write(Bytes::from_static(b"\0\x01a")));
+    for (wrote, echoed) in [(1, 0), (1, 0), (1, 1)] {
+        layered.handle(at(0), Input::Wrote(wrote));
+        assert_eq!(layered.machine().echoed(), echoed);
+    }
+}
+
+/// Writes `ab` at once. After a failure it has one thing to tell before it closes.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+struct Farewell {
+    wrote: usize,
+    has_written: bool,
+    has_failed: bool,
+    has_told: bool,
+}
+
+impl Machine for Farewell {
+    type Command = std::convert::Infallible;
+    type Event = ();
+    type Outcome = usize;
+
+    fn handle(&mut self, _: Time, input: Input) {
+        match input {
+            Input::Wrote(bytes) => self.wrote += bytes,
+            Input::Failed(_) => self.has_failed = true,
+            Input::Data(_) | Input::Eof | Input::Command(_) | Input::Stop | Input::Abort => {}
+        }
+    }
+
+    fn poll(&mut self, _: Time) -> Action<(), usize> {
+        if !std::mem::replace(&mut self.has_written, true) {
+            Action::Write(Bytes::from_static(b"ab"))
+        } else if !self.has_failed {
+            Action::Wait(Wait { read: 8, commands: 0, deadline: None })
+        } else if !std::mem::replace(&mut self.has_told, true) {
+            Action::Event(())
+        } else {
+            Action::Close { how: Teardown::Graceful, outcome: self.wrote }
+        }
+    }
+}
+
+/// What comes and what leaves while the machine has its last word: it is told of neither, and what came is counted.
+#[test]
+fn after_a_fault_the_machine_is_told_nothing_more() {
+    let mut layered = Layered::new(Letters::default(), Farewell::default(), layer_config(), at(0));
+    let mut tell = |input: Option<Input>| {
+        if let Some(input) = input {
+            layered.handle(at(0), input);
+        }
+        layered.poll(at(0))
+    };
+    let data = |text: &'static str| Some(Input::Data(Bytes::from_static(text.as_bytes())));
+    assert_eq!(tell(None), Action::Write(Bytes::from_static(b"h")));
+    assert!(matches!(tell(Some(Input::Wrote(1))), Action::Wait(_)));
+    assert_eq!(tell(data("h")), Action::Write(Bytes::from_static(b"ab")));
+    assert_eq!(tell(data("x")), Action::Event(()));
+    layered.handle(at(0), Input::Data(Bytes::from_static(b"cd")));
+    layered.handle(at(0), Input::Wrote(2));
+    assert_eq!(layered.poll(at(0)), Action::Write(Bytes::from_static(b"!")));
+    layered.handle(at(0), Input::Wrote(1));
+    assert_eq!(layered.poll(at(0)), Action::ShutdownWrite);
+    layered.handle(at(0), Input::Eof);
+    let action = layered.poll(at(0));
+    let Action::Close { outcome, .. } = action else { panic!("{action:?} is no close") };
+    assert_eq!((outcome.inner, outcome.unread), (0, 3));
+}
+
+/// Decodes all that comes at once, and gives it in pieces.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+struct Hoard(BytesMut);
+
+impl Codec for Hoard {
+    type Fault = char;
+
+    fn decode(&mut self, received: &mut BytesMut, max: usize) -> Result<Decoded, char> {
+        self.0.extend_from_slice(&received.split());
+        let given = self.0.len().min(max);
+        Ok(if given == 0 { Decoded::More } else { Decoded::Data(self.0.split_to(given).freeze()) })
+    }
+
+    fn encode(&mut self, plain: &[u8], out: &mut BytesMut) -> Result<usize, char> {
+        out.put_slice(plain);
+        Ok(plain.len())
+    }
+
+    fn finish(&mut self, _: &mut BytesMut) {}
+
+    fn held(&self) -> usize {
+        self.0.len()
+    }
+}
+
+/// Two of four bytes that came after two were echoed were there before the drain cut the conversation.
+#[test]
+fn of_what_a_codec_holds_the_first_came_before_the_cut() {
+    let limits = Duration::from_nanos(10);
+    let config = ServerConfig::default().buffer(2).chunk(2).drain(limits).linger(limits);
+    let server = EchoServer::new(Arc::new(config), at(0));
+    let mut layered = Layered::new(Hoard::default(), server, layer_config(), at(0));
+    assert!(matches!(layered.poll(at(0)), Action::Wait(_)));
+    layered.handle(at(0), Input::Data(Bytes::from_static(b"abcd")));
+    assert_eq!(layered.poll(at(0)), Action::Write(Bytes::from_static(b"ab")));
+    layered.handle(at(0), Input::Stop);
+    assert!(matches!(layered.poll(at(0)), Action::Wait(_)));
+    assert!(matches!(layered.poll(at(10)), Action::Wait(_)));
+    assert!(layered.discards_input());
+    layered.handle(at(10), Input::Data(Bytes::from_static(b"ef")));
+    assert!(matches!(layered.poll(at(10)), Action::Wait(_)));
+    layered.handle(at(10), Input::Wrote(2));
+    assert_eq!(layered.poll(at(10)), Action::ShutdownWrite);
+    assert!(matches!(layered.poll(at(10)), Action::Wait(_)));
+    let action = layered.poll(at(20));
+    let Action::Close { outcome, .. } = action else { panic!("{action:?} is no close") };
+    assert_eq!((outcome.lost, outcome.inner.refused), (2, 4));
+}
+
 /// Keeps what it takes until the end, and can do no more once it was told to fail.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 struct Late {

@@ -450,3 +450,78 @@ fn a_message_that_does_not_go_on_after_a_stop_is_given_up() {
         matches!(driven.step(until), Step::Close { how: Teardown::Reset, outcome } if outcome.end == SessionEnd::Idle)
     );
 }
+
+/// Queues ten bytes at once, and needs room for more.
+struct Overfull {
+    calls: usize,
+}
+
+impl Protocol for Overfull {
+    type Command = Infallible;
+    type Event = Infallible;
+
+    fn begin(&mut self, _: Time, io: &mut Io<'_, Infallible>) {
+        io.outbox().resize(10, 7);
+    }
+
+    fn receive(&mut self, _: Time, _: &mut Io<'_, Infallible>) -> Need {
+        self.calls += 1;
+        Need::Room
+    }
+}
+
+#[test]
+fn who_needs_room_is_called_once_there_is_some() {
+    let config = SessionConfig::default().outbox(4);
+    let mut driven = Driven::new(Session::new(Overfull { calls: 0 }, config.into(), NOW));
+    assert_eq!((driven.step(NOW), driven.pending().len()), (Step::Write, 10));
+    driven.wrote(NOW, 6);
+    assert_eq!(driven.machine().protocol().calls, 1, "four are left, as many as there is room for");
+    driven.wrote(NOW, 1);
+    assert_eq!(driven.machine().protocol().calls, 2);
+}
+
+/// Takes nothing, has sent so many bytes, and needs this.
+struct Stubborn {
+    unsent: usize,
+    need: Need,
+    is_told: bool,
+}
+
+impl Protocol for Stubborn {
+    type Command = Infallible;
+    type Event = Infallible;
+
+    fn begin(&mut self, _: Time, io: &mut Io<'_, Infallible>) {
+        io.outbox().resize(self.unsent, 7);
+    }
+
+    fn receive(&mut self, _: Time, _: &mut Io<'_, Infallible>) -> Need {
+        self.need
+    }
+
+    fn on_message_too_large(&mut self, _: Time, _: &mut Io<'_, Infallible>) {
+        self.is_told = true;
+    }
+}
+
+/// Whoever needs bytes, or anything while nothing else can come, and has a full inbox gets no more of either.
+#[test]
+fn a_full_inbox_is_too_large_for_who_needs_bytes_alone() {
+    for (need, unsent, is_too_large) in [
+        (Need::Bytes, 0, true),
+        (Need::Bytes, 1, true),
+        (Need::Any, 0, true),
+        (Need::Any, 1, false),
+        (Need::Command, 0, false),
+        (Need::Room, 1, false),
+    ] {
+        let protocol = Stubborn { unsent, need, is_told: false };
+        let session = Session::new(protocol, SessionConfig::default().inbox(4).into(), NOW);
+        let mut driven = Driven::new(session);
+        while driven.step(NOW) == Step::Write {}
+        let rest = driven.data(NOW, Bytes::from_static(b"four"));
+        assert!(rest.is_empty());
+        assert_eq!(driven.machine().protocol().is_told, is_too_large, "{need:?}, {unsent} unsent");
+    }
+}
