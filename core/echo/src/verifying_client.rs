@@ -192,8 +192,9 @@ impl<P: SendPolicy> VerifyingClient<P> {
             }
             Input::Command(never) => match never {},
             Input::Stop => {
-                if self.stall().is_some_and(|until| until > now) {
-                    self.moved = now;
+                // Until the end of a stall the timeout did not count.
+                if let Some(until) = self.stall() {
+                    self.moved = self.moved.max(until.min(now));
                 }
                 self.cut = true;
             }
@@ -286,9 +287,9 @@ impl<P: SendPolicy> VerifyingClient<P> {
         self.verdict = Some((verdict, now));
     }
 
-    /// Something is on its way, or was not taken yet, or the peer's end is to come.
+    /// Something was sent and is not back, or the peer's end is to come.
     fn is_awaiting(&self) -> bool {
-        self.outstanding > 0 || self.verifier.in_flight() > 0 || self.shut.is_some()
+        self.verifier.in_flight() > 0 || self.shut.is_some()
     }
 
     /// From now on something is awaited, if nothing was before.

@@ -596,6 +596,22 @@ fn a_reset_in_a_stall_is_seen() {
 }
 
 #[test]
+fn after_a_stall_the_timeout_counts_from_its_end_whether_it_is_stopped_or_not() {
+    for stopped in [None, Some(1000), Some(1050)] {
+        let mut client = Client::configured(ClientConfig::default().stall(Some(nanos(990))), text(6));
+        client.write();
+        client.tell(Input::Wrote(6));
+        if let Some(stopped) = stopped {
+            client.now = at(stopped);
+            client.tell(Input::Stop);
+        }
+        client.now = at(1060);
+        while let Action::ShutdownWrite = client.poll() {}
+        assert_eq!(client.wait().1, Some(at(1100)), "{stopped:?}");
+    }
+}
+
+#[test]
 fn a_stop_ends_a_stall_and_the_time_out_counts_from_there() {
     let mut client = Client::configured(ClientConfig::default().stall(Some(nanos(1000))), text(6));
     client.write();
