@@ -533,6 +533,17 @@ fn whatever_is_wrong_with_a_datagram_is_found() {
     }
 }
 
+/// The end of one datagram and the beginning of the next are in one: no rest of the first.
+#[test]
+fn a_piece_across_two_datagrams_is_corrupted() {
+    let mut client = client(2, 2);
+    let (sent, _) = sends(&mut client, at(0));
+    comes(&mut client, at(1), &sent[0][..SIZE / 2]);
+    comes(&mut client, at(1), &[&sent[0][SIZE / 2..], &sent[1][..SIZE / 2]].concat());
+    let counts = client.machine().counts();
+    assert_eq!((counts.corrupted, counts.cut, counts.split), (2, 1, 0));
+}
+
 #[test]
 fn what_was_not_sent_yet_is_a_stray() {
     let mut first = client(2, 1);
