@@ -169,6 +169,20 @@ mod tests {
         assert!(queue.is_empty());
     }
 
+    /// It goes behind those that have had their turn already.
+    #[test]
+    fn a_new_source_goes_behind_all_others() {
+        let mut queue = FairQueue::new(None);
+        for peer in [1, 1, 2, 2] {
+            push(&mut queue, peer, 1);
+        }
+        let pop =
+            |queue: &mut FairQueue<u32>| queue.pop(Time::ZERO, |_| Time::ZERO).map(|datagram| datagram.peer);
+        assert_eq!((pop(&mut queue), pop(&mut queue)), (Some(1), Some(2)));
+        push(&mut queue, 3, 1);
+        assert_eq!(order(&mut queue), [1, 2, 3]);
+    }
+
     #[test]
     fn whoever_floods_it_loses_its_own() {
         let mut queue = FairQueue::new(Some(10_000));
