@@ -177,6 +177,16 @@ mod tests {
     }
 
     #[test]
+    fn an_answer_that_did_not_leave_is_not_waited_for() {
+        let mut guard = UnreadGuard::new();
+        guard.told(SendQueue { unread: SIZE - 80_000, size: SIZE });
+        guard.sent(Time::ZERO, &1);
+        assert_eq!(guard.room(Time::ZERO, &2, 10), Room::Later);
+        guard.unsent();
+        assert_eq!(guard.room(Time::ZERO, &2, 10), Room::Free);
+    }
+
+    #[test]
     fn an_answer_may_take_an_eighth_of_what_is_free() {
         let mut guard = UnreadGuard::new();
         guard.told(SendQueue { unread: SIZE - 80_000, size: SIZE });
