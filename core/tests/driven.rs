@@ -345,6 +345,7 @@ fn what_was_unread_at_a_cut_is_passed_on_to_the_machine() {
     driven.note_unread(3);
     driven.note_unread(4);
     assert_eq!(driven.machine().unread, 7);
+    assert!(!driven.machine().discards_input(), "unless it says so");
 }
 
 #[test]

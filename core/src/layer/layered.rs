@@ -235,11 +235,6 @@ impl<C: Codec, M: Machine> Layered<C, M> {
         self.config.inbox.max(1)
     }
 
-    /// What is received is dropped. After the peer's end there is no credit for more.
-    const fn is_deaf(&self) -> bool {
-        self.fault.is_some() || self.closing.is_some()
-    }
-
     fn give_up(&mut self, now: Time, fault: LayerFault<C::Fault>) {
         if self.fault.is_none() && !self.over && self.closing.is_none() {
             self.fault = Some(fault);
@@ -302,7 +297,7 @@ impl<C: Codec, M: Machine> Layered<C, M> {
     fn decode(&mut self, now: Time) -> bool {
         let max = self.inner.credit();
         let was_open = self.codec.is_open();
-        if self.is_deaf() || (was_open && max == 0) {
+        if was_open && max == 0 {
             return false;
         }
         let max = if was_open { max } else { 0 };
@@ -425,7 +420,7 @@ impl<C: Codec, M: Machine> Machine for Layered<C, M> {
         }
         self.credit.spend(&input);
         match input {
-            Input::Data(bytes) if !self.is_deaf() => self.received.extend_from_slice(&bytes),
+            Input::Data(bytes) if self.closing.is_none() => self.received.extend_from_slice(&bytes),
             Input::Data(bytes) => self.leave_encoded(bytes.len()),
             Input::Wrote(_) => {
                 let whole = self.credit.outstanding() == 0;

@@ -500,7 +500,7 @@ impl Codec for Hoard {
     }
 }
 
-/// Two of four bytes that came after two were echoed were there before the drain cut the conversation.
+/// Four of six bytes that came after two were echoed were there before the drain cut the conversation.
 #[test]
 fn of_what_a_codec_holds_the_first_came_before_the_cut() {
     let limits = Duration::from_nanos(10);
@@ -508,20 +508,20 @@ fn of_what_a_codec_holds_the_first_came_before_the_cut() {
     let server = EchoServer::new(Arc::new(config), at(0));
     let mut layered = Layered::new(Hoard::default(), server, layer_config(), at(0));
     assert!(matches!(layered.poll(at(0)), Action::Wait(_)));
-    layered.handle(at(0), Input::Data(Bytes::from_static(b"abcd")));
+    layered.handle(at(0), Input::Data(Bytes::from_static(b"abcdef")));
     assert_eq!(layered.poll(at(0)), Action::Write(Bytes::from_static(b"ab")));
     layered.handle(at(0), Input::Stop);
     assert!(matches!(layered.poll(at(0)), Action::Wait(_)));
     assert!(matches!(layered.poll(at(10)), Action::Wait(_)));
     assert!(layered.discards_input());
-    layered.handle(at(10), Input::Data(Bytes::from_static(b"ef")));
+    layered.handle(at(10), Input::Data(Bytes::from_static(b"gh")));
     assert!(matches!(layered.poll(at(10)), Action::Wait(_)));
     layered.handle(at(10), Input::Wrote(2));
     assert_eq!(layered.poll(at(10)), Action::ShutdownWrite);
     assert!(matches!(layered.poll(at(10)), Action::Wait(_)));
     let action = layered.poll(at(20));
     let Action::Close { outcome, .. } = action else { panic!("{action:?} is no close") };
-    assert_eq!((outcome.lost, outcome.inner.refused), (2, 4));
+    assert_eq!((outcome.lost, outcome.inner.refused), (4, 6));
 }
 
 /// Keeps what it takes until the end, and can do no more once it was told to fail.

@@ -520,6 +520,7 @@ fn a_full_inbox_is_too_large_for_who_needs_bytes_alone() {
         let session = Session::new(protocol, SessionConfig::default().inbox(4).into(), NOW);
         let mut driven = Driven::new(session);
         while driven.step(NOW) == Step::Write {}
+        assert_eq!(driven.command_credit(), 0, "it takes none");
         let rest = driven.data(NOW, Bytes::from_static(b"four"));
         assert!(rest.is_empty());
         assert_eq!(driven.machine().protocol().is_told, is_too_large, "{need:?}, {unsent} unsent");

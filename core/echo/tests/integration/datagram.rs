@@ -554,13 +554,25 @@ fn what_was_not_sent_yet_is_a_stray() {
     assert_eq!(first.machine().counts().strays, 1);
 }
 
+/// It is one of those that there is credit for, as any other.
 #[test]
 fn one_that_is_too_long_is_a_stray() {
     let mut client = client(1, 1);
-    assert_eq!(client.machine().in_flight(), 0);
+    client.too_long(at(0), address(7007));
+    assert_eq!(
+        (client.machine().counts().strays, client.machine().in_flight()),
+        (0, 0),
+        "there is no credit"
+    );
     sends(&mut client, at(0));
+    let credit = client.credit();
     client.too_long(at(1), address(7007));
     assert_eq!((client.machine().counts().strays, client.machine().in_flight()), (1, 1));
+    assert_eq!(client.credit(), credit - 1);
+    let refused = (0..credit).filter(|_| client.received(at(1), datagram(address(7007), b"stray")).is_err());
+    assert_eq!(refused.count(), 1);
+    let error = client.received(at(1), datagram(address(7007), b"stray")).unwrap_err();
+    assert_eq!(error.to_string(), "no credit for a datagram of 5 bytes");
 }
 
 /// Nothing of what was sent before comes, and nothing is sent any more.
