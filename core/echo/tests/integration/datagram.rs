@@ -575,6 +575,28 @@ fn one_that_is_too_long_is_a_stray() {
     assert_eq!(error.to_string(), "no credit for a datagram of 5 bytes");
 }
 
+#[test]
+fn after_its_end_there_is_no_credit() {
+    let ends: [fn(&mut Client); 2] =
+        [|client| client.abort(at(1)), |client| client.failed(at(1), Failure::Io)];
+    for end in ends {
+        let mut client = client(1, 1);
+        sends(&mut client, at(0));
+        assert!(client.credit() > 0);
+        end(&mut client);
+        assert_eq!(client.credit(), 0);
+    }
+}
+
+#[test]
+#[cfg(debug_assertions)]
+#[should_panic(expected = "the clock went back")]
+fn a_clock_that_goes_back_is_a_bug() {
+    let mut client = client(1, 1);
+    sends(&mut client, at(2));
+    client.stop(at(1));
+}
+
 /// Nothing of what was sent before comes, and nothing is sent any more.
 #[test]
 fn silence_after_an_answer_counts_from_that_answer() {
