@@ -287,9 +287,9 @@ impl<P: SendPolicy> VerifyingClient<P> {
         self.verdict = Some((verdict, now));
     }
 
-    /// Something was sent and is not back, or the peer's end is to come.
+    /// Something is on its way, or is not reported as written, or the peer's end is to come.
     fn is_awaiting(&self) -> bool {
-        self.verifier.in_flight() > 0 || self.shut.is_some()
+        self.outstanding > 0 || self.verifier.in_flight() > 0 || self.shut.is_some()
     }
 
     /// From now on something is awaited, if nothing was before.

@@ -595,6 +595,16 @@ fn a_reset_in_a_stall_is_seen() {
     assert_eq!(client.faulty(), Fault { at: 0, kind });
 }
 
+/// As with a driver that hears of its own writes late.
+#[test]
+fn a_write_that_is_not_reported_is_awaited_although_all_is_back() {
+    let mut client = Client::new(12, 6, 6);
+    assert_eq!(client.write(), "abcdef");
+    client.now = at(20);
+    client.echo(b"abcdef");
+    assert_eq!(client.wait().1, Some(at(120)));
+}
+
 #[test]
 fn after_a_stall_the_timeout_counts_from_its_end_whether_it_is_stopped_or_not() {
     for stopped in [None, Some(1000), Some(1050)] {
