@@ -14,7 +14,7 @@ use rustix::process::Signal;
 
 use crate::client::STALLED;
 use crate::folder::Folder;
-use crate::process::Process;
+use crate::process::{Process, poll};
 use crate::server::{roundtrip, serve};
 use crate::{Cell, Failed, Scale};
 
@@ -81,6 +81,9 @@ pub(crate) fn locked(driver: &str, _: Scale) -> Result<Cell, Failed> {
     let path = folder.join("socket");
     // As a crash leaves it.
     drop(UnixListener::bind(&path)?);
+    // A child of another trial holds it as well until it runs its own program.
+    let is_stale = || UnixStream::connect(&path).is_err().then_some(());
+    poll(STALLED, is_stale).ok_or_else(|| io::Error::from(io::ErrorKind::AddrInUse))?;
     let lock = File::open(folder.path())?;
     lock.lock()?;
     let (process, _) = serve(driver, &format!("unix:{}", path.display()), &[])?;
