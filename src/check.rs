@@ -273,9 +273,10 @@ impl Run<'_> {
             return Ok(self.another(endpoint, config, total).map(Further::ShorterPause));
         }
         if args.stall.is_some() {
-            let is_open = self.half_close && ended.iter().any(Ended::is_unfinished);
-            let another = || self.another(endpoint, config.half_close(false), total);
-            return Ok(is_open.then(another).flatten().map(Further::NotHalfClosed));
+            if !self.half_close || !ended.iter().any(Ended::is_unfinished) {
+                return Ok(None);
+            }
+            return Ok(self.another(endpoint, config.half_close(false), total).map(Further::NotHalfClosed));
         }
         if ended.iter().any(Ended::is_stuck_before_half_close) {
             let wait = TAIL_WAITS[0].min(timeout / 2);

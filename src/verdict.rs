@@ -302,6 +302,11 @@ impl Judged {
         Self { exit, verified, failed, wrong, received, active, tcp, found }
     }
 
+    /// Bytes that came back per second, on all connections.
+    pub(crate) fn pace(&self) -> f64 {
+        per_second(self.received, self.active)
+    }
+
     /// The lines to print.
     pub(crate) fn lines(&self, checked: &Checked) -> String {
         let mut text = match (&self.found, &checked.unconnected) {
@@ -374,7 +379,7 @@ fn ok(checked: &Checked, judged: &Judged) -> String {
         Through::Nothing => "",
         Through::Tls(_) => " over TLS",
     };
-    let pace = rate(per_second(judged.received, judged.active));
+    let pace = rate(judged.pace());
     let mut text =
         format!("ok  {what} back in order{over}, {end}, {:.3} s, {pace}", checked.took.as_secs_f64());
     if let Some(tcp) = judged.tcp {
@@ -406,7 +411,7 @@ fn ok(checked: &Checked, judged: &Judged) -> String {
 fn slow(checked: &Checked, judged: &Judged) -> Option<String> {
     let (window, round_trip) = (checked.window?, judged.tcp?.info.round_trip);
     let is_steady = checked.pause.is_none() && checked.stall.is_none();
-    let pace = per_second(judged.received, judged.active);
+    let pace = judged.pace();
     let allowed = per_second(window as u64, round_trip).min(FAST);
     (is_steady && judged.active >= LONG && pace < allowed / SLOW).then(|| {
         format!(

@@ -8,7 +8,6 @@ use serde::Serialize;
 use super::CheckArgs;
 use crate::json::{self, Fault};
 use crate::problem::Exit;
-use crate::units;
 use crate::verdict::tcp::Tcp;
 use crate::verdict::{Checked, Judged, Unreached};
 
@@ -120,7 +119,7 @@ impl Check {
             local_address: checked.addresses.map(|(_, ours)| ours),
             unreached: checked.unreached.clone(),
             received_bytes: judged.received,
-            received_bytes_per_second: units::per_second(judged.received, judged.active),
+            received_bytes_per_second: judged.pace(),
             tcp: judged.tcp.map(TcpDocument::of),
             connections_ok: judged.verified,
             connections_failed: judged.failed,
