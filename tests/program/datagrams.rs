@@ -336,7 +336,7 @@ fn what_comes_late_is_not_lost() {
 fn the_last_is_waited_for_after_it_was_given_up() {
     let endpoint = adversary(|socket, from, number, data, _| {
         if number % 100 == 99 {
-            // The path holds it for so long, whatever the machine does.
+            // The path holds it for twice the wait.
             thread::park_timeout(Duration::from_millis(600));
         }
         send(socket, from, data);

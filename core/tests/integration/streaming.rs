@@ -481,7 +481,7 @@ fn who_needs_room_is_called_once_there_is_some() {
     assert_eq!(driven.machine().protocol().calls, 2);
 }
 
-/// Takes nothing, has sent so many bytes, and needs this.
+/// Takes nothing, has `unsent` bytes to send, and has this need.
 struct Stubborn {
     unsent: usize,
     need: Need,
@@ -505,7 +505,7 @@ impl Protocol for Stubborn {
     }
 }
 
-/// Whoever needs bytes, or anything while nothing else can come, and has a full inbox gets no more of either.
+/// A protocol that needs bytes, or anything while nothing else can come, gets no more once its inbox is full.
 #[test]
 fn a_full_inbox_is_too_large_for_who_needs_bytes_alone() {
     for (need, unsent, is_too_large) in [

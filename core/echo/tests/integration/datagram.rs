@@ -430,7 +430,7 @@ fn a_stop_awaits_what_is_on_its_way() {
     assert_eq!((outcome.verdict, outcome.counts.back), (DatagramVerdict::Stopped, 2));
 }
 
-/// Sends so many at once, and waits for those that it gave up for another five seconds.
+/// Sends all of its messages at once, and waits five seconds more for those that it gave up.
 fn patient_client(messages: usize) -> Client {
     let config = DatagramClientConfig::default().size(SIZE).in_flight(messages).settle_late(5 * SECOND);
     let schedule = Schedule::closed_loop(Time::ZERO).messages(messages as u64);
