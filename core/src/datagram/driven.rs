@@ -93,7 +93,7 @@ impl<M: DatagramMachine> DatagramDriven<M> {
         Ok(())
     }
 
-    /// One came that was longer than there was room for. It spends credit, if there is any.
+    /// One came that was longer than there was room for. It spends credit; without any it is not told.
     pub fn too_long(&mut self, now: Time, from: M::Address) {
         self.at(now);
         if self.read > 0 {
